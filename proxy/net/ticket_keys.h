@@ -1,0 +1,37 @@
+/* The keys that session tickets are sealed with: current, previous and next.
+ * They live outside the snapshot, so that a reload forgets no ticket, and are
+ * shared by all workers, which read them without a lock. */
+#ifndef NET_TICKET_KEYS_H
+#define NET_TICKET_KEYS_H
+
+#include "config/mem.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A key seals tickets for this long and opens them for as long again
+ * (RFC 9325, 3.4; threats.md, B6). */
+#define TICKET_KEYS_PERIOD_MS (UINT64_C(12) * 60 * 60 * 1000)
+
+struct ticket_keys;
+
+/* Fresh random keys, with one reference. Times are of a monotonic clock. */
+struct ticket_keys *ticket_keys_new(uint64_t now_ms);
+struct ticket_keys *ticket_keys_ref(struct ticket_keys *keys);
+/* The last one wipes the keys. Accepts NULL inside. */
+void ticket_keys_unref(struct ticket_keys **keys);
+
+/* Rotates once for every period that has passed since the last rotation, and
+ * says whether it did. Call it every minute or so, from any thread but one
+ * at a time is enough: a second caller waits. */
+bool ticket_keys_rotate_if_due(struct ticket_keys *keys, uint64_t now_ms);
+
+/* What SSL_CTX_set_tlsext_ticket_key_cb wants of its callback, for the given
+ * keys: AES-128-CBC and HMAC-SHA256. Takes no lock. A ticket of the previous
+ * key is good and renewed; one of an unknown key is ignored. */
+MUST_USE int ticket_keys_apply(struct ticket_keys *keys, uint8_t *name,
+                               uint8_t *iv, EVP_CIPHER_CTX *cipher,
+                               HMAC_CTX *hmac, int is_sealing);
+
+#endif
