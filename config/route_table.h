@@ -1,0 +1,112 @@
+/* The routing table, routes.json: backends, pools and which user goes where;
+ * compact and immutable, so that any number of threads may read it. */
+#ifndef CONFIG_ROUTE_TABLE_H
+#define CONFIG_ROUTE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/identity.h"
+#include "config/mem.h"
+#include "config/reason.h"
+
+enum backend_tls {
+    BACKEND_TLS_NONE,
+    BACKEND_TLS_STARTTLS,
+    BACKEND_TLS_IMPLICIT
+};
+
+/* Paths are joined to the folder of the routes file, as in settings.h. */
+struct backend_config {
+    char *name;
+    char *host; /* a name or an IP literal */
+    uint16_t port;
+    enum backend_tls tls;
+    char *tls_name;       /* sent as SNI and verified; NULL only without TLS */
+    char *ca;             /* NULL: the system's */
+    bool verify;          /* chain and name; false only where asked for */
+    bool allow_cleartext; /* BACKEND_TLS_NONE to an address that is not
+                             loopback; must be asked again at every dial */
+    char *certificate;    /* ours towards this backend, with key; or NULL */
+    char *key;
+    unsigned weight; /* 0..1000; 0 is chosen for nobody */
+};
+
+enum pool_balance {
+    POOL_HASH,
+    POOL_LEAST_SESSIONS
+};
+
+enum pool_when_down {
+    POOL_REFUSE,
+    POOL_NEXT
+};
+
+struct pool {
+    char *name;
+    const struct backend_config **backends; /* each once, in file order */
+    size_t backend_count;                   /* never 0 */
+    enum pool_balance balance;
+    enum pool_when_down when_down;
+};
+
+enum route_kind {
+    ROUTE_USER,
+    ROUTE_DOMAIN,
+    ROUTE_WILDCARD,
+    ROUTE_DEFAULT
+};
+
+/* What the table says for one user; everything is lent by the table. */
+struct route {
+    enum route_kind kind;
+    const struct pool *pool;
+    const char *login_as; /* a template for route_login_as; NULL: none */
+    bool hold;            /* the user is being moved: no login now */
+    const char *key; /* normalised key of the rule; "default" for that one */
+};
+
+struct route_table;
+
+/* Reads the bytes of the file called by the name `file`; keys are normalised
+ * by the rules that logins go by. Returns false and leaves table_out alone
+ * when anything is wrong; every problem is added to reasons, also warnings of
+ * a file that is taken. */
+MUST_USE bool route_table_parse(const uint8_t *bytes, size_t len,
+                                const char *file,
+                                const struct identity_rules *rules,
+                                struct route_table **table_out,
+                                struct reasons *reasons);
+
+/* Takes long for a million users: not on a loop. */
+void route_table_free(struct route_table **table);
+
+/* Exact user, exact domain, longest wildcard, default. Returns false when no
+ * rule matches: the login is refused. Time does not depend on the number of
+ * users, and is linear in the length of the name. */
+MUST_USE bool route_table_find(const struct route_table *table,
+                               const struct identity *identity,
+                               struct route *route_out);
+
+/* Expands {user}, {local} and {domain} of route->login_as once; the values are
+ * never expanded again. Returns false when login_as is NULL, when the result
+ * is empty or when it does not fit into size bytes with its NUL. */
+MUST_USE bool route_login_as(const struct route *route,
+                             const struct identity *identity, char *out,
+                             size_t size);
+
+/* All backends and pools, in file order. */
+const struct backend_config *
+route_table_backends(const struct route_table *table, size_t *count_out);
+const struct pool *route_table_pools(const struct route_table *table,
+                                     size_t *count_out);
+
+/* How many entries "users" and "domains" hold. */
+size_t route_table_user_count(const struct route_table *table);
+size_t route_table_domain_count(const struct route_table *table);
+
+/* Bytes of memory that the table holds, but for malloc's own. */
+size_t route_table_memory(const struct route_table *table);
+
+#endif

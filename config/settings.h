@@ -1,0 +1,130 @@
+/* The process config, gatepost.json: parsed, checked, with every default
+ * filled in. Paths inside are relative to the config file's folder and leave
+ * here joined to it: absolute when the file's own name was. */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/identity.h"
+#include "config/mem.h"
+#include "config/network.h"
+#include "config/reason.h"
+
+enum listener_tls {
+    LISTENER_TLS_IMPLICIT,
+    LISTENER_TLS_STARTTLS
+};
+
+struct listener_config {
+    char *address; /* "*" (IPv4 and IPv6) or a literal in its shortest form;
+                      "::" is IPv6 only */
+    uint16_t port;
+    enum listener_tls tls;
+};
+
+/* Either chain and key, or directory; the others are NULL. */
+struct certificate_config {
+    char *chain;
+    char *key;
+    char *directory;
+};
+
+enum tls_policy {
+    TLS_POLICY_MODERN,
+    TLS_POLICY_COMPATIBLE
+};
+
+struct tls_settings {
+    struct certificate_config *certificates;
+    size_t certificate_count; /* never 0 */
+    enum tls_policy policy;
+};
+
+/* Bits of auth_settings.mechanisms. */
+enum auth_mechanism {
+    AUTH_MECHANISM_PLAIN = 1,
+    AUTH_MECHANISM_LOGIN = 2
+};
+
+struct auth_settings {
+    unsigned mechanisms; /* set of enum auth_mechanism, never empty */
+    struct identity_rules identity;
+};
+
+/* 0 is "no limit" for the counts from sessions on. */
+struct limits_settings {
+    unsigned line;    /* bytes of one command line before login */
+    unsigned literal; /* bytes of one literal before login */
+    unsigned login_tries;
+    unsigned bad_commands;
+    unsigned wrong_state_commands;
+    unsigned sessions; /* 0: from the descriptor limit */
+    unsigned per_address;
+    unsigned per_user;
+    unsigned per_user_and_address;
+    unsigned accept_rate;   /* new connections a second, whole process */
+    struct network *exempt; /* from per_address, per_user_and_address */
+    size_t exempt_count;
+};
+
+struct keepalive_settings {
+    unsigned idle_s; /* whole seconds, as the kernel takes them */
+    unsigned interval_s;
+    unsigned count;
+};
+
+struct timeouts_settings {
+    uint64_t handshake_ms;
+    uint64_t before_login_ms;
+    uint64_t proxy_header_ms;
+    uint64_t connect_ms;
+    uint64_t backend_tls_ms;
+    uint64_t greeting_ms;
+    uint64_t login_reply_ms;
+    uint64_t idle_ms; /* 0: off; otherwise at least 31 min (RFC 9051, 5.4) */
+    uint64_t half_closed_ms;
+    uint64_t drain_ms;
+    uint64_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the system's */
+    struct keepalive_settings keepalive;
+};
+
+enum settings_log_level {
+    SETTINGS_LOG_ERROR,
+    SETTINGS_LOG_WARN,
+    SETTINGS_LOG_INFO,
+    SETTINGS_LOG_DEBUG
+};
+
+enum settings_log_format {
+    SETTINGS_LOG_TEXT,
+    SETTINGS_LOG_JSON
+};
+
+struct settings {
+    char *file; /* the name that it was read under */
+    struct listener_config *listeners;
+    size_t listener_count; /* never 0 */
+    struct tls_settings tls;
+    char *routes;
+    unsigned workers; /* 0: one per core */
+    struct auth_settings auth;
+    struct limits_settings limits;
+    struct timeouts_settings timeouts;
+    uint64_t resolve_interval_ms;
+    char *admin_socket; /* NULL: none */
+    enum settings_log_level log_level;
+    enum settings_log_format log_format;
+};
+
+/* Reads the bytes of the file called by the name `file`. Returns false and
+ * leaves settings_out alone when anything is wrong; every problem is added to
+ * reasons, also warnings of a file that is taken. */
+MUST_USE bool settings_parse(const uint8_t *bytes, size_t len, const char *file,
+                             struct settings **settings_out,
+                             struct reasons *reasons);
+void settings_free(struct settings **settings);
+
+#endif
