@@ -1,0 +1,30 @@
+"""Free loopback ports, below the range the kernel hands to outgoing calls."""
+
+import random
+import socket
+
+_taken = set()
+
+
+def _is_free(port):
+    for family, address in ((socket.AF_INET, "0.0.0.0"),
+                            (socket.AF_INET6, "::")):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+    return True
+
+
+def free_port():
+    """A port that is free on IPv4 and IPv6 and was not given out before."""
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)
+        if port not in _taken and _is_free(port):
+            _taken.add(port)
+            return port
+    raise RuntimeError("no free port found")

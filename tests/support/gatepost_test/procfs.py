@@ -1,0 +1,60 @@
+"""What the kernel says about a process and its children."""
+
+import os
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def tree(pid):
+    """The process and all that descend from it."""
+    found = [pid]
+    for parent in found:
+        try:
+            tasks = os.listdir(f"/proc/{parent}/task")
+        except FileNotFoundError:
+            continue
+        for task in tasks:
+            try:
+                with open(f"/proc/{parent}/task/{task}/children") as children:
+                    found += [int(child) for child in children.read().split()]
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def descriptors(pid):
+    """How many descriptors the process tree holds."""
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in tree(pid))
+
+
+def rss_bytes(pid):
+    """Resident memory of the process tree."""
+    total = 0
+    for one in tree(pid):
+        with open(f"/proc/{one}/statm") as statm:
+            total += int(statm.read().split()[1]) * _PAGE
+    return total
+
+
+def cpu_seconds(pid):
+    """User and system time that the process tree has used."""
+    total = 0
+    for one in tree(pid):
+        with open(f"/proc/{one}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
+
+
+def listening_ports():
+    """Every TCP port in LISTEN, as a set of (family, port)."""
+    ports = set()
+    for family, name in ((4, "tcp"), (6, "tcp6")):
+        with open(f"/proc/net/{name}") as table:
+            next(table)
+            for row in table:
+                fields = row.split()
+                if fields[3] == "0A":
+                    ports.add((family, int(fields[1].rsplit(":", 1)[1], 16)))
+    return ports
