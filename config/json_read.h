@@ -12,7 +12,7 @@
 #include "config/mem.h"
 #include "config/reason.h"
 
-/* More than any table needs, and less than 32-bit offsets reach. */
+/* More than a table of any size needs, and within 32-bit offsets. */
 #define JSON_READ_BYTES_MAX ((size_t)1 << 30)
 
 /* One file that is being read. */
@@ -32,13 +32,13 @@ struct json_place {
 };
 
 /* Known keys of one object. */
-#define JSON_OBJECT_KEYS_MAX 24
+#define JSON_MEMBERS_MAX 24
 
 /* An object that remembers which keys were asked for: any other is unknown.
- * Not to be copied while members point to it. */
-struct json_object {
+ * It stays where it is while places of its members are in use. */
+struct json_members {
     struct json_place place;
-    const char *known[JSON_OBJECT_KEYS_MAX];
+    const char *known[JSON_MEMBERS_MAX];
     size_t known_count;
 };
 
@@ -53,41 +53,36 @@ struct json_choice {
 MUST_USE json_t *json_read_parse(const struct json_reader *reader,
                                  const uint8_t *bytes, size_t len);
 
-struct json_place json_place_root(const struct json_reader *reader,
-                                  json_t *value);
-struct json_place json_place_member(const struct json_place *parent,
-                                    const char *key, json_t *value);
-struct json_place json_place_item(const struct json_place *list, size_t index);
+struct json_place json_read_root(const struct json_reader *reader,
+                                 json_t *value);
+struct json_place json_read_member(const struct json_place *object,
+                                   const char *key, json_t *value);
+struct json_place json_read_item(const struct json_place *list, size_t index);
 
 /* Adds an error (or a warning) about this place. found NULL: the value that
  * stands there. */
-void json_fault(const struct json_place *place, const char *found,
-                const char *expected);
-void json_warning(const struct json_place *place, const char *found,
-                  const char *expected);
-
-/* Adds an error with the nearest of the known words, if one is near, as what
- * was expected, else with `expected`. */
-void json_fault_nearest(const struct json_place *place, const char *found,
-                        const char *word, const char *const *known,
-                        size_t known_count, const char *expected);
+void json_read_fault(const struct json_place *place, const char *found,
+                     const char *expected);
+void json_read_warning(const struct json_place *place, const char *found,
+                       const char *expected);
 
 /* Opens an object; a value of another type is a fault and gives false. */
-MUST_USE bool json_object_open(struct json_object *object,
-                               const struct json_place *place);
+MUST_USE bool json_read_open(struct json_members *members,
+                             const struct json_place *place);
 
-/* Gives the member and remembers its key (a string that outlives the object).
+/* Gives the member and remembers its key, a string that outlives members.
  * Returns false when it is missing. */
-MUST_USE bool json_object_get(struct json_object *object, const char *key,
-                              struct json_place *member_out);
+MUST_USE bool json_read_get(struct json_members *members, const char *key,
+                            struct json_place *member_out);
 
 /* Likewise; a missing one is a fault. */
-MUST_USE bool json_object_require(struct json_object *object, const char *key,
-                                  const char *expected,
-                                  struct json_place *member_out);
+MUST_USE bool json_read_require(struct json_members *members, const char *key,
+                                const char *expected,
+                                struct json_place *member_out);
 
-/* Adds a fault for each member whose key was never asked for. */
-void json_object_close(struct json_object *object);
+/* Adds a fault for each member whose key was never asked for, and names the
+ * nearest key that was. */
+void json_read_close(struct json_members *members);
 
 /* The readers below return false after adding the fault, and set their output
  * only when they return true. */
@@ -97,7 +92,11 @@ void json_object_close(struct json_object *object);
 MUST_USE bool json_read_text(const struct json_place *place, size_t max,
                              const char **text_out);
 
-/* A whole number; 3.0 is one. max is at most UINT32_MAX. */
+/* A path, joined to the folder of the file unless it is absolute. The caller
+ * owns it. */
+MUST_USE bool json_read_path(const struct json_place *place, char **path_out);
+
+/* A whole number; 3.0 is one. */
 MUST_USE bool json_read_unsigned(const struct json_place *place, unsigned min,
                                  unsigned max, unsigned *number_out);
 
@@ -107,6 +106,7 @@ MUST_USE bool json_read_seconds(const struct json_place *place, uint64_t min_ms,
 
 MUST_USE bool json_read_flag(const struct json_place *place, bool *flag_out);
 
+/* One of count words; gives its value. */
 MUST_USE bool json_read_choice(const struct json_place *place,
                                const struct json_choice *choices, size_t count,
                                unsigned *value_out);
@@ -114,9 +114,5 @@ MUST_USE bool json_read_choice(const struct json_place *place,
 /* A list of min to max items. */
 MUST_USE bool json_read_list(const struct json_place *place, size_t min,
                              size_t max, size_t *count_out);
-
-/* A path, joined to the folder of the file unless it is absolute. The caller
- * owns it. */
-MUST_USE bool json_read_path(const struct json_place *place, char **path_out);
 
 #endif

@@ -17,8 +17,7 @@ enum reason_kind {
 struct reason {
     enum reason_kind kind;
     char *file;
-    char *path; /* JSON path such as $.listeners[0].port; NULL: the whole file
-                 */
+    char *path; /* such as $.listeners[0].port; NULL: the whole file */
     char *found;
     char *expected;
     unsigned line;   /* of a JSON syntax error, from 1; otherwise 0 */
