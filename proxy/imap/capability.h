@@ -1,0 +1,45 @@
+/* A backend's capability list: what we need to know of it, and what of it a
+ * client behind us may see. */
+#ifndef IMAP_CAPABILITY_H
+#define IMAP_CAPABILITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imap/wiped_buffer.h"
+
+enum imap_capability {
+    IMAP_CAPABILITY_IMAP4REV1,
+    IMAP_CAPABILITY_IMAP4REV2,
+    IMAP_CAPABILITY_SASL_IR,
+    IMAP_CAPABILITY_LITERAL_PLUS,
+    IMAP_CAPABILITY_LITERAL_MINUS,
+    IMAP_CAPABILITY_STARTTLS,
+    IMAP_CAPABILITY_LOGINDISABLED,
+    IMAP_CAPABILITY_ID,
+    IMAP_CAPABILITY_AUTH_PLAIN,
+    IMAP_CAPABILITY_AUTH_LOGIN
+};
+#define IMAP_CAPABILITY_COUNT 10
+
+/* A set; all zero is the empty one. */
+struct imap_capabilities {
+    bool known[IMAP_CAPABILITY_COUNT];
+};
+
+/* Reads a list, with or without a leading space. Names are case-insensitive,
+ * unknown ones ignored (RFC 9051, 7.2.2). */
+void imap_capabilities_parse(const uint8_t *list, size_t len,
+                             struct imap_capabilities *capabilities_out);
+
+bool imap_capabilities_has(const struct imap_capabilities *capabilities,
+                           enum imap_capability capability);
+
+/* Appends the list as a client that is logged in may see it, names parted by
+ * one space: without what only holds before the login, and without what would
+ * lead the session past us (RFC 8437, 2193, 2221). */
+void imap_capabilities_filter(const uint8_t *list, size_t len,
+                              struct wiped_buffer *out);
+
+#endif
