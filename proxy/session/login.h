@@ -18,7 +18,7 @@ struct login_rules {
     unsigned login_tries;
     unsigned bad_commands;         /* unknown or broken ones before the BYE */
     unsigned wrong_state_commands; /* known ones that need a login */
-    unsigned mechanisms; /* AUTHENTICATE: sum of sasl_mechanism_bit() */
+    unsigned mechanisms; /* for AUTHENTICATE: a set of enum sasl_mechanism */
     bool starttls;       /* offered while the connection is clear */
 };
 
@@ -68,9 +68,10 @@ const char *login_mechanism(const struct login *login);
  * and `text` matter with LOGIN_ANSWER_CODED only: the inside of the brackets
  * and what follows them. A code that no client could parse becomes the fixed
  * LOGIN_ANSWER_BAD_CREDENTIALS; odd bytes of the text become '?'. */
-MUST_USE enum login_decision
-login_failed(struct login *login, enum login_answer answer, const char *code,
-             size_t code_len, const char *text, size_t text_len);
+MUST_USE enum login_decision login_failed(struct login *login,
+                                          enum login_answer answer,
+                                          const char *code, size_t code_len,
+                                          const char *text, size_t text_len);
 
 /* Writes "* BYE " and the text (ours, such as "[UNAVAILABLE] Going down.");
  * the caller closes. */
