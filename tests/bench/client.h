@@ -1,0 +1,41 @@
+/* One IMAP client of the load generator: connects, logs in by LOGIN, then
+ * sends one command at a time. Every event comes from the loop. */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include "wire.h"
+
+enum client_event {
+    CLIENT_READY,    /* logged in */
+    CLIENT_CONTINUE, /* "+" came for the command that was sent */
+    CLIENT_DONE,     /* its tagged OK came */
+    CLIENT_CLOSED    /* the last event: the client is freed when it returns */
+};
+
+struct client;
+
+typedef void client_handler(struct client *client, enum client_event event,
+                            void *owner);
+
+/* Connects and logs in as `user`, which is copied. A refused login and every
+ * other fault end in CLIENT_CLOSED. */
+struct client *client_new(struct wire_net *net,
+                          const struct wire_target *target, const char *user,
+                          client_handler *handler, void *owner);
+
+/* Sends `text` as a tagged command; only when no other is under way. */
+void client_command(struct client *client, const char *text);
+
+/* Sends a line as it is, such as the DONE that ends IDLE. */
+void client_line(struct client *client, const char *text);
+
+/* Ends the connection without LOGOUT. */
+void client_close(struct client *client);
+
+/* Why it ended; "" when its owner closed it or LOGOUT was answered. */
+const char *client_error(const struct client *client);
+
+/* NULL when the connection is plain. */
+SSL *client_ssl(const struct client *client);
+
+#endif

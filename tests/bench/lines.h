@@ -1,0 +1,27 @@
+/* Cuts a byte stream into lines. Memory is held only while a line is
+ * unfinished, so that idle sessions of a bench program stay small. */
+#ifndef BENCH_LINES_H
+#define BENCH_LINES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct lines {
+    uint8_t *kept;
+    size_t kept_len;
+};
+
+enum lines_result {
+    LINES_MORE,    /* all input was taken */
+    LINES_LINE,    /* a line without its CRLF, valid until the next call */
+    LINES_TOO_LONG /* no end within 64 KiB; clear and give up */
+};
+
+/* Takes the next line from *bytes and *len, which move past it; what follows
+ * the line stays the caller's, who may read it as something else. */
+enum lines_result lines_next(struct lines *lines, const uint8_t **bytes,
+                             size_t *len, const uint8_t **line_out,
+                             size_t *line_len_out);
+void lines_clear(struct lines *lines);
+
+#endif

@@ -1,0 +1,27 @@
+/* What a run of the load generator is told on its command line. */
+#ifndef BENCH_LOAD_OPTIONS_H
+#define BENCH_LOAD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    LOAD_STEPS_MAX = 64
+};
+
+struct load_options {
+    const char *mode;
+    struct sockaddr_storage remote;
+    bool is_plain;
+    uint16_t tls_max;               /* TLS1_2_VERSION or TLS1_3_VERSION */
+    unsigned steps[LOAD_STEPS_MAX]; /* sessions open at each step, rising */
+    unsigned step_count;
+    unsigned parallel; /* logins under way at once */
+    unsigned sources;  /* source addresses, from 127.0.0.2 on */
+};
+
+/* Prints usage on standard error and returns false on a bad command line. */
+bool load_options_read(int argc, char **argv, struct load_options *options_out);
+
+#endif
