@@ -1,0 +1,132 @@
+/* What is known about each backend while it runs: state, load, addresses.
+ * Facts are keyed by the backend's name and outlive a reload; what the table
+ * says of a backend (config/route_table.h) does not live here.
+ *
+ * All functions may be called from any thread. Those that a login needs take
+ * no lock. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include "config/mem.h"
+#include "config/route_table.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum backend_state {
+    BACKEND_UP,
+    BACKEND_DOWN
+};
+
+/* So many failures in a row take a backend down. */
+enum {
+    BACKEND_FAILURES_MAX = 3
+};
+
+/* While it is down, one login in so many milliseconds is let through. */
+enum {
+    BACKEND_RETRY_MS = 5000
+};
+
+enum {
+    BACKEND_ADDRESSES_MAX = 16
+};
+
+struct backend;
+struct backend_registry;
+
+/* The one place where names become facts. Free it after the last backend. */
+struct backend_registry *backend_registry_new(void);
+void backend_registry_free(struct backend_registry **registry);
+
+/* The backend of that name, made when there is none: up, without addresses.
+ * The caller owns a reference. Takes a lock: for loading, not for logins. */
+struct backend *backend_registry_get(struct backend_registry *registry,
+                                     const char *name);
+
+struct backend *backend_ref(struct backend *backend);
+
+/* The facts go with the last reference. */
+void backend_unref(struct backend **backend);
+
+const char *backend_name(const struct backend *backend);
+
+/* The facts of every backend of one table, for the snapshot that holds the
+ * table. The set lends from the table, which must outlive it. */
+struct backend_set;
+
+struct backend_set *backend_set_new(struct backend_registry *registry,
+                                    const struct route_table *table);
+void backend_set_free(struct backend_set **set);
+
+/* The facts of a backend of the set's table; lent by the set. */
+struct backend *backend_set_find(const struct backend_set *set,
+                                 const struct backend_config *config);
+
+/* rendezvous_seed of its name, computed once. */
+uint64_t backend_set_seed(const struct backend_set *set,
+                          const struct backend_config *config);
+
+/* All of them, in the table's order. */
+size_t backend_set_count(const struct backend_set *set);
+struct backend *backend_set_at(const struct backend_set *set, size_t index,
+                               const struct backend_config **config_out);
+
+/* Says where the table now places the backend. When that is another place
+ * than before, its addresses and failures are forgotten. Takes a lock. */
+void backend_aim(struct backend *backend, const char *host, uint16_t port);
+
+/* Sets the addresses, in the order in which they are to be tried; their ports
+ * are replaced by the one aimed at, and those past BACKEND_ADDRESSES_MAX are
+ * left out. Returns true if that changed anything. New addresses are tried at
+ * once, also while the backend is down. Takes a lock. */
+bool backend_set_addresses(struct backend *backend,
+                           const struct address *addresses, size_t count);
+
+/* Copies the addresses, with ports; returns how many, 0 when none is known.
+ * Never waits for a writer. */
+size_t backend_addresses(const struct backend *backend,
+                         struct address out[BACKEND_ADDRESSES_MAX]);
+
+/* Down: it failed BACKEND_FAILURES_MAX times in a row, or has no address. */
+enum backend_state backend_state(const struct backend *backend);
+
+/* Whether backend_may_dial would say yes; changes nothing. */
+bool backend_is_dialable(const struct backend *backend, uint64_t now_ms);
+
+/* Asks leave to dial, once per dial. While the backend is down one caller in
+ * BACKEND_RETRY_MS gets it, and owes an answer by one of the next two. */
+bool backend_may_dial(struct backend *backend, uint64_t now_ms);
+
+/* A dial failed: connecting, TLS or greeting, on every address. Nothing that
+ * comes later counts. Logs when this takes the backend down, and returns
+ * true then. why is for the log. */
+bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
+                         const char *why);
+
+/* A dial ended in a greeting. Logs when this brings the backend up, and
+ * returns true then. */
+bool backend_dial_succeeded(struct backend *backend);
+
+/* Counts a session, which keeps the facts alive until it is closed. */
+struct backend *backend_session_opened(struct backend *backend);
+void backend_session_closed(struct backend **backend);
+uint32_t backend_sessions(const struct backend *backend);
+
+/* For those who look on; the parts may be of slightly different moments. */
+struct backend_facts {
+    enum backend_state state;
+    uint32_t sessions;
+    uint32_t failures_in_a_row;
+    size_t address_count;
+    uint64_t dials;
+    uint64_t dial_failures;
+    uint64_t last_failure_ms; /* on base/clock's scale; 0: never */
+};
+
+void backend_read_facts(const struct backend *backend,
+                        struct backend_facts *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* Limits per address, per user and per both, and the rate of accepting.
+ * Counts are shared by all workers behind sharded locks, and touched when a
+ * connection comes, when it logs in, and when it goes; where every limit is
+ * off nothing is locked and nothing counted.
+ *
+ * The rules come with each call, from the caller's snapshot, so a reload
+ * changes them and loses no count. A session is counted by what was limited
+ * when it came: a limit that is switched on later does not see it.
+ *
+ * An IPv6 address counts as its /64. Networks of rules->exempt are exempt from
+ * per_address and per_user_and_address. */
+#ifndef STATE_LIMITS_H
+#define STATE_LIMITS_H
+
+#include "config/mem.h"
+#include "config/settings.h"
+#include "net/address.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct limits;
+struct limits_entry;
+
+/* What one session holds of the counts. All NULL: nothing. */
+struct limits_hold {
+    struct limits_entry *address;
+    struct limits_entry *user;
+    struct limits_entry *user_and_address;
+};
+
+/* The limit that said no. */
+enum limits_answer {
+    LIMITS_OK,
+    LIMITS_ACCEPT_RATE,
+    LIMITS_PER_ADDRESS,
+    LIMITS_PER_USER,
+    LIMITS_PER_USER_AND_ADDRESS
+};
+
+/* A word for the log: "ok", "accept_rate", "per_address", ... */
+const char *limits_answer_name(enum limits_answer answer);
+
+struct limits *limits_new(void);
+
+/* Every hold must have been released. */
+void limits_free(struct limits **limits);
+
+/* For a connection just accepted; fills *hold_out. Refused connections count
+ * towards nothing but the rate of those accepted before them. now_ms is
+ * clock_now_ms. */
+MUST_USE enum limits_answer limits_accept(struct limits *limits,
+                                          const struct limits_settings *rules,
+                                          const struct address *peer,
+                                          uint64_t now_ms,
+                                          struct limits_hold *hold_out);
+
+/* For a login about to be tried at a backend, by the normalised user name;
+ * fills the rest of the hold, or leaves it as it was on a refusal. */
+MUST_USE enum limits_answer limits_login(struct limits *limits,
+                                         const struct limits_settings *rules,
+                                         const struct address *peer,
+                                         const uint8_t *user, size_t len,
+                                         struct limits_hold *hold);
+
+/* The login failed, the connection stays. */
+void limits_release_login(struct limits *limits, struct limits_hold *hold);
+
+/* The connection has gone; releases all that is held. */
+void limits_release(struct limits *limits, struct limits_hold *hold);
+
+/* How many entries are counted now, for tests and for those who look on. */
+size_t limits_entries(struct limits *limits);
+
+#endif
