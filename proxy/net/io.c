@@ -1,0 +1,144 @@
+#include "net/io.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/mem.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks kept for the next socket that refuses: four busy sessions' worth. */
+enum {
+    IDLE_CHUNKS = 32
+};
+
+static size_t front_output_for(size_t flight_max)
+{
+    size_t data = IO_PLAIN_SIZE + IO_TLS_OVERHEAD;
+
+    return flight_max + IO_TLS_OVERHEAD > data ? flight_max + IO_TLS_OVERHEAD
+                                               : data;
+}
+
+int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
+            size_t flight_max)
+{
+    int result;
+
+    memset(io, 0, sizeof(*io));
+    io->loop = loop;
+    io->counters = counters;
+    loop->data = io;
+    result = uv_idle_init(loop, &io->latch);
+    if (result == 0)
+        result = uv_timer_init(loop, &io->tick);
+    if (result != 0)
+        return result;
+    io->latch.data = io;
+    io->tick.data = io;
+    io->tick_at_ms = TIMER_WHEEL_NEVER;
+    timer_wheel_init(&io->wheel, clock_now_ms());
+    buffer_pool_init(&io->chunks, IDLE_CHUNKS);
+    io->wire = mem_alloc(IO_WIRE_SIZE);
+    io->plain = mem_alloc(IO_PLAIN_SIZE);
+    tls_side_init(&io->front, front_output_for(flight_max));
+    tls_side_init(&io->back, IO_PLAIN_SIZE + IO_TLS_OVERHEAD);
+    return 0;
+}
+
+void io_stop(struct io *io)
+{
+    uv_close((uv_handle_t *)&io->latch, NULL);
+    uv_close((uv_handle_t *)&io->tick, NULL);
+}
+
+void io_deinit(struct io *io)
+{
+    assert(io->latched == NULL);
+    tls_side_deinit(&io->back);
+    tls_side_deinit(&io->front);
+    OPENSSL_cleanse(io->wire, IO_WIRE_SIZE);
+    OPENSSL_cleanse(io->plain, IO_PLAIN_SIZE);
+    free(io->wire);
+    free(io->plain);
+    buffer_pool_deinit(&io->chunks);
+}
+
+static void on_tick(uv_timer_t *tick);
+
+/* Sees to it that the loop wakes for the wheel's next timer. */
+static void wind(struct io *io)
+{
+    uint64_t next = timer_wheel_next(&io->wheel);
+    uint64_t now;
+
+    if (next == TIMER_WHEEL_NEVER || next >= io->tick_at_ms)
+        return;
+    now = clock_now_ms();
+    io->tick_at_ms = next;
+    uv_timer_start(&io->tick, on_tick,
+                   next <= now ? 0 : clock_real_delay_ms(next - now), 0);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct io *io = tick->data;
+
+    io->tick_at_ms = TIMER_WHEEL_NEVER;
+    timer_wheel_advance(&io->wheel, clock_now_ms());
+    wind(io);
+}
+
+void io_arm(struct io *io, struct wheel_timer *timer, uint64_t delay_ms)
+{
+    timer_wheel_arm(&io->wheel, timer, clock_now_ms() + delay_ms);
+    wind(io);
+}
+
+void io_disarm(struct io *io, struct wheel_timer *timer)
+{
+    timer_wheel_cancel(&io->wheel, timer);
+}
+
+static int set_option(int fd, int level, int option, unsigned value)
+{
+    int number = (int)value;
+
+    return setsockopt(fd, level, option, &number, sizeof(number)) == 0
+               ? 0
+               : uv_translate_sys_error(errno);
+}
+
+static int set_keepalive(int fd, const struct io_keepalive *keepalive)
+{
+    int result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+
+    if (result == 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
+    if (result == 0)
+        result =
+            set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval_s);
+    if (result == 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive->count);
+    return result;
+}
+
+int io_set_socket(int fd, const struct io_keepalive *keepalive)
+{
+    int result = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+    if (result == 0 && keepalive->idle_s != 0)
+        result = set_keepalive(fd, keepalive);
+    if (result == 0 && keepalive->user_timeout_ms != 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                            keepalive->user_timeout_ms);
+    return result;
+}
+
+void io_fit_flight(struct io *io, size_t flight_max)
+{
+    tls_side_grow(&io->front, front_output_for(flight_max));
+}

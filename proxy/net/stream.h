@@ -1,0 +1,107 @@
+/* A TCP byte stream that may turn into TLS once. It stores no input: bytes are
+ * lent to the handler for the length of the call, and an idle stream holds no
+ * buffer. No verb emits an event; what a verb finds broken is told on the
+ * loop's next turn, so an owner is never freed under its caller.
+ *
+ * A stream belongs to the loop that its io belongs to. It frees itself after
+ * STREAM_CLOSED, which every stream gets exactly once, last, and only after
+ * stream_end or stream_close. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "config/mem.h"
+#include "net/address.h"
+#include "net/io.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct stream;
+
+enum stream_event {
+    STREAM_UP,      /* connected, plain */
+    STREAM_SECURE,  /* TLS handshake done */
+    STREAM_DATA,    /* stream_lent: bytes lent until the handler returns */
+    STREAM_DRAINED, /* the write queue fell below its low mark */
+    STREAM_EOF,     /* no more input; see stream_was_truncated */
+    STREAM_FAILED,  /* stream_failure says why; only ending makes sense now */
+    STREAM_CLOSED   /* the last event; the stream is gone when it returns */
+};
+
+typedef void stream_handler(struct stream *stream, enum stream_event event,
+                            void *owner);
+
+/* Marks of the write queue, in bytes. A queue may pass the high mark by what
+ * one event produced. */
+enum {
+    STREAM_HIGH_MARK = 64 * 1024,
+    STREAM_LOW_MARK = 16 * 1024
+};
+
+/* Takes over an accepted connection from the listener. Starts reading at
+ * once. 0 or UV_E*; nothing is left behind on failure. */
+MUST_USE int stream_accept(struct io *io, uv_stream_t *listener,
+                           stream_handler *handler, void *owner,
+                           struct stream **stream_out);
+
+/* Starts to connect; STREAM_UP or STREAM_FAILED follows, then it reads.
+ * keepalive is set on the socket, and TCP_NODELAY. */
+MUST_USE int stream_connect(struct io *io, const struct address *to,
+                            const struct io_keepalive *keepalive,
+                            stream_handler *handler, void *owner,
+                            struct stream **stream_out);
+
+void stream_set_owner(struct stream *stream, stream_handler *handler,
+                      void *owner);
+
+/* Turns the stream into TLS on the given side of its io; takes ssl, whose
+ * state says server or client. A client's first flight is sent now. */
+void stream_start_tls(struct stream *stream, struct tls_side *side, SSL *ssl);
+
+/* The bytes of the STREAM_DATA being handled. */
+const uint8_t *stream_lent(const struct stream *stream, size_t *len_out);
+
+/* Sends, or queues what the socket refuses. Returns false once the queue is
+ * above its high mark; wait for STREAM_DRAINED. */
+bool stream_write(struct stream *stream, const uint8_t *bytes, size_t len);
+
+/* Stops and restarts reading. Bytes already read are delivered regardless. */
+void stream_pause(struct stream *stream);
+void stream_resume(struct stream *stream);
+
+/* Ends our direction: what is queued, close_notify, FIN. Input goes on. */
+void stream_shut_down(struct stream *stream);
+
+/* Ends the stream politely: as stream_shut_down, then input is thrown away
+ * until its end, STREAM_DISCARD_MAX bytes or STREAM_DISCARD_MS, since closing
+ * with unread input would reset the connection and destroy what was just
+ * sent. What cannot be flushed within flush_ms is dropped. */
+void stream_end(struct stream *stream, uint64_t flush_ms);
+
+enum {
+    STREAM_DISCARD_MAX = 64 * 1024,
+    STREAM_DISCARD_MS = 2000
+};
+
+/* Ends the stream now, whatever is queued. */
+void stream_close(struct stream *stream);
+
+/* The end of input came without TLS's close_notify (RFC 8446, 6.1). */
+bool stream_was_truncated(const struct stream *stream);
+
+/* Why the last STREAM_FAILED came, in words without bytes of the peer; valid
+ * while it is handled. */
+const char *stream_failure(const struct stream *stream);
+
+bool stream_is_tls(const struct stream *stream);
+/* Of a secured stream; NULL while plain. Read only. */
+const SSL *stream_tls(const struct stream *stream);
+size_t stream_queued(const struct stream *stream);
+/* False when the socket no longer knows (a peer that has gone). */
+bool stream_peer(const struct stream *stream, struct address *out);
+bool stream_local(const struct stream *stream, struct address *out);
+
+#endif
