@@ -1,0 +1,273 @@
+"""What a measurement is made of: a build, certificates, the cheap backend, the
+load generator, and the proxies in between. All of it on loopback, with ports
+that the kernel gives, in a folder that goes away at the end."""
+
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+
+class Lab:
+    """The folder, the certificates and the programs; a context manager."""
+
+    def __init__(self, build_folder):
+        self.build_folder = build_folder
+        self.folder = tempfile.mkdtemp(prefix="gatepost-bench-")
+        os.chmod(self.folder, 0o755)
+        self.ca = self.path("ca.pem")
+        self.chain = self.path("chain.pem")
+        self.key = self.path("key.pem")
+
+    def __enter__(self):
+        _raise_descriptor_limit()
+        _make_certificates(self)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def program(self, name):
+        return os.path.join(self.build_folder, name)
+
+
+def build(build_folder, extra_settings=(), with_gatepost=True):
+    """A release build of what is measured and of what measures."""
+    targets = ["bench_backend", "bench_load", "bench_heap"]
+    if with_gatepost:
+        targets.append("gatepost")
+    subprocess.run(
+        ["cmake", "-S", REPOSITORY, "-B", build_folder, "-G", "Ninja",
+         "-DCMAKE_BUILD_TYPE=Release", "-DGATEPOST_TESTS=OFF",
+         "-DGATEPOST_BENCH=ON", *extra_settings],
+        check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", build_folder, "--target", *targets],
+                   check=True, stdout=subprocess.DEVNULL)
+
+
+class Talker:
+    """A bench program: told by lines, tells by lines, ends with its input."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def hear(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args[0]} ended by itself")
+        return line.split()
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def ask_counts(self):
+        """A dictionary from a line such as "open 3 lost 0"."""
+        self.tell("counts")
+        return pairs(self.hear())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(STOP_SECONDS)
+        self.process.stdout.close()
+
+
+class Backend(Talker):
+    """The cheap backend, with a plain port and a TLS one."""
+
+    def __init__(self, lab):
+        super().__init__(lab.program("bench_backend"),
+                         "--chain", lab.chain, "--key", lab.key)
+        self.ports = {}
+        while len(self.ports) < 2:
+            name, port = self.hear()
+            self.ports[name] = int(port)
+        self.hear()  # "ready"
+
+
+class Proxy:
+    """What every proxy under measurement can do. A subclass gives a command
+    and writes its configuration."""
+
+    name = None
+
+    def __init__(self, lab, backend_kind, backend_port, preload=None):
+        self.lab = lab
+        self.backend_kind = backend_kind
+        self.backend_port = backend_port
+        self.port = free_port()
+        self.heap_folder = None
+        self.log = lab.path(f"{self.name}.log")
+        environment = dict(os.environ)
+        if preload is not None:
+            self.heap_folder = tempfile.mkdtemp(dir=lab.folder)
+            os.chmod(self.heap_folder, 0o777)
+            environment["LD_PRELOAD"] = preload
+            environment["BENCH_HEAP_DIR"] = self.heap_folder
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                self.command(), env=environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+        self._wait_until_it_listens()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stop(self):
+        """Ends it the quick way: its sessions are of no more use."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def _wait_until_it_listens(self):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        with open(self.log, encoding="utf-8") as log:
+            raise RuntimeError(f"{self.name} did not start:\n{log.read()}")
+
+
+class Gatepost(Proxy):
+    name = "gatepost"
+    binary = None  # a path, where it is not the build folder's own
+
+    @classmethod
+    def program(cls, lab):
+        return cls.binary or lab.program("gatepost")
+
+    @classmethod
+    def version(cls, lab):
+        return " ".join(output_of(cls.program(lab), "--version").split("\n"))
+
+    def command(self):
+        backend = {"host": "127.0.0.1", "port": self.backend_port,
+                   "tls": "none"}
+        if self.backend_kind == "tls":
+            backend.update(tls="implicit", tls_name="localhost",
+                           ca=self.lab.ca)
+        self.lab.write("routes.json", json.dumps({
+            "backends": {"cheap": backend},
+            "pools": {"all": {"backends": ["cheap"]}},
+            "default": "all",
+        }))
+        config = self.lab.write("gatepost.json", json.dumps({
+            "listeners": [{"address": "127.0.0.1", "port": self.port,
+                           "tls": "implicit"}],
+            "tls": {"certificates": [{"chain": self.lab.chain,
+                                      "key": self.lab.key}]},
+            "routes": "routes.json",
+        }))
+        return [self.program(self.lab), "serve", config]
+
+
+class HAProxy(Proxy):
+    """TLS offload in TCP mode: no IMAP, so a lower bound for its kind."""
+
+    name = "haproxy"
+
+    @classmethod
+    def version(cls, lab):
+        del lab
+        text = output_of("haproxy", "-vv")
+        library = re.search(r"Running on OpenSSL version : (.*)", text)
+        return f"{text.splitlines()[0]}, {library.group(1)}"
+
+    def command(self):
+        both = self.lab.path("both.pem")
+        with open(both, "w", encoding="utf-8") as file:
+            for name in (self.lab.chain, self.lab.key):
+                with open(name, encoding="utf-8") as part:
+                    file.write(part.read())
+        tls = ""
+        if self.backend_kind == "tls":
+            tls = (f" ssl ca-file {self.lab.ca} verify required"
+                   " sni str(localhost) verifyhost localhost")
+        config = self.lab.write("haproxy.cfg", f"""
+global
+    maxconn 9500
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+frontend imaps
+    bind 127.0.0.1:{self.port} ssl crt {both}
+    default_backend cheap
+backend cheap
+    server cheap 127.0.0.1:{self.backend_port}{tls}
+""")
+        return ["haproxy", "-db", "-f", config]
+
+
+PROXIES = {proxy.name: proxy for proxy in (Gatepost, HAProxy)}
+
+
+def pairs(words):
+    return {words[i]: int(words[i + 1]) for i in range(0, len(words), 2)}
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def describe_machine():
+    return (f"Linux {platform.release()}, {os.cpu_count()} cores, "
+            f"{' '.join(platform.libc_ver())}")
+
+
+def _raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _make_certificates(lab):
+    """ECDSA P-256, a CA and a server's certificate under it."""
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    names = lab.write("names.ext",
+                      "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for command in (
+            ["req", "-x509", *new_key, "-keyout", lab.path("ca.key"),
+             "-out", lab.ca, "-subj", "/CN=Bench CA", "-days", "30"],
+            ["req", *new_key, "-keyout", lab.key, "-out", lab.path("csr.pem"),
+             "-subj", "/CN=localhost"],
+            ["x509", "-req", "-in", lab.path("csr.pem"), "-CA", lab.ca,
+             "-CAkey", lab.path("ca.key"), "-CAcreateserial", "-days", "30",
+             "-extfile", names, "-out", lab.chain]):
+        subprocess.run(["openssl", *command], check=True, capture_output=True)
