@@ -1,0 +1,425 @@
+#include "backend/link.h"
+
+#include "base/clock.h"
+#include "imap/response.h"
+#include "imap/response_reader.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum link_state {
+    LINK_START,
+    LINK_CONNECT,
+    LINK_GREETING,
+    LINK_STARTTLS,
+    LINK_TLS,
+    LINK_CAPABILITY,
+    LINK_OVER
+};
+
+/* A login's commands carry the client's tag and come after every one of these
+ * was answered, so that the tags never meet (decision 12). */
+static const char starttls_tag[] = "G1";
+static const char capability_tag[] = "G2";
+
+struct link {
+    struct io *io;
+    const struct link_target *target;
+    struct link_rules rules;
+    link_handler *handler;
+    void *owner;
+
+    enum link_state state;
+    struct stream *stream;
+    struct wheel_timer timer;
+    struct address addresses[BACKEND_ADDRESSES_MAX];
+    size_t address_count;
+    size_t next_address;
+
+    struct imap_response_reader reader;
+    struct imap_capabilities capabilities;
+    bool knows_capabilities;
+    bool has_more; /* bytes follow the line being taken */
+    char failure[IO_FAILURE_MAX + 64];
+};
+
+#define LINK_OF(member)                                                        \
+    ((struct link *)(void *)((char *)(member)-offsetof(struct link, timer)))
+
+static void dial_next(struct link *link);
+static void on_stream(struct stream *stream, enum stream_event event,
+                      void *owner);
+
+static void ignore(struct stream *stream, enum stream_event event, void *owner)
+{
+    (void)stream;
+    (void)event;
+    (void)owner;
+}
+
+static void drop_stream(struct link *link)
+{
+    if (link->stream == NULL)
+        return;
+    stream_set_owner(link->stream, ignore, NULL);
+    stream_close(link->stream);
+    link->stream = NULL;
+}
+
+/* The owner may free the link in its callback: nobody touches it afterwards,
+ * which the result false of the take_ functions tells on. */
+static bool finish(struct link *link, bool is_ready)
+{
+    link->state = LINK_OVER;
+    io_disarm(link->io, &link->timer);
+    if (is_ready) {
+        backend_dial_succeeded(link->target->facts);
+    } else {
+        drop_stream(link);
+        counters_add(link->io->counters, COUNTER_DIAL_FAILURES, 1);
+        backend_dial_failed(link->target->facts, clock_now_ms(), link->failure);
+    }
+    link->handler(link, is_ready, link->owner);
+    return false;
+}
+
+static bool give_up(struct link *link, const char *what, const char *why)
+{
+    snprintf(link->failure, sizeof(link->failure), "%s%s%s", what,
+             why == NULL ? "" : ": ", why == NULL ? "" : why);
+    return finish(link, false);
+}
+
+/* The last line must be the last: what follows would be taken for an answer
+ * to a login that was not sent yet. */
+static bool be_ready(struct link *link)
+{
+    if (link->has_more)
+        return give_up(link, "backend speaks out of turn", NULL);
+    return finish(link, true);
+}
+
+static void say(struct link *link, const char *tag, const char *command)
+{
+    char line[64];
+    int len = snprintf(line, sizeof(line), "%s %s\r\n", tag, command);
+
+    assert(len > 0 && (size_t)len < sizeof(line));
+    (void)stream_write(link->stream, (const uint8_t *)line, (size_t)len);
+}
+
+static void wait_in(struct link *link, enum link_state state,
+                    uint64_t timeout_ms)
+{
+    link->state = state;
+    io_arm(link->io, &link->timer, timeout_ms);
+}
+
+static void start_tls(struct link *link)
+{
+    wait_in(link, LINK_TLS, link->rules.timeouts->backend_tls_ms);
+    stream_start_tls(link->stream, &link->io->back,
+                     tls_client_context_open(link->target->tls));
+}
+
+static void ask_capability(struct link *link)
+{
+    say(link, capability_tag, "CAPABILITY");
+    wait_in(link, LINK_CAPABILITY, link->rules.timeouts->greeting_ms);
+}
+
+static void learn(struct link *link, const struct imap_response *response)
+{
+    struct imap_span list;
+
+    if (!imap_response_capabilities(response, &list))
+        return;
+    imap_capabilities_parse(list.bytes, list.len, &link->capabilities);
+    link->knows_capabilities = true;
+}
+
+static bool needs_starttls(const struct link *link)
+{
+    return link->target->config->tls == BACKEND_TLS_STARTTLS &&
+           !stream_is_tls(link->stream);
+}
+
+/* The greeting of a backend that is to turn to TLS is believed in nothing but
+ * that it is one (threats.md, E5). */
+static bool take_greeting(struct link *link,
+                          const struct imap_response *response)
+{
+    if (response->status == IMAP_STATUS_PREAUTH)
+        /* A session without the user's login, and on a clear one STARTTLS is
+         * no longer possible (RFC 9051, 7.1.4). */
+        return give_up(link, "greeting is PREAUTH", NULL);
+    if (response->status == IMAP_STATUS_BYE)
+        return give_up(link, "greeting is BYE", NULL);
+    if (response->kind != IMAP_RESPONSE_UNTAGGED ||
+        response->status != IMAP_STATUS_OK)
+        return give_up(link, "no IMAP greeting", NULL);
+    if (needs_starttls(link)) {
+        say(link, starttls_tag, "STARTTLS");
+        wait_in(link, LINK_STARTTLS, link->rules.timeouts->greeting_ms);
+        return true;
+    }
+    learn(link, response);
+    if (link->knows_capabilities)
+        return be_ready(link);
+    ask_capability(link);
+    return true;
+}
+
+static bool is_untagged_chatter(const struct imap_response *response)
+{
+    return response->kind == IMAP_RESPONSE_UNTAGGED &&
+           response->status != IMAP_STATUS_BYE &&
+           response->status != IMAP_STATUS_PREAUTH;
+}
+
+static bool take_starttls_answer(struct link *link,
+                                 const struct imap_response *response)
+{
+    if (is_untagged_chatter(response))
+        return true;
+    if (!imap_response_is_for(response, starttls_tag) ||
+        response->status != IMAP_STATUS_OK)
+        return give_up(link, "backend refuses STARTTLS", NULL);
+    if (link->has_more)
+        /* Replies injected in clear, to be read under TLS (E2). */
+        return give_up(link, "bytes in clear follow the OK to STARTTLS", NULL);
+    start_tls(link);
+    return true;
+}
+
+static bool take_capability_answer(struct link *link,
+                                   const struct imap_response *response)
+{
+    if (is_untagged_chatter(response)) {
+        learn(link, response);
+        return true;
+    }
+    if (!imap_response_is_for(response, capability_tag) ||
+        response->status != IMAP_STATUS_OK)
+        return give_up(link, "backend refuses CAPABILITY", NULL);
+    learn(link, response);
+    if (!link->knows_capabilities)
+        return give_up(link, "backend names no capabilities", NULL);
+    return be_ready(link);
+}
+
+static bool take_line(struct link *link)
+{
+    struct imap_response response;
+
+    imap_response_parse(imap_response_reader_line(&link->reader), &response);
+    switch (link->state) {
+    case LINK_GREETING:
+        return take_greeting(link, &response);
+    case LINK_STARTTLS:
+        return take_starttls_answer(link, &response);
+    case LINK_CAPABILITY:
+        return take_capability_answer(link, &response);
+    case LINK_START:
+    case LINK_CONNECT:
+    case LINK_TLS:
+    case LINK_OVER:
+        break;
+    }
+    return give_up(link, "backend speaks out of turn", NULL);
+}
+
+static void take_bytes(struct link *link, const uint8_t *bytes, size_t len)
+{
+    bool goes_on = true;
+    size_t used;
+
+    while (goes_on && len > 0) {
+        enum imap_line_result result =
+            imap_response_reader_feed(&link->reader, bytes, len, &used);
+
+        bytes += used;
+        len -= used;
+        if (result == IMAP_LINE_MORE)
+            return;
+        if (result == IMAP_LINE_BROKEN) {
+            give_up(link, imap_response_reader_fault(&link->reader), NULL);
+            return;
+        }
+        link->has_more = len > 0;
+        goes_on = take_line(link);
+    }
+}
+
+static void on_timeout(struct wheel_timer *timer)
+{
+    struct link *link = LINK_OF(timer);
+
+    if (link->state == LINK_START || link->state == LINK_CONNECT) {
+        if (link->state == LINK_CONNECT)
+            snprintf(link->failure, sizeof(link->failure), "connect: timeout");
+        drop_stream(link);
+        dial_next(link);
+        return;
+    }
+    give_up(link, link->state == LINK_TLS ? "TLS" : "greeting", "timeout");
+}
+
+static void on_up(struct link *link)
+{
+    if (link->target->config->tls == BACKEND_TLS_IMPLICIT)
+        start_tls(link);
+    else
+        wait_in(link, LINK_GREETING, link->rules.timeouts->greeting_ms);
+}
+
+static void on_secure(struct link *link)
+{
+    if (link->target->config->tls == BACKEND_TLS_IMPLICIT)
+        wait_in(link, LINK_GREETING, link->rules.timeouts->greeting_ms);
+    else
+        ask_capability(link);
+}
+
+static void on_failed(struct link *link)
+{
+    if (link->state == LINK_CONNECT) {
+        snprintf(link->failure, sizeof(link->failure), "connect: %s",
+                 stream_failure(link->stream));
+        drop_stream(link);
+        dial_next(link);
+        return;
+    }
+    give_up(link, link->state == LINK_TLS ? "TLS" : "connection",
+            stream_failure(link->stream));
+}
+
+static void on_stream(struct stream *stream, enum stream_event event,
+                      void *owner)
+{
+    struct link *link = owner;
+    size_t len;
+
+    switch (event) {
+    case STREAM_UP:
+        on_up(link);
+        break;
+    case STREAM_SECURE:
+        on_secure(link);
+        break;
+    case STREAM_DATA: {
+        const uint8_t *bytes = stream_lent(stream, &len);
+
+        take_bytes(link, bytes, len);
+        break;
+    }
+    case STREAM_EOF:
+        give_up(link, "backend closed the connection", NULL);
+        break;
+    case STREAM_FAILED:
+        on_failed(link);
+        break;
+    case STREAM_DRAINED:
+    case STREAM_CLOSED:
+        break;
+    }
+}
+
+/* A name may have come to mean another host since the table was loaded. */
+static bool may_speak_to(const struct link *link, const struct address *address)
+{
+    const struct backend_config *config = link->target->config;
+
+    return config->tls != BACKEND_TLS_NONE || config->allow_cleartext ||
+           address_is_loopback(address);
+}
+
+static bool dial(struct link *link, const struct address *address)
+{
+    char where[ADDRESS_TEXT_MAX];
+    int result;
+
+    if (!may_speak_to(link, address)) {
+        address_format(address, where, sizeof(where));
+        snprintf(link->failure, sizeof(link->failure),
+                 "%s is not loopback and allow_cleartext is not set", where);
+        return false;
+    }
+    counters_add(link->io->counters, COUNTER_DIALS, 1);
+    result = stream_connect(link->io, address, link->rules.keepalive, on_stream,
+                            link, &link->stream);
+    if (result != 0)
+        snprintf(link->failure, sizeof(link->failure), "connect: %s",
+                 uv_strerror(result));
+    return result == 0;
+}
+
+static void dial_next(struct link *link)
+{
+    while (link->next_address < link->address_count) {
+        if (dial(link, &link->addresses[link->next_address++])) {
+            wait_in(link, LINK_CONNECT, link->rules.timeouts->connect_ms);
+            return;
+        }
+    }
+    finish(link, false);
+}
+
+struct link *link_open(struct io *io, const struct link_target *target,
+                       const struct link_rules *rules, link_handler *handler,
+                       void *owner)
+{
+    struct link *link = mem_zalloc(sizeof(*link));
+
+    link->io = io;
+    link->target = target;
+    link->rules = *rules;
+    link->handler = handler;
+    link->owner = owner;
+    wheel_timer_init(&link->timer, on_timeout);
+    imap_response_reader_init(&link->reader);
+    link->address_count = backend_addresses(target->facts, link->addresses);
+    snprintf(link->failure, sizeof(link->failure), "host has no address");
+    if (link->address_count > 0 && dial(link, &link->addresses[0])) {
+        link->next_address = 1;
+        wait_in(link, LINK_CONNECT, rules->timeouts->connect_ms);
+    } else {
+        link->next_address = link->address_count > 0 ? 1 : 0;
+        wait_in(link, LINK_START, 0); /* the callback never comes from here */
+    }
+    return link;
+}
+
+struct stream *link_take(struct link *link)
+{
+    struct stream *stream = link->stream;
+
+    assert(link->state == LINK_OVER && stream != NULL);
+    link->stream = NULL;
+    return stream;
+}
+
+const struct imap_capabilities *link_capabilities(const struct link *link)
+{
+    return &link->capabilities;
+}
+
+const char *link_failure(const struct link *link)
+{
+    return link->failure;
+}
+
+void link_free(struct link **link)
+{
+    struct link *mine = *link;
+
+    *link = NULL;
+    if (mine == NULL)
+        return;
+    io_disarm(mine->io, &mine->timer);
+    drop_stream(mine);
+    imap_response_reader_deinit(&mine->reader);
+    free(mine);
+}
