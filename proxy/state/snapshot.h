@@ -1,0 +1,69 @@
+/* Everything that a reload changes, in one immutable bundle: settings, table,
+ * TLS contexts. Built off the loops, swapped whole, counted. A session holds a
+ * reference until its splice starts. */
+#ifndef STATE_SNAPSHOT_H
+#define STATE_SNAPSHOT_H
+
+#include "backend/backend.h"
+#include "backend/link.h"
+#include "config/mem.h"
+#include "config/reason.h"
+#include "config/route_table.h"
+#include "config/settings.h"
+#include "net/ticket_keys.h"
+#include "net/tls_server_context.h"
+#include "state/file_source.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct reaper;
+
+struct snapshot {
+    atomic_uint refs;
+    struct reaper *reaper; /* NULL: the last unref frees at once */
+
+    struct settings *settings;
+    struct route_table *table;
+    struct backend_set *backends;
+    struct link_target *targets; /* as many and in order as backends */
+    struct tls_server_context *tls;
+    struct io_keepalive keepalive;
+};
+
+/* What a snapshot is made with, beside the files. */
+struct snapshot_parts {
+    const struct file_source *files;
+    struct backend_registry *registry;
+    struct ticket_keys *tickets;
+    struct reaper *reaper;
+    tls_alpn_refused *alpn_refused;
+    tls_verify_failed *verify_failed;
+    const struct snapshot *former; /* whose TLS contexts are carried over where
+                                      their inputs are equal; may be NULL */
+};
+
+/* Reads config_file and every file that it names. All or nothing: on failure
+ * NULL, with every problem found in reasons; warnings may come beside a
+ * snapshot too. One reference. Slow: never on a loop. */
+MUST_USE struct snapshot *snapshot_load(const char *config_file,
+                                        const struct snapshot_parts *parts,
+                                        struct reasons *reasons);
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+
+/* The last reference goes to the reaper: a million users take longer to free
+ * than a loop may pause. Accepts NULL inside. */
+void snapshot_unref(struct snapshot **snapshot);
+
+/* Where the table sends this user, and by which rule. False: no rule. */
+MUST_USE bool snapshot_find_route(const struct snapshot *snapshot,
+                                  const struct identity *identity,
+                                  struct route *route_out);
+
+/* The target of a backend of this snapshot's table. */
+const struct link_target *snapshot_target(const struct snapshot *snapshot,
+                                          const struct backend_config *config);
+
+#endif
