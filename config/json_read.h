@@ -1,35 +1,14 @@
-/* Typed getters over Jansson that know where they are: each fault is added
- * with its JSON path, what was found and what was expected. A path is only
- * composed when there is a fault. */
+/* Typed getters over Jansson. Each fault is added with its JSON path, what was
+ * found and what was expected; a key that nobody asked for is a fault. */
 #ifndef CONFIG_JSON_READ_H
 #define CONFIG_JSON_READ_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/json_place.h"
 #include "config/mem.h"
-#include "config/reason.h"
-
-/* More than a table of any size needs, and within 32-bit offsets. */
-#define JSON_READ_BYTES_MAX ((size_t)1 << 30)
-
-/* One file that is being read. */
-struct json_reader {
-    const char *file;
-    struct reasons *reasons;
-};
-
-/* A value and the way to it. It lives on the stack of who descends, and so
- * does its parent. */
-struct json_place {
-    const struct json_reader *reader;
-    const struct json_place *parent; /* NULL at the root */
-    const char *key;                 /* NULL: an item of a list, or the root */
-    size_t index;
-    json_t *value; /* borrowed; NULL: a member that is missing */
-};
 
 /* Known keys of one object. */
 #define JSON_MEMBERS_MAX 24
@@ -46,25 +25,6 @@ struct json_choice {
     const char *word;
     unsigned value;
 };
-
-/* Parses one JSON value. Refuses duplicate keys, NUL, trailing text, numbers
- * that do not fit and deep nesting, with line, column and path. Returns NULL
- * after adding the reason; otherwise the caller owns a reference. */
-MUST_USE json_t *json_read_parse(const struct json_reader *reader,
-                                 const uint8_t *bytes, size_t len);
-
-struct json_place json_read_root(const struct json_reader *reader,
-                                 json_t *value);
-struct json_place json_read_member(const struct json_place *object,
-                                   const char *key, json_t *value);
-struct json_place json_read_item(const struct json_place *list, size_t index);
-
-/* Adds an error (or a warning) about this place. found NULL: the value that
- * stands there. */
-void json_read_fault(const struct json_place *place, const char *found,
-                     const char *expected);
-void json_read_warning(const struct json_place *place, const char *found,
-                       const char *expected);
 
 /* Opens an object; a value of another type is a fault and gives false. */
 MUST_USE bool json_read_open(struct json_members *members,
@@ -114,5 +74,22 @@ MUST_USE bool json_read_choice(const struct json_place *place,
 /* A list of min to max items. */
 MUST_USE bool json_read_list(const struct json_place *place, size_t min,
                              size_t max, size_t *count_out);
+
+/* Members that may be missing: these leave their output, the default, as it
+ * is when the member is missing or, after a fault, wrong. A path that is set
+ * replaces nothing: its output was NULL. */
+void json_read_optional_path(struct json_members *members, const char *key,
+                             char **path_out);
+void json_read_optional_unsigned(struct json_members *members, const char *key,
+                                 unsigned min, unsigned max,
+                                 unsigned *number_out);
+void json_read_optional_seconds(struct json_members *members, const char *key,
+                                uint64_t min_ms, uint64_t max_ms,
+                                uint64_t *ms_out);
+void json_read_optional_flag(struct json_members *members, const char *key,
+                             bool *flag_out);
+void json_read_optional_choice(struct json_members *members, const char *key,
+                               const struct json_choice *choices, size_t count,
+                               unsigned *value_out);
 
 #endif
