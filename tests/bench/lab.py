@@ -8,6 +8,7 @@ import platform
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,6 +46,12 @@ class Lab:
             file.write(text)
         return self.path(name)
 
+    def new_folder(self):
+        """One that a proxy may write to that gave up root."""
+        folder = tempfile.mkdtemp(dir=self.folder)
+        os.chmod(folder, 0o777)
+        return folder
+
     def program(self, name):
         return os.path.join(self.build_folder, name)
 
@@ -69,6 +76,12 @@ class Talker:
     def __init__(self, *command):
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     @property
     def pid(self):
@@ -114,28 +127,31 @@ class Proxy:
 
     name = None
 
-    def __init__(self, lab, backend_kind, backend_port, preload=None):
+    def __init__(self, lab, backend_kind, backend_port, environment):
         self.lab = lab
         self.backend_kind = backend_kind
         self.backend_port = backend_port
         self.port = free_port()
-        self.heap_folder = None
         self.log = lab.path(f"{self.name}.log")
-        environment = dict(os.environ)
-        if preload is not None:
-            self.heap_folder = tempfile.mkdtemp(dir=lab.folder)
-            os.chmod(self.heap_folder, 0o777)
-            environment["LD_PRELOAD"] = preload
-            environment["BENCH_HEAP_DIR"] = self.heap_folder
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                self.command(), env=environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
+                self.command(), env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._wait_until_it_listens()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     @property
     def pid(self):
         return self.process.pid
+
+    def freeze(self):
+        """It runs no further, and can only be stopped."""
+        self.process.send_signal(signal.SIGSTOP)
 
     def stop(self):
         """Ends it the quick way: its sessions are of no more use."""
@@ -227,6 +243,15 @@ backend cheap
     server cheap 127.0.0.1:{self.backend_port}{tls}
 """)
         return ["haproxy", "-db", "-f", config]
+
+
+class IdleLoad(Talker):
+    """The load generator in mode idle."""
+
+    def __init__(self, lab, proxy, steps, *more):
+        super().__init__(lab.program("bench_load"), "idle",
+                         "--connect", f"127.0.0.1:{proxy.port}",
+                         "--steps", ",".join(map(str, steps)), *more)
 
 
 PROXIES = {proxy.name: proxy for proxy in (Gatepost, HAProxy)}
