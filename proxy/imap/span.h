@@ -22,7 +22,8 @@ struct imap_span imap_span_take_atom(struct imap_span *span);
 /* Takes one such byte off the front; false when another one is there. */
 bool imap_span_take(struct imap_span *span, uint8_t byte);
 
-/* RFC 9051, 9: ATOM-CHAR. */
+/* RFC 9051, 9: ATOM-CHAR, and ASTRING-CHAR, which adds "]". */
 bool imap_is_atom_char(uint8_t byte);
+bool imap_is_astring_char(uint8_t byte);
 
 #endif
