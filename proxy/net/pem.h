@@ -31,9 +31,18 @@ struct pem_chain {
     X509 *leaf; /* the first one, parsed */
 };
 
-/* Reads every certificate of the file; one at least. Adds an error that names
- * the file and returns false when there is none, one is broken or there are
- * too many. pool may be NULL. */
+/* Gives the DER of every certificate of the file to the handler, in order;
+ * other objects are passed over. Returns false and adds an error that names
+ * the file when there is none or the PEM is broken. */
+typedef void pem_certificate_handler(const uint8_t *der, size_t len,
+                                     void *owner);
+MUST_USE bool pem_each_certificate(const struct pem_file *file,
+                                   pem_certificate_handler *handler,
+                                   void *owner, struct reasons *reasons);
+
+/* Reads every certificate of the file. Adds an error that names the file and
+ * returns false when there is none, one is broken or there are too many; a
+ * warning when one is not issued by the next. pool may be NULL. */
 MUST_USE bool pem_read_chain(const struct pem_file *file,
                              CRYPTO_BUFFER_POOL *pool,
                              struct pem_chain *chain_out,

@@ -22,9 +22,8 @@ struct ticket_keys *ticket_keys_ref(struct ticket_keys *keys);
 /* The last one wipes the keys. Accepts NULL inside. */
 void ticket_keys_unref(struct ticket_keys **keys);
 
-/* Rotates once for every period that has passed since the last rotation, and
- * says whether it did. Call it every minute or so, from any thread but one
- * at a time is enough: a second caller waits. */
+/* Rotates once for every period that has passed since the last rotation and
+ * says whether any had. Call it every minute or so, from any thread. */
 bool ticket_keys_rotate_if_due(struct ticket_keys *keys, uint64_t now_ms);
 
 /* What SSL_CTX_set_tlsext_ticket_key_cb wants of its callback, for the given

@@ -23,6 +23,8 @@ typedef void tls_verify_failed(SSL *ssl, const char *why);
 /* Borrowed for the call. */
 struct tls_client_config {
     const char *name; /* host name (sent as SNI) or IP literal; never NULL */
+    const char *file; /* where the name stands, for messages */
+    const char *path; /* likewise, in JSON; may be NULL */
     struct trust_anchors *anchors; /* NULL only when verify is false */
     bool verify;
     struct pem_file certificate; /* with key, or both of length 0 */
@@ -39,12 +41,15 @@ tls_client_context_new(const struct tls_client_config *config,
 struct tls_client_context *
 tls_client_context_ref(struct tls_client_context *context);
 /* Accepts NULL inside. A connection must hold a reference until its handshake
- * is done. */
+ * is done; after that its SSL keeps alive what it needs by itself. */
 void tls_client_context_unref(struct tls_client_context **context);
 
 /* A connection in connect state with SNI set, which sheds its configuration
  * when the handshake is done. The caller owns it. */
 MUST_USE SSL *tls_client_context_open(struct tls_client_context *context);
+
+/* The name that the backend must prove, in lower case. */
+const char *tls_client_context_name(const struct tls_client_context *context);
 
 /* Whether the context was made from an equal config: name, bytes, anchors,
  * verify, hook. File names and time do not count. */
