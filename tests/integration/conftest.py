@@ -1,9 +1,11 @@
 """Options and fixtures of the integration tests; see README.md."""
 
+import json
 import os
 import shutil
 import signal
 import ssl
+import subprocess
 import sys
 import tempfile
 
@@ -13,10 +15,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
-from gatepost_test.backend import FakeBackend  # noqa: E402
+from gatepost_test.backend import Blackhole, FakeBackend  # noqa: E402
 from gatepost_test.certs import Authority  # noqa: E402
 from gatepost_test.dovecot import Dovecot  # noqa: E402
-from gatepost_test.gatepost import Gatepost, sanitizer_of  # noqa: E402
+from gatepost_test.gatepost import (  # noqa: E402
+    SANITIZER_REPORT, Gatepost, environment, sanitizer_of)
 from gatepost_test.ports import free_port  # noqa: E402
 from gatepost_test.wire import trusting  # noqa: E402
 
@@ -156,6 +159,14 @@ def fake_backend():
 
 
 @pytest.fixture
+def blackhole():
+    """A port that swallows every attempt to connect."""
+    hole = Blackhole()
+    yield hole
+    hole.stop()
+
+
+@pytest.fixture
 def settings(folder):
     """The smallest gatepost.json: one implicit and one STARTTLS listener on
     127.0.0.1, one certificate, two workers. Tests add to it."""
@@ -189,6 +200,25 @@ def gatepost(binary, folder, settings):
             failures.append(failure)
     if failures:
         raise failures[0]
+
+
+@pytest.fixture
+def command(binary, folder, settings):
+    """command(routes, "check"): runs `gatepost NAME CONFIG ARGUMENTS` and
+    returns (exit status, output, errors)."""
+    def run(routes, name, *arguments):
+        settings.setdefault("routes", "routes.json")
+        config = os.path.join(folder, "gatepost.json")
+        for path, content in ((config, settings),
+                              (f"{folder}/routes.json", routes)):
+            with open(path, "w") as out:
+                json.dump(content, out)
+        done = subprocess.run([binary, name, config, *arguments],
+                              capture_output=True, text=True, timeout=30,
+                              env=environment({}))
+        assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+        return done.returncode, done.stdout, done.stderr
+    return run
 
 
 @pytest.fixture(scope="session")

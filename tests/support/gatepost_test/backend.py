@@ -203,3 +203,25 @@ class FakeBackend:
                 pass
         for failure in self.failures:
             raise failure
+
+
+class Blackhole:
+    """A port on loopback where SYNs are dropped: its queue is full and
+    nobody accepts."""
+
+    def __init__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.host, self.port = self._listener.getsockname()
+        self._fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((self.host, self.port))
+            self._fillers.append(filler)
+
+    def stop(self):
+        """Gives the port back."""
+        for one in [self._listener, *self._fillers]:
+            one.close()

@@ -70,6 +70,7 @@ class WireClient:
         self.tls = None
         self.raw_received = bytearray()
         self.ended = None  # None, "fin", "close_notify", "rst"
+        self.saw_close_notify = False
         self._incoming = self._outgoing = None
         self._buffer = bytearray()
         self._tags = (f"t{number}" for number in itertools.count(1))
@@ -160,7 +161,7 @@ class WireClient:
         except ConnectionResetError:
             octets, self.ended = b"", "rst"
         if not octets:
-            self.ended = self.ended or "fin"
+            self.ended = self.ended if self.ended == "rst" else "fin"
             if self._incoming is not None:
                 self._incoming.write_eof()
             return False
@@ -174,7 +175,7 @@ class WireClient:
 
     def _decrypt(self):
         """Moves plaintext to the buffer; notes a close_notify."""
-        while self.tls is not None and self.ended != "close_notify":
+        while self.tls is not None and not self.saw_close_notify:
             try:
                 octets = self.tls.read(65536)
             except ssl.SSLWantReadError:
@@ -185,6 +186,7 @@ class WireClient:
                 break
             if not octets:
                 self.ended = "close_notify"
+                self.saw_close_notify = True
                 break
             self._buffer += octets
         if self.tls is not None:
