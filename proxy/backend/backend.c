@@ -1,0 +1,388 @@
+#include "backend/backend.h"
+
+#include "backend/rendezvous.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An address in words that can be read and written atomically. */
+enum {
+    WORDS_PER_ADDRESS = 3
+};
+
+struct packed_addresses {
+    _Atomic uint64_t count;
+    _Atomic uint64_t words[BACKEND_ADDRESSES_MAX * WORDS_PER_ADDRESS];
+};
+
+struct backend {
+    struct backend_registry *registry;
+    struct backend *next; /* of the registry, under its lock */
+    char *name;
+
+    atomic_uint refs;
+    _Atomic uint32_t sessions;
+    _Atomic uint32_t failures; /* in a row; they alone say up or down */
+    _Atomic uint64_t retry_at_ms;
+    _Atomic uint64_t last_failure_ms;
+    _Atomic uint64_t dials;
+    _Atomic uint64_t dial_failures;
+
+    pthread_mutex_t lock; /* for whoever writes what follows */
+    char *host;
+    uint16_t port;
+    /* Readers go to addresses[generation % 2]; a writer fills the other and
+     * raises the generation. Only a reader whose set was replaced meanwhile
+     * tries again, so nobody waits for a writer that lost its processor. */
+    _Atomic uint64_t generation;
+    struct packed_addresses addresses[2];
+};
+
+struct backend_registry {
+    pthread_mutex_t lock;
+    struct backend *first;
+};
+
+struct backend_registry *backend_registry_new(void)
+{
+    struct backend_registry *registry = mem_zalloc(sizeof(*registry));
+
+    pthread_mutex_init(&registry->lock, NULL);
+    return registry;
+}
+
+void backend_registry_free(struct backend_registry **registry)
+{
+    struct backend_registry *mine = *registry;
+
+    *registry = NULL;
+    if (mine == NULL)
+        return;
+    assert(mine->first == NULL);
+    pthread_mutex_destroy(&mine->lock);
+    free(mine);
+}
+
+static struct backend *new_backend(struct backend_registry *registry,
+                                   const char *name)
+{
+    struct backend *backend = mem_zalloc(sizeof(*backend));
+
+    backend->registry = registry;
+    backend->name = mem_strdup(name);
+    pthread_mutex_init(&backend->lock, NULL);
+    backend->next = registry->first;
+    registry->first = backend;
+    return backend;
+}
+
+struct backend *backend_registry_get(struct backend_registry *registry,
+                                     const char *name)
+{
+    struct backend *backend;
+
+    pthread_mutex_lock(&registry->lock);
+    backend = registry->first;
+    while (backend != NULL && strcmp(backend->name, name) != 0)
+        backend = backend->next;
+    if (backend == NULL)
+        backend = new_backend(registry, name);
+    atomic_fetch_add(&backend->refs, 1);
+    pthread_mutex_unlock(&registry->lock);
+    return backend;
+}
+
+struct backend *backend_ref(struct backend *backend)
+{
+    atomic_fetch_add_explicit(&backend->refs, 1, memory_order_relaxed);
+    return backend;
+}
+
+static void free_backend(struct backend *backend)
+{
+    pthread_mutex_destroy(&backend->lock);
+    free(backend->host);
+    free(backend->name);
+    free(backend);
+}
+
+static void remove_locked(struct backend *backend)
+{
+    struct backend **link = &backend->registry->first;
+
+    while (*link != backend)
+        link = &(*link)->next;
+    *link = backend->next;
+}
+
+/* The registry may be handing the backend out just now, so the last reference
+ * is dropped under its lock. */
+static void unref_last(struct backend *backend)
+{
+    pthread_mutex_t *lock = &backend->registry->lock;
+    bool is_last;
+
+    pthread_mutex_lock(lock);
+    is_last = atomic_fetch_sub(&backend->refs, 1) == 1;
+    if (is_last)
+        remove_locked(backend);
+    pthread_mutex_unlock(lock);
+    if (is_last)
+        free_backend(backend);
+}
+
+void backend_unref(struct backend **backend)
+{
+    struct backend *mine = *backend;
+    unsigned refs;
+
+    *backend = NULL;
+    if (mine == NULL)
+        return;
+    refs = atomic_load(&mine->refs);
+    while (refs > 1) {
+        if (atomic_compare_exchange_weak(&mine->refs, &refs, refs - 1))
+            return;
+    }
+    unref_last(mine);
+}
+
+const char *backend_name(const struct backend *backend)
+{
+    return backend->name;
+}
+
+/* Called with the backend's lock. */
+static void publish_locked(struct backend *backend,
+                           const struct address *addresses, size_t count)
+{
+    uint64_t next = atomic_load(&backend->generation) + 1;
+    struct packed_addresses *to = &backend->addresses[next % 2];
+
+    for (size_t i = 0; i < count; i++) {
+        _Atomic uint64_t *words = to->words + i * WORDS_PER_ADDRESS;
+        uint64_t ip[2];
+
+        memcpy(ip, addresses[i].ip, sizeof(ip));
+        atomic_store_explicit(&words[0], ip[0], memory_order_release);
+        atomic_store_explicit(&words[1], ip[1], memory_order_release);
+        atomic_store_explicit(
+            &words[2], (uint64_t)backend->port << 1 | addresses[i].is_ipv6,
+            memory_order_release);
+    }
+    atomic_store_explicit(&to->count, count, memory_order_release);
+    atomic_store_explicit(&backend->generation, next, memory_order_release);
+}
+
+static void unpack(const struct packed_addresses *from, size_t index,
+                   struct address *out)
+{
+    const _Atomic uint64_t *words = from->words + index * WORDS_PER_ADDRESS;
+    uint64_t ip[2];
+    uint64_t rest;
+
+    ip[0] = atomic_load_explicit(&words[0], memory_order_acquire);
+    ip[1] = atomic_load_explicit(&words[1], memory_order_acquire);
+    rest = atomic_load_explicit(&words[2], memory_order_acquire);
+    *out = (struct address){.port = (uint16_t)(rest >> 1),
+                            .is_ipv6 = (rest & 1) != 0};
+    memcpy(out->ip, ip, sizeof(ip));
+}
+
+/* A writer raises the generation before it touches this set again, and each
+ * of its words is released after that and acquired here: if one of them was
+ * seen, the second look sees the raised generation too. */
+size_t backend_addresses(const struct backend *backend,
+                         struct address out[BACKEND_ADDRESSES_MAX])
+{
+    uint64_t generation =
+        atomic_load_explicit(&backend->generation, memory_order_acquire);
+
+    for (;;) {
+        const struct packed_addresses *from =
+            &backend->addresses[generation % 2];
+        uint64_t before = generation;
+        size_t count = atomic_load_explicit(&from->count, memory_order_acquire);
+
+        for (size_t i = 0; i < count; i++)
+            unpack(from, i, &out[i]);
+        generation =
+            atomic_load_explicit(&backend->generation, memory_order_acquire);
+        if (generation == before)
+            return count;
+    }
+}
+
+static bool has_addresses(const struct backend *backend)
+{
+    uint64_t generation =
+        atomic_load_explicit(&backend->generation, memory_order_acquire);
+
+    return atomic_load_explicit(&backend->addresses[generation % 2].count,
+                                memory_order_relaxed) > 0;
+}
+
+void backend_aim(struct backend *backend, const char *host, uint16_t port)
+{
+    pthread_mutex_lock(&backend->lock);
+    if (backend->host == NULL || backend->port != port ||
+        strcmp(backend->host, host) != 0) {
+        free(backend->host);
+        backend->host = mem_strdup(host);
+        backend->port = port;
+        publish_locked(backend, NULL, 0);
+        atomic_store(&backend->failures, 0);
+    }
+    pthread_mutex_unlock(&backend->lock);
+}
+
+static bool is_same(const struct backend *backend,
+                    const struct address *addresses, size_t count)
+{
+    struct address known[BACKEND_ADDRESSES_MAX];
+
+    if (backend_addresses(backend, known) != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!address_same_host(&known[i], &addresses[i]))
+            return false;
+    }
+    return true;
+}
+
+bool backend_set_addresses(struct backend *backend,
+                           const struct address *addresses, size_t count)
+{
+    bool has_changed;
+
+    if (count > BACKEND_ADDRESSES_MAX)
+        count = BACKEND_ADDRESSES_MAX;
+    pthread_mutex_lock(&backend->lock);
+    has_changed = !is_same(backend, addresses, count);
+    if (has_changed) {
+        publish_locked(backend, addresses, count);
+        atomic_store(&backend->retry_at_ms, 0);
+    }
+    pthread_mutex_unlock(&backend->lock);
+    return has_changed;
+}
+
+static bool is_failing(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->failures, memory_order_relaxed) >=
+           BACKEND_FAILURES_MAX;
+}
+
+enum backend_state backend_state(const struct backend *backend)
+{
+    if (is_failing(backend) || !has_addresses(backend))
+        return BACKEND_DOWN;
+    return BACKEND_UP;
+}
+
+bool backend_is_dialable(const struct backend *backend, uint64_t now_ms)
+{
+    if (!has_addresses(backend))
+        return false;
+    return !is_failing(backend) ||
+           atomic_load_explicit(&backend->retry_at_ms, memory_order_relaxed) <=
+               now_ms;
+}
+
+/* Whoever moves the moment of the next try has this one. */
+static bool take_retry(struct backend *backend, uint64_t now_ms)
+{
+    uint64_t retry_at_ms = atomic_load(&backend->retry_at_ms);
+
+    return retry_at_ms <= now_ms &&
+           atomic_compare_exchange_strong(&backend->retry_at_ms, &retry_at_ms,
+                                          now_ms + BACKEND_RETRY_MS);
+}
+
+bool backend_may_dial(struct backend *backend, uint64_t now_ms)
+{
+    if (!has_addresses(backend))
+        return false;
+    if (is_failing(backend) && !take_retry(backend, now_ms))
+        return false;
+    atomic_fetch_add_explicit(&backend->dials, 1, memory_order_relaxed);
+    return true;
+}
+
+static void log_down(const struct backend *backend, const char *why)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_ERROR, "backend-down");
+    log_text(&entry, "backend", backend->name);
+    log_text(&entry, "reason", why);
+    log_end(&entry);
+}
+
+bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
+                         const char *why)
+{
+    uint32_t former;
+
+    atomic_fetch_add_explicit(&backend->dial_failures, 1, memory_order_relaxed);
+    atomic_store(&backend->last_failure_ms, now_ms);
+    /* Before the count says down, so that nobody sees a stale moment. */
+    atomic_store(&backend->retry_at_ms, now_ms + BACKEND_RETRY_MS);
+    former = atomic_fetch_add(&backend->failures, 1);
+    if (former + 1 != BACKEND_FAILURES_MAX)
+        return false;
+    log_down(backend, why);
+    return true;
+}
+
+bool backend_dial_succeeded(struct backend *backend)
+{
+    struct log_entry entry;
+
+    /* The common case must not write to a line that all workers share. */
+    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) == 0 ||
+        atomic_exchange(&backend->failures, 0) < BACKEND_FAILURES_MAX)
+        return false;
+    log_begin(&entry, LOG_INFO, "backend-up");
+    log_text(&entry, "backend", backend->name);
+    log_end(&entry);
+    return true;
+}
+
+struct backend *backend_session_opened(struct backend *backend)
+{
+    atomic_fetch_add_explicit(&backend->sessions, 1, memory_order_relaxed);
+    return backend_ref(backend);
+}
+
+void backend_session_closed(struct backend **backend)
+{
+    if (*backend != NULL)
+        atomic_fetch_sub_explicit(&(*backend)->sessions, 1,
+                                  memory_order_relaxed);
+    backend_unref(backend);
+}
+
+uint32_t backend_sessions(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->sessions, memory_order_relaxed);
+}
+
+void backend_read_facts(const struct backend *backend,
+                        struct backend_facts *out)
+{
+    struct address addresses[BACKEND_ADDRESSES_MAX];
+
+    *out = (struct backend_facts){
+        .state = backend_state(backend),
+        .sessions = backend_sessions(backend),
+        .failures_in_a_row = atomic_load(&backend->failures),
+        .address_count = backend_addresses(backend, addresses),
+        .dials = atomic_load(&backend->dials),
+        .dial_failures = atomic_load(&backend->dial_failures),
+        .last_failure_ms = atomic_load(&backend->last_failure_ms)};
+}

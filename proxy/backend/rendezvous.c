@@ -1,0 +1,88 @@
+#include "backend/rendezvous.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Pedantic C11 has no name for it. */
+__extension__ typedef unsigned __int128 wide;
+
+enum {
+    COST_FRACTION_BITS = 48
+};
+
+static uint64_t hash_fnv(const uint8_t *bytes, size_t len)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+uint64_t rendezvous_user(const uint8_t *user, size_t len)
+{
+    return mix(hash_fnv(user, len));
+}
+
+uint64_t rendezvous_seed(const char *name)
+{
+    uint64_t hash = hash_fnv((const uint8_t *)name, strlen(name));
+
+    return mix(hash + UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Bit by bit: squaring a number doubles its logarithm. */
+uint64_t rendezvous_cost(uint64_t hash)
+{
+    uint64_t number = hash | 1;
+    unsigned leading = (unsigned)__builtin_clzll(number);
+    uint64_t mantissa = number << leading; /* in [1, 2), 63 bits of fraction */
+    uint64_t log2 = 63 - leading;
+
+    for (int i = 0; i < COST_FRACTION_BITS; i++) {
+        wide square = (wide)mantissa * mantissa;
+        bool is_two_or_more = square >> 127 != 0;
+
+        mantissa = (uint64_t)(square >> (is_two_or_more ? 64 : 63));
+        log2 = log2 << 1 | is_two_or_more;
+    }
+    return (UINT64_C(64) << COST_FRACTION_BITS) - log2;
+}
+
+void rendezvous_init(struct rendezvous *place, uint64_t user_hash,
+                     uint64_t seed, unsigned weight)
+{
+    assert(weight > 0);
+    *place = (struct rendezvous){
+        .hash = mix(seed ^ user_hash), .seed = seed, .weight = weight};
+}
+
+/* No hash costs 0, so 0 says that it was not asked for yet. */
+static uint64_t cost_of(struct rendezvous *place)
+{
+    if (place->cost == 0)
+        place->cost = rendezvous_cost(place->hash);
+    return place->cost;
+}
+
+bool rendezvous_is_before(struct rendezvous *one, struct rendezvous *other)
+{
+    if (one->weight != other->weight) {
+        wide mine = (wide)cost_of(one) * other->weight;
+        wide others = (wide)cost_of(other) * one->weight;
+
+        if (mine != others)
+            return mine < others;
+    }
+    /* The cost falls as the hash rises: of equal weights this decides. */
+    if (one->hash != other->hash)
+        return one->hash > other->hash;
+    return one->seed > other->seed;
+}

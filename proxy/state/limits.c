@@ -1,0 +1,336 @@
+#include "state/limits.h"
+
+#include <assert.h>
+#include <openssl/rand.h>
+#include <openssl/siphash.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SHARDS = 64,
+    FIRST_BUCKETS = 8
+};
+
+/* Stands for its key by a keyed 64-bit hash alone: a stranger cannot aim at a
+ * collision, and by chance it takes billions of sessions. */
+struct limits_entry {
+    struct limits_entry *next;
+    uint64_t hash;
+    unsigned count; /* never 0 */
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct limits_entry **buckets;
+    size_t bucket_count; /* 0 or a power of two */
+    size_t entry_count;
+};
+
+struct limits {
+    uint64_t hash_key[2];
+    /* When a bucket that fills at accept_rate will be full again. */
+    _Atomic uint64_t rate_full_at_us;
+    struct shard shards[SHARDS];
+};
+
+enum key_kind {
+    KEY_ADDRESS,
+    KEY_USER,
+    KEY_USER_AND_ADDRESS
+};
+
+static const char *const answer_names[] = {
+    [LIMITS_OK] = "ok",
+    [LIMITS_ACCEPT_RATE] = "accept_rate",
+    [LIMITS_PER_ADDRESS] = "per_address",
+    [LIMITS_PER_USER] = "per_user",
+    [LIMITS_PER_USER_AND_ADDRESS] = "per_user_and_address",
+};
+
+const char *limits_answer_name(enum limits_answer answer)
+{
+    return answer_names[answer];
+}
+
+struct limits *limits_new(void)
+{
+    struct limits *limits = mem_zalloc(sizeof(*limits));
+
+    RAND_bytes((uint8_t *)limits->hash_key, sizeof(limits->hash_key));
+    for (size_t i = 0; i < SHARDS; i++)
+        pthread_mutex_init(&limits->shards[i].lock, NULL);
+    return limits;
+}
+
+void limits_free(struct limits **limits)
+{
+    struct limits *mine = *limits;
+
+    *limits = NULL;
+    if (mine == NULL)
+        return;
+    for (size_t i = 0; i < SHARDS; i++) {
+        assert(mine->shards[i].entry_count == 0);
+        pthread_mutex_destroy(&mine->shards[i].lock);
+        free(mine->shards[i].buckets);
+    }
+    free(mine);
+}
+
+/* A host with IPv6 has a /64 to choose its addresses from. */
+static size_t host_len(const struct address *peer)
+{
+    return peer->is_ipv6 ? 8 : 4;
+}
+
+static uint64_t hash_bytes(const struct limits *limits, const uint8_t *bytes,
+                           size_t len)
+{
+    return SIPHASH_24(limits->hash_key, bytes, len);
+}
+
+static uint64_t hash_address(const struct limits *limits,
+                             const struct address *peer)
+{
+    uint8_t key[2 + 8] = {KEY_ADDRESS, peer->is_ipv6};
+
+    memcpy(key + 2, peer->ip, host_len(peer));
+    return hash_bytes(limits, key, 2 + host_len(peer));
+}
+
+/* The name is as long as it likes, so it goes in as its own hash. */
+static uint64_t hash_user(const struct limits *limits, enum key_kind kind,
+                          uint64_t user_hash, const struct address *peer)
+{
+    uint8_t key[2 + 8 + 8] = {(uint8_t)kind, 0};
+    size_t len = 2 + sizeof(user_hash);
+
+    memcpy(key + 2, &user_hash, sizeof(user_hash));
+    if (kind == KEY_USER_AND_ADDRESS) {
+        key[1] = peer->is_ipv6;
+        memcpy(key + len, peer->ip, host_len(peer));
+        len += host_len(peer);
+    }
+    return hash_bytes(limits, key, len);
+}
+
+/* The low bits choose the shard, the others the bucket. */
+static struct shard *shard_of(struct limits *limits, uint64_t hash)
+{
+    return &limits->shards[hash % SHARDS];
+}
+
+static struct limits_entry **bucket_of(const struct shard *shard, uint64_t hash)
+{
+    return &shard->buckets[hash / SHARDS & (shard->bucket_count - 1)];
+}
+
+static void grow_locked(struct shard *shard)
+{
+    struct limits_entry **former = shard->buckets;
+    size_t former_count = shard->bucket_count;
+
+    shard->bucket_count = former_count == 0 ? FIRST_BUCKETS : former_count * 2;
+    shard->buckets = mem_zalloc(shard->bucket_count * sizeof(*shard->buckets));
+    for (size_t i = 0; i < former_count; i++) {
+        while (former[i] != NULL) {
+            struct limits_entry *entry = former[i];
+            struct limits_entry **bucket = bucket_of(shard, entry->hash);
+
+            former[i] = entry->next;
+            entry->next = *bucket;
+            *bucket = entry;
+        }
+    }
+    free(former);
+}
+
+static struct limits_entry *find_locked(const struct shard *shard,
+                                        uint64_t hash)
+{
+    struct limits_entry *entry;
+
+    if (shard->bucket_count == 0)
+        return NULL;
+    entry = *bucket_of(shard, hash);
+    while (entry != NULL && entry->hash != hash)
+        entry = entry->next;
+    return entry;
+}
+
+static struct limits_entry *add_locked(struct shard *shard, uint64_t hash)
+{
+    struct limits_entry *entry = mem_zalloc(sizeof(*entry));
+    struct limits_entry **bucket;
+
+    if (shard->entry_count >= shard->bucket_count)
+        grow_locked(shard);
+    bucket = bucket_of(shard, hash);
+    entry->hash = hash;
+    entry->next = *bucket;
+    *bucket = entry;
+    shard->entry_count++;
+    return entry;
+}
+
+/* Counts one more, or returns NULL when there are max already. */
+static struct limits_entry *take_entry(struct limits *limits, uint64_t hash,
+                                       unsigned max)
+{
+    struct shard *shard = shard_of(limits, hash);
+    struct limits_entry *entry;
+
+    pthread_mutex_lock(&shard->lock);
+    entry = find_locked(shard, hash);
+    if (entry == NULL)
+        entry = add_locked(shard, hash);
+    else if (entry->count >= max)
+        entry = NULL;
+    if (entry != NULL)
+        entry->count++;
+    pthread_mutex_unlock(&shard->lock);
+    return entry;
+}
+
+static void remove_locked(struct shard *shard, struct limits_entry *entry)
+{
+    struct limits_entry **link = bucket_of(shard, entry->hash);
+
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    shard->entry_count--;
+}
+
+static void release_entry(struct limits *limits, struct limits_entry **held)
+{
+    struct limits_entry *entry = *held;
+    struct shard *shard;
+    bool is_last;
+
+    *held = NULL;
+    if (entry == NULL)
+        return;
+    shard = shard_of(limits, entry->hash);
+    pthread_mutex_lock(&shard->lock);
+    is_last = --entry->count == 0;
+    if (is_last)
+        remove_locked(shard, entry);
+    pthread_mutex_unlock(&shard->lock);
+    if (is_last)
+        free(entry);
+}
+
+static bool is_exempt(const struct limits_settings *rules,
+                      const struct address *peer)
+{
+    enum network_family family = peer->is_ipv6 ? NETWORK_IPV6 : NETWORK_IPV4;
+
+    for (size_t i = 0; i < rules->exempt_count; i++) {
+        if (network_contains(&rules->exempt[i], family, peer->ip))
+            return true;
+    }
+    return false;
+}
+
+/* A token bucket as one number, the moment when it will be full again: each
+ * token taken moves it on by what one takes to fill, and a bucket holds what
+ * a second fills. */
+static bool take_token(struct limits *limits, unsigned rate, uint64_t now_ms)
+{
+    uint64_t now_us = now_ms * 1000;
+    uint64_t token_us = rate > 1000000 ? 1 : 1000000 / rate;
+    uint64_t known = atomic_load(&limits->rate_full_at_us);
+    uint64_t next;
+
+    do {
+        next = (known > now_us ? known : now_us) + token_us;
+        if (next > now_us + 1000000)
+            return false;
+    } while (
+        !atomic_compare_exchange_weak(&limits->rate_full_at_us, &known, next));
+    return true;
+}
+
+enum limits_answer limits_accept(struct limits *limits,
+                                 const struct limits_settings *rules,
+                                 const struct address *peer, uint64_t now_ms,
+                                 struct limits_hold *hold_out)
+{
+    *hold_out = (struct limits_hold){NULL, NULL, NULL};
+    if (rules->per_address != 0 && !is_exempt(rules, peer)) {
+        hold_out->address =
+            take_entry(limits, hash_address(limits, peer), rules->per_address);
+        if (hold_out->address == NULL)
+            return LIMITS_PER_ADDRESS;
+    }
+    if (rules->accept_rate != 0 &&
+        !take_token(limits, rules->accept_rate, now_ms)) {
+        release_entry(limits, &hold_out->address);
+        return LIMITS_ACCEPT_RATE;
+    }
+    return LIMITS_OK;
+}
+
+static bool take_user(struct limits *limits, enum key_kind kind,
+                      uint64_t user_hash, const struct address *peer,
+                      unsigned max, struct limits_entry **held)
+{
+    if (max == 0)
+        return true;
+    *held = take_entry(limits, hash_user(limits, kind, user_hash, peer), max);
+    return *held != NULL;
+}
+
+enum limits_answer limits_login(struct limits *limits,
+                                const struct limits_settings *rules,
+                                const struct address *peer, const uint8_t *user,
+                                size_t len, struct limits_hold *hold)
+{
+    unsigned per_both = rules->per_user_and_address;
+    uint64_t user_hash;
+
+    assert(hold->user == NULL && hold->user_and_address == NULL);
+    if (per_both != 0 && is_exempt(rules, peer))
+        per_both = 0;
+    if (rules->per_user == 0 && per_both == 0)
+        return LIMITS_OK;
+    user_hash = hash_bytes(limits, user, len);
+    if (!take_user(limits, KEY_USER, user_hash, peer, rules->per_user,
+                   &hold->user))
+        return LIMITS_PER_USER;
+    if (!take_user(limits, KEY_USER_AND_ADDRESS, user_hash, peer, per_both,
+                   &hold->user_and_address)) {
+        release_entry(limits, &hold->user);
+        return LIMITS_PER_USER_AND_ADDRESS;
+    }
+    return LIMITS_OK;
+}
+
+void limits_release_login(struct limits *limits, struct limits_hold *hold)
+{
+    release_entry(limits, &hold->user);
+    release_entry(limits, &hold->user_and_address);
+}
+
+void limits_release(struct limits *limits, struct limits_hold *hold)
+{
+    limits_release_login(limits, hold);
+    release_entry(limits, &hold->address);
+}
+
+size_t limits_entries(struct limits *limits)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *shard = &limits->shards[i];
+
+        pthread_mutex_lock(&shard->lock);
+        count += shard->entry_count;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return count;
+}
