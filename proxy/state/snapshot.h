@@ -13,22 +13,30 @@
 #include "net/ticket_keys.h"
 #include "net/tls_server_context.h"
 #include "state/file_source.h"
+#include "state/reaper.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-struct reaper;
+/* Whom backends are verified by where neither "ca" nor "verify" is given. */
+#define SNAPSHOT_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
+
+struct trust_store;
 
 struct snapshot {
     atomic_uint refs;
     struct reaper *reaper; /* NULL: the last unref frees at once */
+    struct snapshot *next; /* the reaper's */
 
     struct settings *settings;
     struct route_table *table;
     struct backend_set *backends;
     struct link_target *targets; /* as many and in order as backends */
+    size_t target_count;
+    struct trust_store *trust; /* the next load's, to share what is equal */
     struct tls_server_context *tls;
+    size_t certificate_count;
     struct io_keepalive keepalive;
 };
 
@@ -56,6 +64,9 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot);
 /* The last reference goes to the reaper: a million users take longer to free
  * than a loop may pause. Accepts NULL inside. */
 void snapshot_unref(struct snapshot **snapshot);
+
+/* Frees one that nobody refers to: the reaper's. Accepts NULL inside. */
+void snapshot_free(struct snapshot **snapshot);
 
 /* Where the table sends this user, and by which rule. False: no rule. */
 MUST_USE bool snapshot_find_route(const struct snapshot *snapshot,

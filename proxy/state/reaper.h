@@ -1,0 +1,23 @@
+/* A thread that frees snapshots, which takes longer than a loop may pause. */
+#ifndef STATE_REAPER_H
+#define STATE_REAPER_H
+
+#include "config/mem.h"
+
+struct reaper;
+struct snapshot;
+
+/* NULL when no thread can be had; snapshots are then freed by whoever drops
+ * them last. */
+MUST_USE struct reaper *reaper_new(void);
+
+/* Takes over a snapshot without references. From any thread; waits for
+ * nobody. Only snapshot_unref has a reason to call it. */
+void reaper_take(struct reaper *reaper, struct snapshot *snapshot);
+
+/* Waits until all that was taken is freed, then ends the thread. Every
+ * snapshot made with this reaper must have been dropped. Accepts NULL
+ * inside. */
+void reaper_free(struct reaper **reaper);
+
+#endif
