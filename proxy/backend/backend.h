@@ -57,8 +57,10 @@ const char *backend_name(const struct backend *backend);
  * table. The set lends from the table, which must outlive it. */
 struct backend_set;
 
+/* configs is route_table_backends, in the table's order. */
 struct backend_set *backend_set_new(struct backend_registry *registry,
-                                    const struct route_table *table);
+                                    const struct backend_config *configs,
+                                    size_t count);
 void backend_set_free(struct backend_set **set);
 
 /* The facts of a backend of the set's table; lent by the set. */
@@ -97,7 +99,8 @@ enum backend_state backend_state(const struct backend *backend);
 bool backend_is_dialable(const struct backend *backend, uint64_t now_ms);
 
 /* Asks leave to dial, once per dial. While the backend is down one caller in
- * BACKEND_RETRY_MS gets it, and owes an answer by one of the next two. */
+ * BACKEND_RETRY_MS gets it. One of the next two should follow; a dial that was
+ * given up for other reasons is followed by neither. */
 bool backend_may_dial(struct backend *backend, uint64_t now_ms);
 
 /* A dial failed: connecting, TLS or greeting, on every address. Nothing that

@@ -16,10 +16,9 @@ struct backend_set {
 };
 
 struct backend_set *backend_set_new(struct backend_registry *registry,
-                                    const struct route_table *table)
+                                    const struct backend_config *configs,
+                                    size_t count)
 {
-    size_t count;
-    const struct backend_config *configs = route_table_backends(table, &count);
     struct backend_set *set =
         mem_alloc(sizeof(*set) + count * sizeof(*set->members));
 
