@@ -124,6 +124,29 @@ bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
     return true;
 }
 
+void reply_backend_capability(struct wiped_buffer *out, struct imap_span list)
+{
+    wiped_buffer_append_text(out, "* CAPABILITY ");
+    wiped_buffer_append(out, list.bytes, list.len);
+    wiped_buffer_append_text(out, "\r\n");
+}
+
+void reply_logged_in(struct wiped_buffer *out, const char *tag,
+                     struct imap_span list, struct imap_span text)
+{
+    wiped_buffer_append_text(out, tag);
+    wiped_buffer_append_text(out, " OK ");
+    if (list.len > 0) {
+        wiped_buffer_append_text(out, "[CAPABILITY ");
+        wiped_buffer_append(out, list.bytes, list.len);
+        wiped_buffer_append_text(out, "] ");
+    }
+    if (text.len == 0)
+        wiped_buffer_append_text(out, "Logged in.");
+    wiped_buffer_append(out, text.bytes, text.len);
+    wiped_buffer_append_text(out, "\r\n");
+}
+
 void reply_bye(struct wiped_buffer *out, const char *text)
 {
     wiped_buffer_append_text(out, "* BYE ");

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "imap/span.h"
 #include "imap/wiped_buffer.h"
 
 enum reply {
@@ -71,6 +72,14 @@ bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
 
 #define REPLY_CODE_MAX 128
 #define REPLY_TEXT_MAX 512
+
+/* A backend's capabilities, filtered: "* CAPABILITY list". */
+void reply_backend_capability(struct wiped_buffer *out, struct imap_span list);
+
+/* "tag OK [CAPABILITY list] text": the backend's own OK with its list in it.
+ * An empty list is left out, an empty text gets ours. */
+void reply_logged_in(struct wiped_buffer *out, const char *tag,
+                     struct imap_span list, struct imap_span text);
 
 /* "* BYE text". */
 void reply_bye(struct wiped_buffer *out, const char *text);

@@ -43,9 +43,10 @@ MUST_USE struct upstream_login *upstream_login_new(void);
 void upstream_login_free(struct upstream_login **login);
 
 /* Writes the first command for the backend, under the client's tag. The
- * credentials are borrowed until the verdict; `login_as` (NULL: as the client
- * said) replaces the user, then without an authorisation identity. `known` is
- * what the backend announced, after TLS where there is any. MORE, or REFUSED
+ * credentials, `login_as` and the tag are borrowed until the verdict;
+ * `login_as` (NULL: as the client said) replaces the user, then without an
+ * authorisation identity. `known` is what the backend announced, after TLS
+ * where there is any. MORE, or REFUSED
  * when nothing that we can do would log in there: then no byte was written.
  * Called once, after every command of our own was answered. */
 MUST_USE enum upstream_login_result

@@ -1,0 +1,52 @@
+/* The inside of a dialogue: for the files of login only. */
+#ifndef SESSION_LOGIN_STATE_H
+#define SESSION_LOGIN_STATE_H
+
+#include "auth/sasl_server.h"
+#include "imap/reader.h"
+#include "imap/reply.h"
+#include "session/login.h"
+
+/* Lives only while a client tries to log in. */
+struct login_attempt {
+    char tag[IMAP_TAG_MAX + 1];
+    const char *mechanism;
+    struct sasl_server sasl;
+    struct credentials credentials;
+};
+
+struct login {
+    struct login_rules rules;
+    bool is_secure;
+    bool has_heard; /* at least one byte of the client */
+    unsigned commands;
+    unsigned bad_commands;
+    unsigned wrong_state_commands;
+    unsigned tries;
+    const char *end_reason;
+    struct imap_reader reader;
+    struct wiped_buffer output;
+    struct login_attempt *attempt; /* NULL: none is under way */
+};
+
+struct reply_offer login_offer(const struct login *login);
+
+/* Writes the reply and goes on with the next command. */
+enum login_decision login_say(struct login *login, enum reply reply,
+                              const char *tag);
+
+/* Answers an unknown or broken command; the counter is never set back, since
+ * guessing in between of NOOPs is guessing all the same (threat C13). */
+enum login_decision login_refuse_bad(struct login *login, enum reply reply,
+                                     const char *tag);
+
+/* Answers what a confused client sends, with more patience. */
+enum login_decision login_refuse_early(struct login *login, enum reply reply,
+                                       const char *tag);
+
+/* Ends the dialogue; the reason is a fixed word for the log. */
+enum login_decision login_end_for(struct login *login, const char *reason);
+enum login_decision login_say_bye(struct login *login, enum reply reply,
+                                  const char *reason);
+
+#endif
