@@ -44,8 +44,8 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
     buffer_pool_init(&io->chunks, IDLE_CHUNKS);
     io->wire = mem_alloc(IO_WIRE_SIZE);
     io->plain = mem_alloc(IO_PLAIN_SIZE);
-    tls_side_init(&io->front, front_output_for(flight_max));
-    tls_side_init(&io->back, IO_PLAIN_SIZE + IO_TLS_OVERHEAD);
+    tls_side_init(&io->front, front_output_for(flight_max), io);
+    tls_side_init(&io->back, IO_PLAIN_SIZE + IO_TLS_OVERHEAD, io);
     return 0;
 }
 

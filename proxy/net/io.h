@@ -54,9 +54,9 @@ struct io {
     struct timer_wheel wheel;
     struct buffer_pool chunks;
     struct counters *counters;
-    uint8_t *wire;  /* IO_WIRE_SIZE */
-    uint8_t *plain; /* IO_PLAIN_SIZE */
-    struct tls_side front;
+    uint8_t *wire;         /* IO_WIRE_SIZE */
+    uint8_t *plain;        /* IO_PLAIN_SIZE */
+    struct tls_side front; /* the context of both is this io */
     struct tls_side back;
 
     const uint8_t *lent; /* of the STREAM_DATA being delivered */

@@ -4,6 +4,7 @@
 #include "net/stream_tail.h"
 
 #include <assert.h>
+#include <openssl/mem.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -278,6 +279,17 @@ const uint8_t *stream_lent(const struct stream *stream, size_t *len_out)
 {
     *len_out = io_of(stream)->lent_len;
     return io_of(stream)->lent;
+}
+
+void stream_wipe_lent(const struct stream *stream)
+{
+    struct io *io = io_of(stream);
+
+    /* What is lent lies in one of the two scratches; wipe it there. */
+    if (io->lent == io->wire)
+        OPENSSL_cleanse(io->wire, io->lent_len);
+    else if (io->lent == io->plain)
+        OPENSSL_cleanse(io->plain, io->lent_len);
 }
 
 static void meet_eof(struct stream *stream)

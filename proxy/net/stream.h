@@ -64,6 +64,9 @@ void stream_start_tls(struct stream *stream, struct tls_side *side, SSL *ssl);
 /* The bytes of the STREAM_DATA being handled. */
 const uint8_t *stream_lent(const struct stream *stream, size_t *len_out);
 
+/* Wipes them, once a secret in them was taken over. */
+void stream_wipe_lent(const struct stream *stream);
+
 /* Sends, or queues what the socket refuses. Returns false once the queue is
  * above its high mark; wait for STREAM_DRAINED. */
 bool stream_write(struct stream *stream, const uint8_t *bytes, size_t len);

@@ -77,11 +77,12 @@ static BIO *new_bio(struct tls_side *side)
     return bio;
 }
 
-void tls_side_init(struct tls_side *side, size_t out_max)
+void tls_side_init(struct tls_side *side, size_t out_max, void *context)
 {
     memset(side, 0, sizeof(*side));
     side->out = mem_alloc(out_max);
     side->out_max = out_max;
+    side->context = context;
     side->bio = new_bio(side);
 }
 
@@ -224,4 +225,11 @@ void tls_note_failure(SSL *ssl, const char *reason)
     struct tls_side *side = BIO_get_data(SSL_get_rbio(ssl));
 
     snprintf(side->failure, sizeof(side->failure), "%s", reason);
+}
+
+void *tls_context_of(SSL *ssl)
+{
+    const struct tls_side *side = BIO_get_data(SSL_get_rbio(ssl));
+
+    return side->context;
 }

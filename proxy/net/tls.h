@@ -38,12 +38,13 @@ struct tls_side {
     size_t out_len;
     size_t out_max;
     bool overflowed;
+    void *context; /* of whoever made the side; see tls_context_of */
     char failure[TLS_FAILURE_MAX]; /* of the last TLS_FAILED; printable */
 };
 
 /* out_max: the most that one event may produce; a flight or an answer that is
  * larger fails its own connection only. */
-void tls_side_init(struct tls_side *side, size_t out_max);
+void tls_side_init(struct tls_side *side, size_t out_max, void *context);
 void tls_side_deinit(struct tls_side *side);
 
 /* Raises out_max; outside a bracket. */
@@ -81,5 +82,8 @@ void tls_close_notify(struct tls_side *side, SSL *ssl);
 /* A hook of the TLS contexts: gives this connection's failure a reason in
  * words, which tls_handshake keeps instead of the library's own. */
 void tls_note_failure(SSL *ssl, const char *reason);
+
+/* The context of the side that the connection is attached to. */
+void *tls_context_of(SSL *ssl);
 
 #endif

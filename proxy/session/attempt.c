@@ -1,0 +1,424 @@
+#include "session/attempt.h"
+
+#include "backend/link.h"
+#include "backend/pick.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/upstream_login.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct attempt {
+    struct env *env;
+    struct attempt_request request;
+    attempt_handler *handler;
+    void *owner;
+    struct snapshot *snapshot;
+    struct attempt_outcome outcome;
+
+    struct identity identity;
+    struct route route;
+    char login_as[IDENTITY_MAX + 1];
+    struct pick pick;
+    const struct link_target *target;
+
+    struct link *link; /* while it is under way */
+    struct stream *upstream;
+    struct backend *backend; /* counted as a session there */
+    struct upstream_login *login;
+    struct wheel_timer timer;
+};
+
+static void on_link(struct link *link, bool is_ready, void *owner);
+static void on_upstream(struct stream *stream, enum stream_event event,
+                        void *owner);
+static void on_timeout(struct wheel_timer *timer);
+
+static void ignore(struct stream *stream, enum stream_event event, void *owner)
+{
+    (void)stream;
+    (void)event;
+    (void)owner;
+}
+
+static void begin_log(const struct attempt *attempt, struct log_entry *entry,
+                      enum log_level level, const char *event)
+{
+    log_begin(entry, level, event);
+    log_text(entry, "id", attempt->request.session);
+    log_str(entry, "user", (const uint8_t *)attempt->identity.user,
+            attempt->identity.user_len);
+    if (attempt->target != NULL)
+        log_text(entry, "backend", attempt->target->config->name);
+}
+
+static void log_failure(const struct attempt *attempt, enum log_level level,
+                        const char *reason, const char *detail)
+{
+    struct log_entry entry;
+    char peer[ADDRESS_TEXT_MAX];
+
+    begin_log(attempt, &entry, level, "login-failed");
+    address_format(attempt->request.peer, peer, sizeof(peer));
+    log_text(&entry, "peer", peer);
+    log_text(&entry, "mechanism", attempt->request.mechanism);
+    log_text(&entry, "reason", reason);
+    if (detail != NULL)
+        log_text(&entry, "detail", detail);
+    log_end(&entry);
+}
+
+static void refuse(struct attempt *attempt, enum login_answer answer,
+                   enum counter counter, const char *reason)
+{
+    attempt->outcome.answer = answer;
+    counters_add(attempt->env->counters, counter, 1);
+    log_failure(attempt, LOG_INFO, reason, NULL);
+}
+
+static void finish(struct attempt *attempt)
+{
+    io_disarm(&attempt->env->io, &attempt->timer);
+    attempt->handler(attempt, attempt->owner);
+}
+
+static void log_route(const struct attempt *attempt)
+{
+    static const char *const kinds[] = {
+        [ROUTE_USER] = "user",
+        [ROUTE_DOMAIN] = "domain",
+        [ROUTE_WILDCARD] = "wildcard",
+        [ROUTE_DEFAULT] = "default",
+    };
+    struct log_entry entry;
+
+    begin_log(attempt, &entry, LOG_DEBUG, "route");
+    log_text(&entry, "rule", kinds[attempt->route.kind]);
+    log_text(&entry, "key", attempt->route.key);
+    log_text(&entry, "pool", attempt->route.pool->name);
+    log_end(&entry);
+}
+
+/* Who the client wants to be decides the route; with PLAIN that may be
+ * another than who proves it (RFC 4616, 2). */
+static bool normalise(struct attempt *attempt)
+{
+    const struct credentials *credentials = attempt->request.credentials;
+    bool has_authzid = credentials->authzid_len > 0;
+
+    return identity_normalise(
+               &attempt->snapshot->settings->auth.identity,
+               has_authzid ? credentials->authzid : credentials->user,
+               has_authzid ? credentials->authzid_len : credentials->user_len,
+               &attempt->identity) == IDENTITY_OK;
+}
+
+static bool find_route(struct attempt *attempt)
+{
+    if (!snapshot_find_route(attempt->snapshot, &attempt->identity,
+                             &attempt->route)) {
+        /* A stranger must not learn which users have a route. */
+        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_UNROUTED,
+               "no-route");
+        return false;
+    }
+    log_route(attempt);
+    if (attempt->route.hold) {
+        refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
+               "hold");
+        return false;
+    }
+    if (attempt->route.login_as != NULL &&
+        !route_login_as(&attempt->route, &attempt->identity, attempt->login_as,
+                        sizeof(attempt->login_as))) {
+        refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
+               "login-as-does-not-fit");
+        return false;
+    }
+    return true;
+}
+
+static bool respects_limits(struct attempt *attempt)
+{
+    const struct limits_settings *rules = &attempt->snapshot->settings->limits;
+    enum limits_answer answer =
+        limits_login(attempt->env->limits, rules, attempt->request.peer,
+                     (const uint8_t *)attempt->identity.user,
+                     attempt->identity.user_len, attempt->request.hold);
+
+    if (answer == LIMITS_OK)
+        return true;
+    refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
+           limits_answer_name(answer));
+    return false;
+}
+
+/* The next candidate that may be dialled; false when there is none. */
+static bool dial_next(struct attempt *attempt)
+{
+    uint64_t now_ms = clock_now_ms();
+    const struct backend_config *config;
+    struct link_rules rules = {&attempt->snapshot->settings->timeouts,
+                               &attempt->snapshot->keepalive};
+
+    while ((config = pick_next(&attempt->pick, now_ms)) != NULL) {
+        attempt->target = snapshot_target(attempt->snapshot, config);
+        if (!backend_may_dial(attempt->target->facts, now_ms))
+            continue;
+        attempt->link = link_open(&attempt->env->io, attempt->target, &rules,
+                                  on_link, attempt);
+        return true;
+    }
+    return false;
+}
+
+static void give_up_dialling(struct attempt *attempt, const char *reason)
+{
+    refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
+           reason);
+}
+
+struct attempt *attempt_new(struct env *env,
+                            const struct attempt_request *request,
+                            attempt_handler *handler, void *owner)
+{
+    struct attempt *attempt = mem_zalloc(sizeof(*attempt));
+
+    attempt->env = env;
+    attempt->request = *request;
+    attempt->handler = handler;
+    attempt->owner = owner;
+    attempt->snapshot = snapshot_ref(env->snapshot);
+    wheel_timer_init(&attempt->timer, on_timeout);
+    return attempt;
+}
+
+bool attempt_start(struct attempt *attempt)
+{
+    if (!normalise(attempt)) {
+        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_FAILED,
+               "bad-name");
+        return false;
+    }
+    if (!find_route(attempt) || !respects_limits(attempt))
+        return false;
+    pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
+               (const uint8_t *)attempt->identity.user,
+               attempt->identity.user_len);
+    if (dial_next(attempt))
+        return true;
+    give_up_dialling(attempt, "no-backend-up");
+    return false;
+}
+
+static void drop_upstream(struct attempt *attempt)
+{
+    upstream_login_free(&attempt->login);
+    if (attempt->upstream != NULL) {
+        stream_set_owner(attempt->upstream, ignore, NULL);
+        stream_end(attempt->upstream, STREAM_DISCARD_MS);
+        attempt->upstream = NULL;
+    }
+    if (attempt->backend != NULL)
+        backend_session_closed(&attempt->backend);
+}
+
+static void take_refusal(struct attempt *attempt)
+{
+    const struct upstream_refusal *refusal =
+        upstream_login_refusal(attempt->login);
+    struct attempt_outcome *outcome = &attempt->outcome;
+    struct log_entry entry;
+
+    outcome->answer = refusal->answer;
+    outcome->code = refusal->code;
+    outcome->code_len = refusal->code_len;
+    outcome->text = refusal->text;
+    outcome->text_len = refusal->text_len;
+    outcome->to_client =
+        upstream_login_to_client(attempt->login, &outcome->to_client_len);
+    counters_add(attempt->env->counters,
+                 refusal->answer == LOGIN_ANSWER_UNAVAILABLE
+                     ? COUNTER_LOGINS_UNAVAILABLE
+                     : COUNTER_LOGINS_FAILED,
+                 1);
+    log_failure(attempt, refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
+                refusal->reason, NULL);
+    begin_log(attempt, &entry, LOG_DEBUG, "backend-answer");
+    log_str(&entry, "line", refusal->original, refusal->original_len);
+    log_end(&entry);
+}
+
+static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
+{
+    struct attempt_outcome *outcome = &attempt->outcome;
+
+    outcome->is_logged_in = true;
+    outcome->to_client =
+        upstream_login_to_client(attempt->login, &outcome->to_client_len);
+    outcome->rest = rest;
+    outcome->rest_len = len;
+    counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
+    finish(attempt);
+}
+
+static void send_to_backend(struct attempt *attempt)
+{
+    size_t len;
+    const uint8_t *bytes = upstream_login_to_backend(attempt->login, &len);
+
+    if (len > 0)
+        (void)stream_write(attempt->upstream, bytes, len);
+    upstream_login_to_backend_clear(attempt->login);
+}
+
+static void fail_upstream(struct attempt *attempt, const char *reason,
+                          const char *detail)
+{
+    attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
+    counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
+    log_failure(attempt, LOG_WARN, reason, detail);
+    drop_upstream(attempt);
+    finish(attempt);
+}
+
+static void on_login_result(struct attempt *attempt,
+                            enum upstream_login_result result,
+                            const uint8_t *rest, size_t len)
+{
+    send_to_backend(attempt);
+    switch (result) {
+    case UPSTREAM_LOGIN_MORE:
+        break;
+    case UPSTREAM_LOGIN_DONE:
+        succeed(attempt, rest, len);
+        break;
+    case UPSTREAM_LOGIN_REFUSED:
+    case UPSTREAM_LOGIN_BROKEN:
+        take_refusal(attempt);
+        finish(attempt);
+        break;
+    }
+}
+
+static void on_upstream(struct stream *stream, enum stream_event event,
+                        void *owner)
+{
+    struct attempt *attempt = owner;
+    size_t len, used;
+
+    switch (event) {
+    case STREAM_DATA: {
+        const uint8_t *bytes = stream_lent(stream, &len);
+        enum upstream_login_result result =
+            upstream_login_feed(attempt->login, bytes, len, &used);
+
+        on_login_result(attempt, result, bytes + used, len - used);
+        break;
+    }
+    case STREAM_EOF:
+        fail_upstream(attempt, "backend-closed", NULL);
+        break;
+    case STREAM_FAILED:
+        fail_upstream(attempt, "backend-failed", stream_failure(stream));
+        break;
+    case STREAM_UP:
+    case STREAM_SECURE:
+    case STREAM_DRAINED:
+    case STREAM_CLOSED:
+        break;
+    }
+}
+
+static void on_timeout(struct wheel_timer *timer)
+{
+    struct attempt *attempt =
+        (struct attempt *)(void *)((char *)timer -
+                                   offsetof(struct attempt, timer));
+
+    counters_add(attempt->env->counters, COUNTER_TIMEOUTS, 1);
+    fail_upstream(attempt, "backend-timeout", NULL);
+}
+
+/* From here on credentials are on their way: nobody else is tried
+ * (design.md, section 2, Failover). */
+static void start_login(struct attempt *attempt, struct link *link)
+{
+    enum upstream_login_result result;
+
+    attempt->upstream = link_take(link);
+    stream_set_owner(attempt->upstream, on_upstream, attempt);
+    attempt->backend = backend_session_opened(attempt->target->facts);
+    attempt->login = upstream_login_new();
+    io_arm(&attempt->env->io, &attempt->timer,
+           attempt->snapshot->settings->timeouts.login_reply_ms);
+    result = upstream_login_start(
+        attempt->login, attempt->request.credentials,
+        attempt->route.login_as == NULL ? NULL : attempt->login_as,
+        attempt->request.tag, link_capabilities(link));
+    link_free(&attempt->link);
+    on_login_result(attempt, result, NULL, 0);
+}
+
+static void on_link(struct link *link, bool is_ready, void *owner)
+{
+    struct attempt *attempt = owner;
+    struct log_entry entry;
+
+    if (is_ready) {
+        start_login(attempt, link);
+        return;
+    }
+    begin_log(attempt, &entry, LOG_WARN, "dial-failed");
+    log_text(&entry, "reason", link_failure(link));
+    log_end(&entry);
+    link_free(&attempt->link);
+    if (dial_next(attempt))
+        return;
+    give_up_dialling(attempt, "no-backend");
+    finish(attempt);
+}
+
+const struct attempt_outcome *attempt_outcome(const struct attempt *attempt)
+{
+    return &attempt->outcome;
+}
+
+const struct identity *attempt_identity(const struct attempt *attempt)
+{
+    return &attempt->identity;
+}
+
+struct stream *attempt_take_stream(struct attempt *attempt)
+{
+    struct stream *stream = attempt->upstream;
+
+    assert(stream != NULL);
+    attempt->upstream = NULL;
+    return stream;
+}
+
+struct backend *attempt_take_backend(struct attempt *attempt)
+{
+    struct backend *backend = attempt->backend;
+
+    assert(backend != NULL);
+    attempt->backend = NULL;
+    return backend;
+}
+
+void attempt_free(struct attempt **attempt)
+{
+    struct attempt *mine = *attempt;
+
+    *attempt = NULL;
+    if (mine == NULL)
+        return;
+    io_disarm(&mine->env->io, &mine->timer);
+    link_free(&mine->link);
+    drop_upstream(mine);
+    snapshot_unref(&mine->snapshot);
+    free(mine);
+}

@@ -1,0 +1,146 @@
+#include "session/listener.h"
+
+#include "base/log.h"
+#include "session/session.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Deep enough for a burst of reconnects; the kernel caps it at its own
+ * somaxconn. */
+enum {
+    BACKLOG = 4096
+};
+
+/* How soon to look again whether there is room. Sessions may be freed by
+ * another worker, which does not wake this one. */
+enum {
+    PAUSE_MS = 50
+};
+
+/* How long the queue of a listener that stops must have been empty. Handshakes
+ * of TCP that are under way end up in it too. */
+enum {
+    STOP_QUIET_MS = 200
+};
+
+struct listener {
+    uv_tcp_t tcp;
+    struct env *env;
+    struct wheel_timer timer;
+    enum listener_tls tls;
+    bool is_paused; /* libuv holds a connection that we have not taken */
+    bool is_stopping;
+    bool accepted_since; /* the stop timer last looked */
+    listener_closed *closed;
+    void *owner;
+};
+
+static void on_timer(struct wheel_timer *timer);
+
+static void pause_accepting(struct listener *listener)
+{
+    if (!listener->is_paused)
+        counters_add(listener->env->counters, COUNTER_ACCEPT_PAUSES, 1);
+    listener->is_paused = true;
+    io_arm(&listener->env->io, &listener->timer, PAUSE_MS);
+}
+
+/* Takes the connection that libuv holds for us. Left there, libuv accepts no
+ * more, which is how accepting pauses (decision 7). */
+static void take_one(struct listener *listener)
+{
+    struct env *env = listener->env;
+    int result;
+
+    if (!quota_take(env->quota)) {
+        pause_accepting(listener);
+        return;
+    }
+    listener->is_paused = false;
+    listener->accepted_since = true;
+    result =
+        session_open(env, (uv_stream_t *)(void *)&listener->tcp, listener->tls);
+    if (result != 0) {
+        struct log_entry entry;
+
+        log_begin(&entry, LOG_WARN, "accept-failed");
+        log_text(&entry, "reason", uv_strerror(result));
+        log_end(&entry);
+    }
+}
+
+static void on_connection(uv_stream_t *handle, int status)
+{
+    struct listener *listener = (struct listener *)(void *)handle;
+
+    /* A failed accept is the client's that went away; libuv goes on. */
+    if (status == 0)
+        take_one(listener);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct listener *listener = (struct listener *)(void *)handle;
+
+    io_disarm(&listener->env->io, &listener->timer);
+    listener->closed(listener, listener->owner);
+    free(listener);
+}
+
+static void wait_for_quiet(struct listener *listener)
+{
+    listener->accepted_since = false;
+    io_arm(&listener->env->io, &listener->timer, STOP_QUIET_MS);
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+    struct listener *listener =
+        (struct listener *)(void *)((char *)timer -
+                                    offsetof(struct listener, timer));
+
+    if (listener->is_paused) {
+        take_one(listener);
+        if (listener->is_paused)
+            return;
+    }
+    if (!listener->is_stopping)
+        return;
+    if (listener->accepted_since)
+        wait_for_quiet(listener);
+    else if (!uv_is_closing((uv_handle_t *)&listener->tcp))
+        uv_close((uv_handle_t *)&listener->tcp, on_closed);
+}
+
+int listener_open(struct env *env, int fd, enum listener_tls tls,
+                  struct listener **listener_out)
+{
+    struct listener *listener = mem_zalloc(sizeof(*listener));
+    int result = uv_tcp_init(env->io.loop, &listener->tcp);
+
+    if (result != 0) {
+        free(listener);
+        return result;
+    }
+    listener->env = env;
+    listener->tls = tls;
+    wheel_timer_init(&listener->timer, on_timer);
+    result = uv_tcp_open(&listener->tcp, fd);
+    if (result == 0)
+        result = uv_listen((uv_stream_t *)(void *)&listener->tcp, BACKLOG,
+                           on_connection);
+    *listener_out = listener;
+    return result;
+}
+
+void listener_stop(struct listener *listener, listener_closed *closed,
+                   void *owner)
+{
+    listener->is_stopping = true;
+    listener->closed = closed;
+    listener->owner = owner;
+    if (!listener->is_paused)
+        wait_for_quiet(listener);
+}

@@ -1,0 +1,28 @@
+/* A listening socket in a worker: accepts into sessions while there is room,
+ * and otherwise leaves connections waiting in the kernel's queue. */
+#ifndef SESSION_LISTENER_H
+#define SESSION_LISTENER_H
+
+#include "config/mem.h"
+#include "config/settings.h"
+#include "state/env.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct listener;
+
+/* Called when a listener that was stopped is closed. */
+typedef void listener_closed(struct listener *listener, void *owner);
+
+/* Takes the descriptor, which is bound and listening (or about to: the backlog
+ * is set here). Accepting starts at once. 0 or UV_E*. */
+MUST_USE int listener_open(struct env *env, int fd, enum listener_tls tls,
+                           struct listener **listener_out);
+
+/* Accepts what already waits in the queue, then closes (decision 3): a socket
+ * that is closed before resets who waits there. */
+void listener_stop(struct listener *listener, listener_closed *closed,
+                   void *owner);
+
+#endif

@@ -1,0 +1,36 @@
+/* One client connection, from accept to its last byte: handshake, dialogue
+ * before login, attempts to log in, splice, end. Belongs to its worker. */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "config/mem.h"
+#include "config/settings.h"
+#include "session/registry.h"
+#include "state/env.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct session;
+
+/* Accepts one connection from the listener. The quota must have been taken;
+ * it is given back when the session is gone, or at once on failure (UV_E*). */
+MUST_USE int session_open(struct env *env, uv_stream_t *listener,
+                          enum listener_tls tls);
+
+/* Ends it: before login with a BYE of this text (NULL: without), after login
+ * by close_notify and FIN on both legs, never by text of ours. The reason is a
+ * lasting, fixed word for the log. */
+void session_end(struct session *session, const char *reason, const char *bye);
+
+/* The registry's nodes are sessions. */
+struct session *session_of_node(struct registry_node *node);
+
+bool session_is_spliced(const struct session *session);
+bool session_is_ending(const struct session *session);
+/* How long a spliced one has moved no byte. */
+uint64_t session_quiet_ms(const struct session *session);
+
+#endif

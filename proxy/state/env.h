@@ -1,0 +1,28 @@
+/* What a worker lends to its sessions. Belongs to the worker's thread. */
+#ifndef STATE_ENV_H
+#define STATE_ENV_H
+
+#include "base/counters.h"
+#include "net/io.h"
+#include "state/limits.h"
+#include "state/quota.h"
+#include "state/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct registry;
+
+struct env {
+    struct io io;
+    struct snapshot *snapshot; /* the current one; the worker's reference */
+    struct counters *counters;
+    struct limits *limits;
+    struct quota *quota;
+    struct registry *registry; /* the sessions that live here */
+    unsigned worker;           /* its index, for session ids */
+    uint64_t sessions_made;
+    bool is_draining;
+};
+
+#endif
