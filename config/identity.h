@@ -24,7 +24,7 @@ enum identity_case {
 
 struct identity_rules {
     enum identity_case name_case;
-    char *default_domain;  /* given to a bare name; lower case; NULL: none */
+    char *default_domain;  /* given to a bare name; NULL: none */
     char *separators;      /* '@' is among them */
     char master_separator; /* none of separators; '\0': none */
 };

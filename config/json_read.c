@@ -53,6 +53,15 @@ bool json_read_require(struct json_members *members, const char *key,
     return false;
 }
 
+void json_read_schema(struct json_members *members)
+{
+    struct json_place schema;
+
+    if (json_read_get(members, "$schema", &schema) &&
+        !json_is_string(schema.value))
+        json_place_fault(&schema, NULL, "text");
+}
+
 void json_read_close(struct json_members *members)
 {
     const char *key;
@@ -90,6 +99,23 @@ bool json_read_text(const struct json_place *place, size_t max,
     }
     *text_out = text;
     return true;
+}
+
+bool json_read_key(const struct json_place *member, size_t max)
+{
+    size_t len = strlen(member->key);
+    char found[64];
+    char expected[96];
+
+    if (len > 0 && count_characters(member->key, len) <= max &&
+        !has_control(member->key, len))
+        return true;
+    (void)snprintf(found, sizeof(found), "a name of %zu bytes", len);
+    (void)snprintf(expected, sizeof(expected),
+                   "1 to %zu characters, none of them a control character",
+                   max);
+    json_place_fault(member, found, expected);
+    return false;
 }
 
 bool json_read_path(const struct json_place *place, char **path_out)
@@ -202,6 +228,17 @@ void json_read_optional_path(struct json_members *members, const char *key,
         *path_out = path;
 }
 
+void json_read_required_path(struct json_members *members, const char *key,
+                             const char *expected, char **path_out)
+{
+    struct json_place place;
+    char *path;
+
+    if (json_read_require(members, key, expected, &place) &&
+        json_read_path(&place, &path))
+        *path_out = path;
+}
+
 void json_read_optional_unsigned(struct json_members *members, const char *key,
                                  unsigned min, unsigned max,
                                  unsigned *number_out)
@@ -250,6 +287,8 @@ void json_read_optional_choice(struct json_members *members, const char *key,
 
 static void remember(struct json_members *members, const char *key)
 {
+    if (is_known(members, key))
+        return;
     assert(members->known_count < JSON_MEMBERS_MAX);
     members->known[members->known_count++] = key;
 }

@@ -40,6 +40,9 @@ MUST_USE bool json_read_require(struct json_members *members, const char *key,
                                 const char *expected,
                                 struct json_place *member_out);
 
+/* Lets "$schema" name a schema, for editors. */
+void json_read_schema(struct json_members *members);
+
 /* Adds a fault for each member whose key was never asked for, and names the
  * nearest key that was. */
 void json_read_close(struct json_members *members);
@@ -51,6 +54,9 @@ void json_read_close(struct json_members *members);
  * value. */
 MUST_USE bool json_read_text(const struct json_place *place, size_t max,
                              const char **text_out);
+
+/* The member's own key: 1 to max characters without control characters. */
+MUST_USE bool json_read_key(const struct json_place *member, size_t max);
 
 /* A path, joined to the folder of the file unless it is absolute. The caller
  * owns it. */
@@ -77,9 +83,12 @@ MUST_USE bool json_read_list(const struct json_place *place, size_t min,
 
 /* Members that may be missing: these leave their output, the default, as it
  * is when the member is missing or, after a fault, wrong. A path that is set
- * replaces nothing: its output was NULL. */
+ * replaces nothing: its output was NULL. One that is required but missing is a
+ * fault. */
 void json_read_optional_path(struct json_members *members, const char *key,
                              char **path_out);
+void json_read_required_path(struct json_members *members, const char *key,
+                             const char *expected, char **path_out);
 void json_read_optional_unsigned(struct json_members *members, const char *key,
                                  unsigned min, unsigned max,
                                  unsigned *number_out);

@@ -1,0 +1,217 @@
+/* From the bytes of routes.json to a table: the order of its parts. */
+#include "config/route_load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/json_parse.h"
+#include "config/json_read.h"
+#include "config/nearest.h"
+
+static void read_root(struct route_loader *loader,
+                      const struct json_place *root);
+static void read_rules(struct route_loader *loader,
+                       struct json_members *members);
+static void trim(struct route_table *table);
+static void warn_unused(const struct route_names *names,
+                        const struct json_place *place, const char *found);
+static void enter_name(struct route_loader *loader, struct route_names *names,
+                       const char *name);
+static void fault_unknown_name(const struct route_names *names,
+                               const char *kind,
+                               const struct json_place *place);
+static const char *name_at(const void *names, size_t index);
+
+bool route_table_parse(const uint8_t *bytes, size_t len, const char *file,
+                       const struct identity_rules *rules,
+                       struct route_table **table_out, struct reasons *reasons)
+{
+    struct json_reader reader = {.file = file, .reasons = reasons};
+    struct route_loader loader = {.identity_rules = rules,
+                                  .seed = key_seed_random()};
+    size_t errors_before = reasons->errors;
+    json_t *value = json_parse(&reader, bytes, len);
+
+    if (value == NULL)
+        return false;
+
+    struct json_place root = json_place_root(&reader, value);
+
+    loader.table = mem_zalloc(sizeof(*loader.table));
+    text_blob_init(&loader.table->texts);
+    read_root(&loader, &root);
+    route_names_deinit(&loader.backends);
+    route_names_deinit(&loader.pools);
+    json_decref(value);
+    trim(loader.table);
+    if (reasons->errors > errors_before) {
+        route_table_free(&loader.table);
+        return false;
+    }
+    *table_out = loader.table;
+    return true;
+}
+
+bool route_names_read(struct route_loader *loader, struct route_names *names,
+                      const struct json_place *place)
+{
+    size_t count = json_object_size(place->value);
+    const char *name;
+    json_t *value;
+
+    if (count == 0) {
+        json_place_fault(
+            place, json_is_object(place->value) ? "an empty object" : NULL,
+            "an object with at least one entry");
+        return false;
+    }
+    key_table_init(&names->table, count, &loader->seed);
+    names->texts = mem_realloc_array(NULL, count, sizeof(*names->texts));
+    names->is_used = mem_zalloc(count * sizeof(*names->is_used));
+    json_object_foreach(place->value, name, value)
+    {
+        struct json_place member = json_place_member(place, name, value);
+
+        if (json_read_key(&member, ROUTE_NAME_MAX))
+            enter_name(loader, names, name);
+        names->texts[names->count++] = name;
+    }
+    return true;
+}
+
+void route_names_deinit(struct route_names *names)
+{
+    key_table_deinit(&names->table);
+    free(names->texts);
+    free(names->is_used);
+    *names = (struct route_names){.texts = NULL};
+}
+
+bool route_names_find(struct route_loader *loader, struct route_names *names,
+                      const char *kind, const struct json_place *place,
+                      uint32_t *index_out)
+{
+    const char *name = json_string_value(place->value);
+    const struct key_entry *entry =
+        name == NULL ? NULL
+                     : key_table_find(&names->table, &loader->table->texts,
+                                      name, strlen(name));
+
+    if (entry == NULL) {
+        fault_unknown_name(names, kind, place);
+        return false;
+    }
+    names->is_used[entry->value] = true;
+    *index_out = entry->value;
+    return true;
+}
+
+static void read_root(struct route_loader *loader,
+                      const struct json_place *root)
+{
+    struct json_members members;
+    struct json_place backends;
+    struct json_place pools;
+    const struct reasons *reasons = root->reader->reasons;
+    size_t errors_before = reasons->errors;
+
+    if (!json_read_open(&members, root))
+        return;
+    json_read_schema(&members);
+    if (json_read_require(&members, "backends", "an object of backends",
+                          &backends) &&
+        route_names_read(loader, &loader->backends, &backends))
+        route_load_backends(loader, &backends);
+    if (json_read_require(&members, "pools", "an object of pools", &pools) &&
+        route_names_read(loader, &loader->pools, &pools))
+        route_load_pools(loader, &pools);
+    read_rules(loader, &members);
+    json_read_close(&members);
+    if (reasons->errors > errors_before)
+        return; /* what seems unused may only be misspelt */
+    warn_unused(&loader->backends, &backends, "no pool that names it");
+    warn_unused(&loader->pools, &pools, "no rule that names it");
+}
+
+static void read_rules(struct route_loader *loader,
+                       struct json_members *members)
+{
+    struct json_place users;
+    struct json_place domains;
+    struct json_place fallback;
+    bool has_users = json_read_get(members, "users", &users);
+    bool has_domains = json_read_get(members, "domains", &domains);
+    bool has_default = json_read_get(members, "default", &fallback);
+
+    if (has_users)
+        route_load_users(loader, &users);
+    if (has_domains)
+        route_load_domains(loader, &domains);
+    if (has_default)
+        route_load_default(loader, &fallback);
+    if (!has_users && !has_domains && !has_default)
+        json_place_warning(&members->place,
+                           "neither users, domains nor default",
+                           "a rule: every login is refused");
+}
+
+/* Gives back what growing took too much. */
+static void trim(struct route_table *table)
+{
+    text_blob_trim(&table->texts);
+    table->rule_capacity = table->rule_count;
+    table->rules = mem_realloc_array(table->rules, table->rule_count,
+                                     sizeof(*table->rules));
+}
+
+static void enter_name(struct route_loader *loader, struct route_names *names,
+                       const char *name)
+{
+    struct text_blob *texts = &loader->table->texts;
+    size_t len = strlen(name);
+    uint32_t at = text_blob_add(texts, name, len);
+
+    if (at != 0)
+        key_table_add(&names->table, texts, at, len, (uint32_t)names->count);
+}
+
+static void fault_unknown_name(const struct route_names *names,
+                               const char *kind, const struct json_place *place)
+{
+    const char *name = json_string_value(place->value);
+    const char *nearest = NULL;
+    char expected[ROUTE_NAME_MAX * 4 + 64];
+
+    /* Where the names themselves were refused, all would seem unknown. */
+    if (name != NULL && names->count == 0)
+        return;
+    if (name != NULL && !reasons_is_full(place->reader->reasons, REASON_ERROR))
+        nearest = nearest_of(name, name_at, names, names->count);
+    if (nearest != NULL)
+        (void)snprintf(expected, sizeof(expected), "the %s \"%s\"", kind,
+                       nearest);
+    else
+        (void)snprintf(expected, sizeof(expected), "the name of a %s", kind);
+    json_place_fault(place, NULL, expected);
+}
+
+static const char *name_at(const void *names, size_t index)
+{
+    const struct route_names *mine = names;
+
+    return mine->texts[index];
+}
+
+static void warn_unused(const struct route_names *names,
+                        const struct json_place *place, const char *found)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->texts[i];
+        struct json_place member =
+            json_place_member(place, name, json_object_get(place->value, name));
+
+        if (!names->is_used[i])
+            json_place_warning(&member, found, "one");
+    }
+}

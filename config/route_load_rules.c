@@ -1,0 +1,363 @@
+/* Who goes where: "users", "domains" and "default" of routes.json. */
+#include "config/route_load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/json_read.h"
+#include "config/login_as.h"
+
+#define DOMAIN_KEY_MAX 255
+
+/* A key brought into the form of the table. */
+struct domain_key {
+    char text[DOMAIN_KEY_MAX + 1]; /* lower case, with its "*." */
+    size_t len;
+    size_t mark_len; /* of "*.", or 0 */
+};
+
+/* Tells whether a key of the file becomes this text in the table. */
+typedef bool key_becomes(const struct identity_rules *rules, const char *key,
+                         const char *text);
+
+static void load_user(struct route_loader *loader,
+                      const struct json_place *place);
+static void load_domain(struct route_loader *loader,
+                        const struct json_place *place);
+static bool normalise_user(const struct identity_rules *rules, const char *key,
+                           struct identity *identity);
+static bool user_becomes(const struct identity_rules *rules, const char *key,
+                         const char *text);
+static bool normalise_domain(const struct identity_rules *rules,
+                             const char *key, struct domain_key *out);
+static bool domain_becomes(const struct identity_rules *rules, const char *key,
+                           const char *text);
+static bool is_domain(const struct identity_rules *rules, const char *text);
+static bool is_label_byte(const struct identity_rules *rules, char byte);
+static void fault_same_key(const struct route_loader *loader,
+                           const struct json_place *place, key_becomes *becomes,
+                           const char *text);
+static uint32_t add_text(struct route_loader *loader,
+                         const struct json_place *place, const char *text);
+static bool read_rule(struct route_loader *loader,
+                      const struct json_place *place, uint32_t *rule_out);
+static bool read_rule_object(struct route_loader *loader,
+                             const struct json_place *place,
+                             uint32_t *rule_out);
+static const char *read_login_as(struct json_members *members);
+static uint32_t rule_for(struct route_loader *loader,
+                         const struct json_place *place, struct rule rule,
+                         const char *login_as);
+static bool is_last_rule(const struct route_table *table,
+                         const struct rule *rule, const char *login_as);
+
+void route_load_users(struct route_loader *loader,
+                      const struct json_place *place)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(place->value)) {
+        json_place_fault(place, NULL, "an object of users");
+        return;
+    }
+    key_table_init(&loader->table->users, json_object_size(place->value),
+                   &loader->seed);
+    json_object_foreach(place->value, key, value)
+    {
+        struct json_place member = json_place_member(place, key, value);
+
+        load_user(loader, &member);
+    }
+}
+
+void route_load_domains(struct route_loader *loader,
+                        const struct json_place *place)
+{
+    struct route_table *table = loader->table;
+    size_t wildcards = 0;
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(place->value)) {
+        json_place_fault(place, NULL, "an object of domains");
+        return;
+    }
+    json_object_foreach(place->value, key, value)
+    {
+        if (key[0] == '*')
+            wildcards++;
+    }
+    key_table_init(&table->wildcards, wildcards, &loader->seed);
+    key_table_init(&table->domains, json_object_size(place->value) - wildcards,
+                   &loader->seed);
+    json_object_foreach(place->value, key, value)
+    {
+        struct json_place member = json_place_member(place, key, value);
+
+        load_domain(loader, &member);
+    }
+}
+
+void route_load_default(struct route_loader *loader,
+                        const struct json_place *place)
+{
+    loader->table->has_default =
+        read_rule(loader, place, &loader->table->default_rule);
+}
+
+static void load_user(struct route_loader *loader,
+                      const struct json_place *place)
+{
+    struct key_table *users = &loader->table->users;
+    const struct text_blob *texts = &loader->table->texts;
+    struct identity identity;
+    uint32_t rule;
+    bool has_rule = read_rule(loader, place, &rule);
+
+    if (!normalise_user(loader->identity_rules, place->key, &identity)) {
+        json_place_fault(place, "this key",
+                         "a user name of 1 to 512 bytes, without control "
+                         "characters and without a master user");
+        return;
+    }
+    if (key_table_find(users, texts, identity.user, identity.user_len) !=
+        NULL) {
+        fault_same_key(loader, place, user_becomes, identity.user);
+        return;
+    }
+
+    uint32_t at = has_rule ? add_text(loader, place, identity.user) : 0;
+
+    if (at != 0)
+        key_table_add(users, texts, at, identity.user_len, rule);
+}
+
+static void load_domain(struct route_loader *loader,
+                        const struct json_place *place)
+{
+    struct route_table *table = loader->table;
+    struct domain_key key;
+    uint32_t rule;
+    bool has_rule = read_rule(loader, place, &rule);
+
+    if (!normalise_domain(loader->identity_rules, place->key, &key)) {
+        json_place_fault(place, "this key",
+                         "a domain such as example.org, or *.example.org for "
+                         "all that end so");
+        return;
+    }
+
+    struct key_table *domains =
+        key.mark_len > 0 ? &table->wildcards : &table->domains;
+    const char *suffix = key.text + key.mark_len;
+    size_t suffix_len = key.len - key.mark_len;
+
+    if (key_table_find(domains, &table->texts, suffix, suffix_len) != NULL) {
+        fault_same_key(loader, place, domain_becomes, key.text);
+        return;
+    }
+
+    uint32_t at = has_rule ? add_text(loader, place, key.text) : 0;
+
+    if (at == 0)
+        return;
+    key_table_add(domains, &table->texts, at + (uint32_t)key.mark_len,
+                  suffix_len, rule);
+    if (key.mark_len > 0 && suffix_len > table->wildcard_len_max)
+        table->wildcard_len_max = suffix_len;
+}
+
+/* A master user's name before a user's would be cut off, and the key would
+ * mean somebody else than it says. */
+static bool normalise_user(const struct identity_rules *rules, const char *key,
+                           struct identity *identity)
+{
+    if (rules->master_separator != '\0' &&
+        strchr(key, rules->master_separator) != NULL)
+        return false;
+    return identity_normalise(rules, (const uint8_t *)key, strlen(key),
+                              identity) == IDENTITY_OK;
+}
+
+static bool user_becomes(const struct identity_rules *rules, const char *key,
+                         const char *text)
+{
+    struct identity identity;
+
+    return normalise_user(rules, key, &identity) &&
+           strcmp(identity.user, text) == 0;
+}
+
+static bool normalise_domain(const struct identity_rules *rules,
+                             const char *key, struct domain_key *out)
+{
+    size_t len = strlen(key);
+
+    if (len > DOMAIN_KEY_MAX)
+        return false;
+    out->len = len;
+    out->mark_len =
+        strncmp(key, ROUTE_WILDCARD_MARK, ROUTE_WILDCARD_MARK_LEN) == 0
+            ? ROUTE_WILDCARD_MARK_LEN
+            : 0;
+    for (size_t i = 0; i <= len; i++)
+        out->text[i] = key[i] >= 'A' && key[i] <= 'Z'
+                           ? (char)(key[i] - 'A' + 'a')
+                           : key[i];
+    return is_domain(rules, out->text + out->mark_len);
+}
+
+static bool domain_becomes(const struct identity_rules *rules, const char *key,
+                           const char *text)
+{
+    struct domain_key domain;
+
+    return normalise_domain(rules, key, &domain) &&
+           strcmp(domain.text, text) == 0;
+}
+
+/* Labels with one dot between them, of any bytes that a normalised name may
+ * hold behind its last separator. */
+static bool is_domain(const struct identity_rules *rules, const char *text)
+{
+    bool in_label = false;
+
+    for (; *text != '\0'; text++) {
+        if (*text == '.' ? !in_label : !is_label_byte(rules, *text))
+            return false;
+        in_label = *text != '.';
+    }
+    return in_label;
+}
+
+static bool is_label_byte(const struct identity_rules *rules, char byte)
+{
+    unsigned char code = (unsigned char)byte;
+
+    return code > ' ' && code != 0x7f && byte != '*' &&
+           byte != rules->master_separator &&
+           strchr(rules->separators, byte) == NULL;
+}
+
+/* Names the key that was there first. */
+static void fault_same_key(const struct route_loader *loader,
+                           const struct json_place *place, key_becomes *becomes,
+                           const char *text)
+{
+    char found[IDENTITY_MAX + 64] = "a key that became the same";
+    const char *key;
+    json_t *value;
+
+    if (!reasons_is_full(place->reader->reasons, REASON_ERROR)) {
+        json_object_foreach(place->parent->value, key, value)
+        {
+            if (!becomes(loader->identity_rules, key, text))
+                continue;
+            (void)snprintf(found, sizeof(found), "the same name as \"%s\"",
+                           key);
+            break;
+        }
+    }
+    json_place_fault(place, found, "each name once");
+}
+
+/* Returns 0 after a fault. */
+static uint32_t add_text(struct route_loader *loader,
+                         const struct json_place *place, const char *text)
+{
+    uint32_t at = text_blob_add(&loader->table->texts, text, strlen(text));
+
+    if (at == 0)
+        json_place_fault(place, "more than 4 GiB of names", "a smaller table");
+    return at;
+}
+
+/* A pool's name, or an object. */
+static bool read_rule(struct route_loader *loader,
+                      const struct json_place *place, uint32_t *rule_out)
+{
+    if (json_is_object(place->value))
+        return read_rule_object(loader, place, rule_out);
+    if (json_is_string(place->value))
+        return route_names_find(loader, &loader->pools, "pool", place,
+                                rule_out);
+    json_place_fault(place, NULL, "the name of a pool, or an object with one");
+    return false;
+}
+
+static bool read_rule_object(struct route_loader *loader,
+                             const struct json_place *place, uint32_t *rule_out)
+{
+    struct rule rule = {.hold = false};
+    struct json_members members;
+    struct json_place pool;
+
+    if (!json_read_open(&members, place))
+        return false;
+
+    bool has_pool =
+        json_read_require(&members, "pool", "the name of a pool", &pool) &&
+        route_names_find(loader, &loader->pools, "pool", &pool, &rule.pool);
+    const char *login_as = read_login_as(&members);
+
+    json_read_optional_flag(&members, "hold", &rule.hold);
+    json_read_close(&members);
+    if (has_pool)
+        *rule_out = rule_for(loader, place, rule, login_as);
+    return has_pool;
+}
+
+/* Returns NULL when there is none, also after a fault. */
+static const char *read_login_as(struct json_members *members)
+{
+    struct json_place place;
+    const char *text;
+
+    if (!json_read_get(members, "login_as", &place) ||
+        !json_read_text(&place, IDENTITY_MAX, &text))
+        return NULL;
+    if (!login_as_is_valid(text)) {
+        json_place_fault(&place, NULL,
+                         "no braces but {user}, {local} and {domain}");
+        return NULL;
+    }
+    return text;
+}
+
+/* The pool's own rule, the last one again, or a new one. */
+static uint32_t rule_for(struct route_loader *loader,
+                         const struct json_place *place, struct rule rule,
+                         const char *login_as)
+{
+    struct route_table *table = loader->table;
+
+    if (login_as == NULL && !rule.hold)
+        return rule.pool;
+    if (is_last_rule(table, &rule, login_as))
+        return (uint32_t)(table->rule_count - 1);
+    if (login_as != NULL)
+        rule.login_as_at = add_text(loader, place, login_as);
+    if (table->rule_count == table->rule_capacity) {
+        table->rule_capacity += table->rule_capacity / 2 + 16;
+        table->rules = mem_realloc_array(table->rules, table->rule_capacity,
+                                         sizeof(*table->rules));
+    }
+    table->rules[table->rule_count] = rule;
+    return (uint32_t)table->rule_count++;
+}
+
+/* Neighbours in a file are often alike. */
+static bool is_last_rule(const struct route_table *table,
+                         const struct rule *rule, const char *login_as)
+{
+    const struct rule *last = &table->rules[table->rule_count - 1];
+    const char *last_login_as = table->texts.bytes + last->login_as_at;
+
+    if (table->rule_count <= table->pool_count || last->pool != rule->pool ||
+        last->hold != rule->hold)
+        return false;
+    if (login_as == NULL || last->login_as_at == 0)
+        return login_as == NULL && last->login_as_at == 0;
+    return strcmp(last_login_as, login_as) == 0;
+}
