@@ -261,6 +261,36 @@ class WireClient:
             pass
         return self._take(len(self._buffer))
 
+    def exchange(self, pieces, take, timeout, enough=lambda: False):
+        """Sends the pieces and reads meanwhile, in one thread (a TLS object
+        bears no two). What is read goes to `take`. Ends when the other side
+        does, or when all was sent and `enough()`."""
+        deadline = time.monotonic() + timeout
+        pieces, pending, all_sent = iter(pieces), b"", False
+        while True:
+            self._decrypt()
+            if self._buffer:
+                take(self._take(len(self._buffer)))
+            if self.ended or (all_sent and enough()):
+                return
+            if not pending and not all_sent:
+                piece = next(pieces, None)
+                all_sent = piece is None
+                if piece:
+                    pending = (self.seal(piece) if self.tls is not None
+                               else piece)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise WireTimeout("the exchange did not end")
+            readable, writable, _ = select.select(
+                [self.sock], [self.sock] if pending else [], [],
+                min(left, 0.05) if all_sent else left)
+            if writable:
+                sent = self.sock.send(pending, socket.MSG_DONTWAIT)
+                pending = pending[sent:]
+            if readable:
+                self._fill(deadline)
+
     # -- IMAP ------------------------------------------------------------
 
     def read_reply(self, tag, timeout=None):
