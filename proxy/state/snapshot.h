@@ -19,9 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whom backends are verified by where neither "ca" nor "verify" is given. */
-#define SNAPSHOT_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
-
 struct trust_store;
 
 struct snapshot {

@@ -1,0 +1,36 @@
+#include "state/config_files.h"
+
+bool config_files_settings(const struct file_source *files,
+                           const char *config_file,
+                           struct settings **settings_out,
+                           struct reasons *reasons)
+{
+    const struct file_mention mention = {config_file, NULL,
+                                         "a file that can be read"};
+    struct file_bytes file;
+    bool is_good;
+
+    if (!file_source_read(files, config_file, &mention, &file, reasons))
+        return false;
+    is_good = settings_parse(file.bytes, file.len, config_file, settings_out,
+                             reasons);
+    file_bytes_deinit(&file);
+    return is_good;
+}
+
+bool config_files_table(const struct file_source *files,
+                        const struct settings *settings,
+                        struct route_table **table_out, struct reasons *reasons)
+{
+    const struct file_mention mention = {settings->file, "$.routes",
+                                         "a file that can be read"};
+    struct file_bytes file;
+    bool is_good;
+
+    if (!file_source_read(files, settings->routes, &mention, &file, reasons))
+        return false;
+    is_good = route_table_parse(file.bytes, file.len, settings->routes,
+                                &settings->auth.identity, table_out, reasons);
+    file_bytes_deinit(&file);
+    return is_good;
+}

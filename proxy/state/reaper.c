@@ -1,0 +1,93 @@
+#include "state/reaper.h"
+
+#include "base/thread.h"
+#include "state/snapshot.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct reaper {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wakes;
+    struct snapshot *first; /* taken and not yet begun */
+    bool is_ending;
+};
+
+static void free_all(struct snapshot *first)
+{
+    while (first != NULL) {
+        struct snapshot *next = first->next;
+
+        snapshot_free(&first);
+        first = next;
+    }
+}
+
+/* Returns what there is to free; NULL means that there never will be. */
+static struct snapshot *wait_for_work(struct reaper *reaper)
+{
+    struct snapshot *first;
+
+    pthread_mutex_lock(&reaper->lock);
+    while (reaper->first == NULL && !reaper->is_ending)
+        pthread_cond_wait(&reaper->wakes, &reaper->lock);
+    first = reaper->first;
+    reaper->first = NULL;
+    pthread_mutex_unlock(&reaper->lock);
+    return first;
+}
+
+static void *run(void *argument)
+{
+    struct reaper *reaper = argument;
+    struct snapshot *first;
+
+    while ((first = wait_for_work(reaper)) != NULL)
+        free_all(first);
+    return NULL;
+}
+
+static void destroy(struct reaper *reaper)
+{
+    pthread_cond_destroy(&reaper->wakes);
+    pthread_mutex_destroy(&reaper->lock);
+    free(reaper);
+}
+
+struct reaper *reaper_new(void)
+{
+    struct reaper *reaper = mem_zalloc(sizeof(*reaper));
+
+    pthread_mutex_init(&reaper->lock, NULL);
+    pthread_cond_init(&reaper->wakes, NULL);
+    if (thread_start(&reaper->thread, run, reaper) == 0)
+        return reaper;
+    destroy(reaper);
+    return NULL;
+}
+
+void reaper_take(struct reaper *reaper, struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&reaper->lock);
+    snapshot->next = reaper->first;
+    reaper->first = snapshot;
+    pthread_cond_signal(&reaper->wakes);
+    pthread_mutex_unlock(&reaper->lock);
+}
+
+void reaper_free(struct reaper **reaper)
+{
+    struct reaper *mine = *reaper;
+
+    *reaper = NULL;
+    if (mine == NULL)
+        return;
+    pthread_mutex_lock(&mine->lock);
+    mine->is_ending = true;
+    pthread_cond_signal(&mine->wakes);
+    pthread_mutex_unlock(&mine->lock);
+    pthread_join(mine->thread, NULL);
+    destroy(mine);
+}

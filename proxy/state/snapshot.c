@@ -1,0 +1,188 @@
+#include "state/snapshot.h"
+
+#include "state/certificate_files.h"
+#include "state/config_files.h"
+#include "state/link_targets.h"
+#include "state/trust_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+static bool load(struct snapshot *snapshot, const char *config_file,
+                 const struct snapshot_parts *parts, struct reasons *reasons);
+static bool load_clients_tls(struct snapshot *snapshot,
+                             const struct snapshot_parts *parts,
+                             struct reasons *reasons);
+static bool load_table(struct snapshot *snapshot,
+                       const struct snapshot_parts *parts,
+                       struct reasons *reasons);
+static bool load_targets(struct snapshot *snapshot,
+                         const struct snapshot_parts *parts,
+                         struct reasons *reasons);
+
+struct snapshot *snapshot_load(const char *config_file,
+                               const struct snapshot_parts *parts,
+                               struct reasons *reasons)
+{
+    struct snapshot *snapshot = mem_zalloc(sizeof(*snapshot));
+
+    atomic_init(&snapshot->refs, 1);
+    snapshot->reaper = parts->reaper;
+    if (!load(snapshot, config_file, parts, reasons))
+        snapshot_free(&snapshot);
+    return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void snapshot_unref(struct snapshot **snapshot)
+{
+    struct snapshot *mine = *snapshot;
+
+    *snapshot = NULL;
+    if (mine == NULL ||
+        atomic_fetch_sub_explicit(&mine->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    if (mine->reaper != NULL)
+        reaper_take(mine->reaper, mine);
+    else
+        snapshot_free(&mine);
+}
+
+void snapshot_free(struct snapshot **snapshot)
+{
+    struct snapshot *mine = *snapshot;
+
+    *snapshot = NULL;
+    if (mine == NULL)
+        return;
+    link_targets_free(&mine->targets, mine->target_count);
+    trust_store_free(&mine->trust);
+    backend_set_free(&mine->backends);
+    route_table_free(&mine->table);
+    tls_server_context_unref(&mine->tls);
+    settings_free(&mine->settings);
+    free(mine);
+}
+
+bool snapshot_find_route(const struct snapshot *snapshot,
+                         const struct identity *identity,
+                         struct route *route_out)
+{
+    return route_table_find(snapshot->table, identity, route_out);
+}
+
+const struct link_target *snapshot_target(const struct snapshot *snapshot,
+                                          const struct backend_config *config)
+{
+    size_t count;
+    const struct backend_config *configs =
+        route_table_backends(snapshot->table, &count);
+    size_t index = (size_t)(config - configs);
+
+    assert(index < count);
+    return &snapshot->targets[index];
+}
+
+static struct io_keepalive keepalive_of(const struct settings *settings)
+{
+    const struct timeouts_settings *timeouts = &settings->timeouts;
+
+    return (struct io_keepalive){
+        .idle_s = timeouts->keepalive.idle_s,
+        .interval_s = timeouts->keepalive.interval_s,
+        .count = timeouts->keepalive.count,
+        .user_timeout_ms = (unsigned)timeouts->user_timeout_ms,
+    };
+}
+
+/* Goes on after a fault, so that every file's faults are told at once. */
+static bool load(struct snapshot *snapshot, const char *config_file,
+                 const struct snapshot_parts *parts, struct reasons *reasons)
+{
+    bool is_good;
+
+    if (!config_files_settings(parts->files, config_file, &snapshot->settings,
+                               reasons))
+        return false;
+    snapshot->keepalive = keepalive_of(snapshot->settings);
+    is_good = load_clients_tls(snapshot, parts, reasons);
+    is_good &= load_table(snapshot, parts, reasons);
+    return is_good;
+}
+
+static struct tls_server_context *
+get_context(const struct snapshot_parts *parts,
+            const struct tls_server_config *config, struct reasons *reasons)
+{
+    const struct snapshot *former = parts->former;
+
+    if (former != NULL && tls_server_context_matches(former->tls, config))
+        return tls_server_context_ref(former->tls);
+    return tls_server_context_new(config, parts->tickets, reasons);
+}
+
+static bool load_clients_tls(struct snapshot *snapshot,
+                             const struct snapshot_parts *parts,
+                             struct reasons *reasons)
+{
+    struct certificate_files files;
+    bool is_good = certificate_files_read(&files, parts->files,
+                                          snapshot->settings, reasons);
+    const struct tls_server_config config = {
+        .certificates = files.certificates,
+        .certificate_count = files.count,
+        .policy = snapshot->settings->tls.policy,
+        .alpn_refused = parts->alpn_refused,
+        .now = (int64_t)time(NULL),
+    };
+
+    /* Where a file is missing the others are still looked at. */
+    if (files.count > 0)
+        snapshot->tls = get_context(parts, &config, reasons);
+    snapshot->certificate_count = files.count;
+    certificate_files_deinit(&files);
+    return is_good && snapshot->tls != NULL;
+}
+
+static bool load_table(struct snapshot *snapshot,
+                       const struct snapshot_parts *parts,
+                       struct reasons *reasons)
+{
+    const struct backend_config *configs;
+    size_t count;
+
+    if (!config_files_table(parts->files, snapshot->settings, &snapshot->table,
+                            reasons))
+        return false;
+    configs = route_table_backends(snapshot->table, &count);
+    snapshot->backends = backend_set_new(parts->registry, configs, count);
+    snapshot->trust = trust_store_new();
+    return load_targets(snapshot, parts, reasons);
+}
+
+static bool load_targets(struct snapshot *snapshot,
+                         const struct snapshot_parts *parts,
+                         struct reasons *reasons)
+{
+    const struct snapshot *former = parts->former;
+    struct link_targets_parts with = {
+        .files = parts->files,
+        .routes_file = snapshot->settings->routes,
+        .backends = snapshot->backends,
+        .trust = snapshot->trust,
+        .verify_failed = parts->verify_failed,
+        .now = (int64_t)time(NULL),
+    };
+
+    if (former != NULL)
+        with.former = (struct link_targets_former){
+            former->targets, former->target_count, former->trust};
+    snapshot->target_count = backend_set_count(snapshot->backends);
+    return link_targets_load(&snapshot->targets, &with, reasons);
+}
