@@ -185,6 +185,10 @@ static void on_ending(struct stream *stream, enum stream_event event,
 
     switch (event) {
     case STREAM_CLOSED:
+        if (stream == session->splice.client)
+            session->splice.client = NULL;
+        else
+            session->splice.upstream = NULL;
         if (--session->open_streams == 0)
             vanish(session);
         break;
@@ -255,6 +259,15 @@ void session_end(struct session *session, const char *reason, const char *bye)
         send_output(session);
     }
     finish(session, reason, NULL);
+}
+
+void session_abort(struct session *session, const char *reason)
+{
+    finish(session, reason, NULL);
+    if (client_of(session) != NULL)
+        stream_close(client_of(session));
+    if (session->splice.upstream != NULL)
+        stream_close(session->splice.upstream);
 }
 
 static void on_splice(struct splice *splice, enum splice_event event,
@@ -457,6 +470,11 @@ static void begin_dialogue(struct session *session, bool is_secure)
 
     fill_login_rules(settings_of(session), before->tls, &rules);
     before->login = login_new(&rules, is_secure);
+    if (session->env->is_draining) {
+        session_end(session, "drained",
+                    "[UNAVAILABLE] Going down, try again later.");
+        return;
+    }
     login_greet(before->login);
     send_output(session);
 }
@@ -567,8 +585,8 @@ static void start(struct session *session, enum listener_tls tls)
         start_tls(session);
         return;
     }
-    begin_dialogue(session, false);
     arm(session, 0);
+    begin_dialogue(session, false);
 }
 
 static struct before_login *new_before(struct session *session,

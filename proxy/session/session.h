@@ -25,6 +25,9 @@ MUST_USE int session_open(struct env *env, uv_stream_t *listener,
  * lasting, fixed word for the log. */
 void session_end(struct session *session, const char *reason, const char *bye);
 
+/* Ends it now, without flushing. */
+void session_abort(struct session *session, const char *reason);
+
 /* The registry's nodes are sessions. */
 struct session *session_of_node(struct registry_node *node);
 

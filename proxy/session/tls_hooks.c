@@ -10,10 +10,11 @@
 static size_t append_name(char *text, size_t at, size_t size,
                           const uint8_t *name, size_t len)
 {
+    char parting = at == 0 ? ' ' : ',';
     size_t i;
 
     if (at + 1 < size)
-        text[at++] = at == 0 ? ' ' : ',';
+        text[at++] = parting;
     for (i = 0; i < len && at + 1 < size; i++)
         text[at++] = (char)(name[i] >= 0x20 && name[i] < 0x7f ? name[i] : '?');
     text[at] = '\0';

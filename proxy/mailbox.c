@@ -1,0 +1,71 @@
+#include "mailbox.h"
+
+#include <stdlib.h>
+
+static struct letter *take_all_in_order(struct mailbox *mailbox)
+{
+    struct letter *latest = atomic_exchange(&mailbox->letters, NULL);
+    struct letter *ordered = NULL;
+
+    while (latest != NULL) {
+        struct letter *next = latest->next;
+
+        latest->next = ordered;
+        ordered = latest;
+        latest = next;
+    }
+    return ordered;
+}
+
+static void on_bell(uv_async_t *bell)
+{
+    struct mailbox *mailbox = bell->data;
+    struct letter *letter = take_all_in_order(mailbox);
+
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+
+        mailbox->reader(letter, mailbox->owner);
+        free(letter);
+        letter = next;
+    }
+}
+
+int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
+                 mailbox_reader *reader, void *owner)
+{
+    atomic_init(&mailbox->letters, NULL);
+    mailbox->reader = reader;
+    mailbox->owner = owner;
+    mailbox->bell.data = mailbox;
+    return uv_async_init(loop, &mailbox->bell, on_bell);
+}
+
+void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
+{
+    struct letter *mine = mem_alloc(sizeof(*mine));
+
+    *mine = *letter;
+    mine->next = atomic_load(&mailbox->letters);
+    while (!atomic_compare_exchange_weak(&mailbox->letters, &mine->next, mine))
+        continue;
+    uv_async_send(&mailbox->bell);
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+    uv_close((uv_handle_t *)&mailbox->bell, NULL);
+}
+
+void mailbox_deinit(struct mailbox *mailbox)
+{
+    struct letter *letter = take_all_in_order(mailbox);
+
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+
+        snapshot_unref(&letter->snapshot);
+        free(letter);
+        letter = next;
+    }
+}

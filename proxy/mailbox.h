@@ -1,0 +1,52 @@
+/* What other threads tell a worker: an unordered crowd of writers puts letters
+ * in by one atomic exchange, the worker's loop takes all at once. */
+#ifndef PROXY_MAILBOX_H
+#define PROXY_MAILBOX_H
+
+#include "config/mem.h"
+#include "state/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uv.h>
+
+enum letter_kind {
+    LETTER_SNAPSHOT, /* serve by this one from now on */
+    LETTER_DRAIN,    /* accept no more, end what lives within drain_ms */
+    LETTER_STOP      /* end everything now */
+};
+
+struct letter {
+    struct letter *next;
+    enum letter_kind kind;
+    struct snapshot *snapshot; /* LETTER_SNAPSHOT: the reader's reference */
+    uint64_t drain_ms;         /* LETTER_DRAIN */
+};
+
+struct mailbox;
+
+/* Takes the letter, whose memory the mailbox frees afterwards. In the order in
+ * which they were put in. */
+typedef void mailbox_reader(const struct letter *letter, void *owner);
+
+struct mailbox {
+    _Atomic(struct letter *) letters; /* latest first */
+    uv_async_t bell;
+    mailbox_reader *reader;
+    void *owner;
+};
+
+/* 0 or UV_E*. */
+MUST_USE int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
+                          mailbox_reader *reader, void *owner);
+
+/* From any thread, until the worker has ended. Copies the letter. */
+void mailbox_put(struct mailbox *mailbox, const struct letter *letter);
+
+/* On the worker's loop: no letter is read any more. */
+void mailbox_close(struct mailbox *mailbox);
+
+/* Drops the letters that nobody read. */
+void mailbox_deinit(struct mailbox *mailbox);
+
+#endif

@@ -1,0 +1,156 @@
+#include "reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reload {
+    uv_async_t done;
+    uv_thread_t thread;
+    const char *config_file;
+    const struct snapshot_parts *parts;
+    reload_handler *handler;
+    void *owner;
+    bool is_running;
+    bool is_wanted_again;
+
+    struct snapshot *in_force; /* while running: to carry over from */
+    struct snapshot *loaded;   /* what the thread found */
+    struct reasons *reasons;
+};
+
+static bool same_listeners(const struct settings *one,
+                           const struct settings *other)
+{
+    size_t i;
+
+    if (one->listener_count != other->listener_count)
+        return false;
+    for (i = 0; i < one->listener_count; i++) {
+        const struct listener_config *a = &one->listeners[i];
+        const struct listener_config *b = &other->listeners[i];
+
+        if (strcmp(a->address, b->address) != 0 || a->port != b->port ||
+            a->tls != b->tls)
+            return false;
+    }
+    return true;
+}
+
+/* What a running process cannot change is refused, not passed over: nobody
+ * shall believe in a listener that does not exist. */
+static bool can_follow(const struct settings *in_force,
+                       const struct settings *loaded, struct reasons *reasons)
+{
+    if (!same_listeners(in_force, loaded)) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.listeners",
+                    "other listeners than at start",
+                    "the same ones: they change by a restart only");
+        return false;
+    }
+    if (in_force->workers != loaded->workers) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.workers",
+                    "another number than at start",
+                    "the same one: it changes by a restart only");
+        return false;
+    }
+    return true;
+}
+
+static void load(void *argument)
+{
+    struct reload *reload = argument;
+    struct snapshot_parts parts = *reload->parts;
+
+    parts.former = reload->in_force;
+    reload->loaded =
+        snapshot_load(reload->config_file, &parts, reload->reasons);
+    if (reload->loaded != NULL &&
+        !can_follow(reload->in_force->settings, reload->loaded->settings,
+                    reload->reasons))
+        snapshot_unref(&reload->loaded);
+    uv_async_send(&reload->done);
+}
+
+static void take_result(struct reload *reload)
+{
+    uv_thread_join(&reload->thread);
+    reload->is_running = false;
+    snapshot_unref(&reload->in_force);
+}
+
+static void drop_result(struct reload *reload)
+{
+    snapshot_unref(&reload->loaded);
+    reasons_free(&reload->reasons);
+}
+
+static void on_done(uv_async_t *done)
+{
+    struct reload *reload = done->data;
+    struct snapshot *loaded, *in_force;
+
+    if (!reload->is_running)
+        return;
+    take_result(reload);
+    loaded = reload->loaded;
+    reload->loaded = NULL;
+    in_force = reload->handler(loaded, reload->reasons, reload->owner);
+    drop_result(reload);
+    if (!reload->is_wanted_again)
+        return;
+    reload->is_wanted_again = false;
+    reload_request(reload, in_force);
+}
+
+struct reload *reload_new(uv_loop_t *loop, const char *config_file,
+                          const struct snapshot_parts *parts,
+                          reload_handler *handler, void *owner)
+{
+    struct reload *reload = mem_zalloc(sizeof(*reload));
+
+    reload->config_file = config_file;
+    reload->parts = parts;
+    reload->handler = handler;
+    reload->owner = owner;
+    reload->done.data = reload;
+    uv_async_init(loop, &reload->done, on_done);
+    return reload;
+}
+
+void reload_request(struct reload *reload, struct snapshot *in_force)
+{
+    if (reload->is_running) {
+        reload->is_wanted_again = true;
+        return;
+    }
+    reload->in_force = snapshot_ref(in_force);
+    reload->reasons = reasons_new();
+    reload->is_running = true;
+    if (uv_thread_create(&reload->thread, load, reload) == 0)
+        return;
+    reload->is_running = false;
+    snapshot_unref(&reload->in_force);
+    reasons_add(reload->reasons, REASON_ERROR, reload->config_file, NULL,
+                "no thread to load it", "one more thread");
+    (void)reload->handler(NULL, reload->reasons, reload->owner);
+    drop_result(reload);
+}
+
+void reload_stop(struct reload *reload)
+{
+    uv_close((uv_handle_t *)&reload->done, NULL);
+}
+
+void reload_free(struct reload **reload)
+{
+    struct reload *mine = *reload;
+
+    *reload = NULL;
+    if (mine == NULL)
+        return;
+    if (mine->is_running)
+        take_result(mine);
+    drop_result(mine);
+    free(mine);
+}

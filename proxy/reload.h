@@ -1,0 +1,34 @@
+/* Loads a snapshot on a thread of its own, and hands it to the main loop. A
+ * request that comes while one is under way makes one more follow, so that the
+ * files as they are last are never missed. */
+#ifndef PROXY_RELOAD_H
+#define PROXY_RELOAD_H
+
+#include "config/mem.h"
+#include "config/reason.h"
+#include "state/snapshot.h"
+
+#include <uv.h>
+
+struct reload;
+
+/* On the loop. Takes the snapshot, which is NULL where loading failed; the
+ * reasons are lent. Returns the one that is in force now. */
+typedef struct snapshot *reload_handler(struct snapshot *snapshot,
+                                        struct reasons *reasons, void *owner);
+
+/* parts is borrowed until reload_free; config_file likewise. */
+struct reload *reload_new(uv_loop_t *loop, const char *config_file,
+                          const struct snapshot_parts *parts,
+                          reload_handler *handler, void *owner);
+
+/* Starts to load, in comparison to what is in force now. */
+void reload_request(struct reload *reload, struct snapshot *in_force);
+
+/* Closes its handle; a load under way is dropped. */
+void reload_stop(struct reload *reload);
+
+/* After the loop has ended. Accepts NULL inside. */
+void reload_free(struct reload **reload);
+
+#endif

@@ -1,0 +1,426 @@
+#include "server.h"
+
+#include "backend/resolver.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "provider.h"
+#include "reload.h"
+#include "server_log.h"
+#include "session/tls_hooks.h"
+#include "state/reaper.h"
+#include "worker.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Descriptors beside sessions: loops, listeners, logs, files being read. */
+enum {
+    DESCRIPTOR_RESERVE = 64,
+    DESCRIPTORS_PER_WORKER = 16
+};
+
+enum {
+    TICKET_CHECK_MS = 60 * 1000
+};
+
+/* How long the last log lines may take. */
+enum {
+    LAST_LINES_MS = 2000
+};
+
+struct server {
+    const char *config_file;
+    uv_loop_t loop;
+    uv_signal_t hangup;
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+    uv_signal_t user1;
+    uv_timer_t tickets_timer;
+    uv_async_t idle_bell; /* a worker has ended */
+
+    struct snapshot_parts parts;
+    struct snapshot *snapshot; /* the one in force */
+    struct reload *reload;
+    struct resolver *resolver;
+    struct limits *limits;
+    struct quota quota;
+    struct counters_set *counters;
+    struct provider_sockets *sockets; /* one per listener */
+    struct worker **workers;
+    unsigned worker_count;
+    unsigned started;
+    atomic_uint idle;
+    bool is_draining;
+};
+
+static unsigned count_workers(const struct settings *settings)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (settings->workers > 0)
+        return settings->workers;
+    return cores < 1 ? 1 : (unsigned)cores;
+}
+
+static unsigned reserve_of(const struct server *server)
+{
+    size_t listeners = server->snapshot->settings->listener_count;
+
+    return DESCRIPTOR_RESERVE +
+           server->worker_count *
+               (DESCRIPTORS_PER_WORKER + 2 * (unsigned)listeners);
+}
+
+static enum log_level level_of(const struct settings *settings)
+{
+    switch (settings->log_level) {
+    case SETTINGS_LOG_ERROR:
+        return LOG_ERROR;
+    case SETTINGS_LOG_WARN:
+        return LOG_WARN;
+    case SETTINGS_LOG_INFO:
+        return LOG_INFO;
+    case SETTINGS_LOG_DEBUG:
+        return LOG_DEBUG;
+    }
+    return LOG_INFO;
+}
+
+static enum log_format format_of(const struct settings *settings)
+{
+    return settings->log_format == SETTINGS_LOG_JSON ? LOG_JSON : LOG_TEXT;
+}
+
+/* Each worker gets one socket of each address of each listener. */
+static struct worker_socket *sockets_for(struct server *server, unsigned worker,
+                                         size_t *count_out)
+{
+    const struct settings *settings = server->snapshot->settings;
+    struct worker_socket *mine =
+        mem_alloc(settings->listener_count * 2 * sizeof(*mine));
+    size_t i, family;
+
+    *count_out = 0;
+    for (i = 0; i < settings->listener_count; i++) {
+        struct provider_sockets *sockets = &server->sockets[i];
+
+        for (family = 0; family < sockets->family_count; family++) {
+            int *fd = &sockets->fds[family * sockets->per_family + worker];
+
+            mine[*count_out].fd = *fd;
+            mine[*count_out].tls = settings->listeners[i].tls;
+            *fd = -1;
+            (*count_out)++;
+        }
+    }
+    return mine;
+}
+
+static void on_worker_idle(void *owner)
+{
+    struct server *server = owner;
+
+    atomic_fetch_add(&server->idle, 1);
+    uv_async_send(&server->idle_bell);
+}
+
+static bool start_worker(struct server *server, unsigned index)
+{
+    struct worker_parts parts = {.limits = server->limits,
+                                 .quota = &server->quota,
+                                 .on_idle = on_worker_idle,
+                                 .owner = server};
+    size_t count;
+    struct worker_socket *sockets = sockets_for(server, index, &count);
+    int error;
+
+    server->workers[index] =
+        worker_start(index, &parts, counters_set_at(server->counters, index),
+                     server->snapshot, sockets, count, &error);
+    free(sockets);
+    if (server->workers[index] == NULL) {
+        server_log_error("start-failed", "worker", uv_strerror(error));
+        return false;
+    }
+    server->started++;
+    return true;
+}
+
+static bool start_workers(struct server *server)
+{
+    unsigned i;
+
+    server->workers = mem_zalloc(server->worker_count * sizeof(void *));
+    for (i = 0; i < server->worker_count; i++) {
+        if (!start_worker(server, i))
+            return false;
+    }
+    return true;
+}
+
+static bool open_sockets(struct server *server)
+{
+    const struct settings *settings = server->snapshot->settings;
+    char why[PROVIDER_WHY_MAX];
+    size_t i;
+
+    for (i = 0; i < settings->listener_count; i++) {
+        if (provider_probe_listener(&settings->listeners[i], why) != 0) {
+            server_log_error("start-failed", "listener", why);
+            return false;
+        }
+    }
+    server->sockets =
+        mem_zalloc(settings->listener_count * sizeof(*server->sockets));
+    for (i = 0; i < settings->listener_count; i++) {
+        if (provider_open_listener(
+                &settings->listeners[i], &server->snapshot->keepalive,
+                server->worker_count, &server->sockets[i], why) != 0) {
+            server_log_error("start-failed", "listener", why);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void each_worker(struct server *server, void (*tell)(struct worker *))
+{
+    unsigned i;
+
+    for (i = 0; i < server->started; i++)
+        tell(server->workers[i]);
+}
+
+/* A second signal means now. */
+static void on_terminate(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+    uint64_t drain_ms = server->snapshot->settings->timeouts.drain_ms;
+    unsigned i;
+
+    (void)number;
+    if (server->is_draining) {
+        server_log_plain("stopping");
+        each_worker(server, worker_stop);
+        return;
+    }
+    server->is_draining = true;
+    server_log_drain(drain_ms);
+    for (i = 0; i < server->started; i++)
+        worker_drain(server->workers[i], drain_ms);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+
+    (void)number;
+    if (!server->is_draining)
+        reload_request(server->reload, server->snapshot);
+}
+
+static void on_user1(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+
+    (void)number;
+    server_log_counters(server->counters);
+}
+
+static void on_tickets_timer(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+
+    ticket_keys_rotate_if_due(server->parts.tickets, clock_now_ms());
+}
+
+/* Puts a loaded snapshot in force, on the main loop. */
+static void put_in_force(struct server *server, struct snapshot *snapshot)
+{
+    unsigned long descriptors;
+    unsigned i;
+
+    snapshot_unref(&server->snapshot);
+    server->snapshot = snapshot;
+    log_set(level_of(snapshot->settings), format_of(snapshot->settings));
+    quota_set_max(&server->quota,
+                  quota_from_descriptors(snapshot->settings->limits.sessions,
+                                         reserve_of(server), &descriptors));
+    resolver_update(server->resolver, snapshot->backends,
+                    snapshot->settings->resolve_interval_ms);
+    for (i = 0; i < server->started; i++)
+        worker_adopt(server->workers[i], snapshot);
+}
+
+static struct snapshot *on_reloaded(struct snapshot *snapshot,
+                                    struct reasons *reasons, void *owner)
+{
+    struct server *server = owner;
+    struct counters *counters =
+        counters_set_at(server->counters, server->worker_count);
+
+    server_log_reasons(reasons);
+    if (snapshot == NULL) {
+        counters_add(counters, COUNTER_RELOADS_FAILED, 1);
+        server_log_error("reload-refused", "file", server->config_file);
+        return server->snapshot;
+    }
+    put_in_force(server, snapshot);
+    counters_add(counters, COUNTER_RELOADS_OK, 1);
+    server_log_snapshot("reloaded", snapshot);
+    return snapshot;
+}
+
+static void close_handles(struct server *server)
+{
+    uv_close((uv_handle_t *)&server->hangup, NULL);
+    uv_close((uv_handle_t *)&server->terminate, NULL);
+    uv_close((uv_handle_t *)&server->interrupt, NULL);
+    uv_close((uv_handle_t *)&server->user1, NULL);
+    uv_close((uv_handle_t *)&server->tickets_timer, NULL);
+    uv_close((uv_handle_t *)&server->idle_bell, NULL);
+    reload_stop(server->reload);
+}
+
+static void on_idle_bell(uv_async_t *bell)
+{
+    struct server *server = bell->data;
+
+    if (atomic_load(&server->idle) == server->started &&
+        !uv_is_closing((uv_handle_t *)bell))
+        close_handles(server);
+}
+
+static void watch(struct server *server, uv_signal_t *watcher,
+                  uv_signal_cb callback, int number)
+{
+    watcher->data = server;
+    uv_signal_init(&server->loop, watcher);
+    uv_signal_start(watcher, callback, number);
+}
+
+static void prepare_loop(struct server *server)
+{
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&server->loop);
+    watch(server, &server->hangup, on_hangup, SIGHUP);
+    watch(server, &server->terminate, on_terminate, SIGTERM);
+    watch(server, &server->interrupt, on_terminate, SIGINT);
+    watch(server, &server->user1, on_user1, SIGUSR1);
+    server->tickets_timer.data = server;
+    uv_timer_init(&server->loop, &server->tickets_timer);
+    uv_timer_start(&server->tickets_timer, on_tickets_timer, TICKET_CHECK_MS,
+                   TICKET_CHECK_MS);
+    server->idle_bell.data = server;
+    uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
+    server->reload = reload_new(&server->loop, server->config_file,
+                                &server->parts, on_reloaded, server);
+}
+
+static void make_parts(struct server *server)
+{
+    server->parts.files = provider_files();
+    server->parts.registry = backend_registry_new();
+    server->parts.tickets = ticket_keys_new(clock_now_ms());
+    server->parts.reaper = reaper_new();
+    server->parts.alpn_refused = tls_hooks_alpn_refused;
+    server->parts.verify_failed = tls_hooks_verify_failed;
+}
+
+static bool load_first(struct server *server)
+{
+    struct reasons *reasons = reasons_new();
+
+    server->snapshot =
+        snapshot_load(server->config_file, &server->parts, reasons);
+    if (server->snapshot != NULL)
+        log_set(level_of(server->snapshot->settings),
+                format_of(server->snapshot->settings));
+    server_log_reasons(reasons);
+    reasons_free(&reasons);
+    return server->snapshot != NULL;
+}
+
+static bool start(struct server *server)
+{
+    const struct settings *settings = server->snapshot->settings;
+    unsigned long descriptors;
+    unsigned sessions;
+
+    server->worker_count = count_workers(settings);
+    sessions = quota_from_descriptors(settings->limits.sessions,
+                                      reserve_of(server), &descriptors);
+    quota_init(&server->quota, sessions);
+    if (!open_sockets(server))
+        return false;
+    log_start(level_of(settings), format_of(settings));
+    server->limits = limits_new();
+    server->counters = counters_set_new(server->worker_count + 1);
+    server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
+    resolver_update(server->resolver, server->snapshot->backends,
+                    settings->resolve_interval_ms);
+    prepare_loop(server);
+    if (!start_workers(server))
+        return false;
+    server_log_started(settings, server->worker_count, sessions, descriptors);
+    server_log_snapshot("loaded", server->snapshot);
+    return true;
+}
+
+/* Ends the threads before the loop that they ring. */
+static void join_threads(struct server *server)
+{
+    unsigned i;
+
+    for (i = 0; i < server->started; i++)
+        worker_join(&server->workers[i]);
+    reload_free(&server->reload);
+}
+
+static void free_server(struct server *server)
+{
+    size_t i;
+
+    free(server->workers);
+    if (server->sockets != NULL) {
+        for (i = 0; i < server->snapshot->settings->listener_count; i++)
+            provider_sockets_deinit(&server->sockets[i]);
+    }
+    free(server->sockets);
+    resolver_free(&server->resolver);
+    snapshot_unref(&server->snapshot);
+    reaper_free(&server->parts.reaper);
+    limits_free(&server->limits);
+    ticket_keys_unref(&server->parts.tickets);
+    backend_registry_free(&server->parts.registry);
+    counters_set_free(&server->counters);
+}
+
+int server_run(const char *config_file)
+{
+    struct server server;
+    bool is_started;
+
+    memset(&server, 0, sizeof(server));
+    server.config_file = config_file;
+    make_parts(&server);
+    if (!load_first(&server)) {
+        free_server(&server);
+        return 1;
+    }
+    is_started = start(&server);
+    if (is_started) {
+        uv_run(&server.loop, UV_RUN_DEFAULT);
+        join_threads(&server);
+        server_log_counters(server.counters);
+        server_log_plain("ended");
+        uv_loop_close(&server.loop);
+    }
+    log_stop(LAST_LINES_MS);
+    if (is_started)
+        free_server(&server);
+    return is_started ? 0 : 1;
+}

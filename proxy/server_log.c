@@ -1,0 +1,122 @@
+#include "server_log.h"
+
+#include "base/log.h"
+
+enum {
+    REASON_TEXT_MAX = 1024
+};
+
+void server_log_plain(const char *event)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, event);
+    log_end(&entry);
+}
+
+void server_log_error(const char *event, const char *key, const char *value)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_ERROR, event);
+    log_text(&entry, key, value);
+    log_end(&entry);
+}
+
+void server_log_drain(uint64_t drain_ms)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "draining");
+    log_u64(&entry, "drain_ms", drain_ms);
+    log_end(&entry);
+}
+
+void server_log_started(const struct settings *settings, unsigned workers,
+                        unsigned sessions, unsigned long descriptors)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "started");
+    log_text(&entry, "version", GATEPOST_VERSION);
+    log_text(&entry, "config", settings->file);
+    log_u64(&entry, "listeners", settings->listener_count);
+    log_u64(&entry, "workers", workers);
+    log_u64(&entry, "sessions_max", sessions);
+    log_u64(&entry, "descriptors", descriptors);
+    log_end(&entry);
+}
+
+void server_log_snapshot(const char *event, const struct snapshot *snapshot)
+{
+    struct log_entry entry;
+    size_t backends;
+
+    (void)route_table_backends(snapshot->table, &backends);
+    log_begin(&entry, LOG_INFO, event);
+    log_u64(&entry, "backends", backends);
+    log_u64(&entry, "users", route_table_user_count(snapshot->table));
+    log_u64(&entry, "domains", route_table_domain_count(snapshot->table));
+    log_end(&entry);
+}
+
+static void log_reason(const struct reason *reason)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, reason->kind == REASON_ERROR ? LOG_ERROR : LOG_WARN,
+              "config");
+    log_text(&entry, "file", reason->file);
+    if (reason->line != 0) {
+        log_u64(&entry, "line", reason->line);
+        log_u64(&entry, "column", reason->column);
+    }
+    if (reason->path != NULL)
+        log_text(&entry, "path", reason->path);
+    log_text(&entry, "found", reason->found);
+    log_text(&entry, "expected", reason->expected);
+    log_end(&entry);
+}
+
+void server_log_reasons(const struct reasons *reasons)
+{
+    size_t i;
+
+    for (i = 0; i < reasons->count; i++)
+        log_reason(&reasons->items[i]);
+}
+
+static void log_alpn(struct counters_set *counters)
+{
+    struct counters_alpn offers[COUNTERS_ALPN_NAMES];
+    struct log_entry entry;
+    uint64_t others;
+    size_t count = counters_set_alpn(counters, offers, &others);
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        log_begin(&entry, LOG_INFO, "alpn-refused");
+        log_str(&entry, "offered", offers[i].name, offers[i].len);
+        log_u64(&entry, "count", offers[i].count);
+        log_end(&entry);
+    }
+    if (others == 0)
+        return;
+    log_begin(&entry, LOG_INFO, "alpn-refused");
+    log_bool(&entry, "others", true);
+    log_u64(&entry, "count", others);
+    log_end(&entry);
+}
+
+void server_log_counters(struct counters_set *counters)
+{
+    struct log_entry entry;
+    unsigned i;
+
+    log_begin(&entry, LOG_INFO, "counters");
+    for (i = 0; i < COUNTER_COUNT; i++)
+        log_u64(&entry, counter_name((enum counter)i),
+                counters_set_sum(counters, (enum counter)i));
+    log_end(&entry);
+    log_alpn(counters);
+}

@@ -1,0 +1,26 @@
+/* What the server itself has to say in the log. */
+#ifndef PROXY_SERVER_LOG_H
+#define PROXY_SERVER_LOG_H
+
+#include "base/counters.h"
+#include "config/reason.h"
+#include "config/settings.h"
+#include "state/snapshot.h"
+
+#include <stdint.h>
+
+/* An event without facts. */
+void server_log_plain(const char *event);
+void server_log_error(const char *event, const char *key, const char *value);
+void server_log_drain(uint64_t drain_ms);
+void server_log_started(const struct settings *settings, unsigned workers,
+                        unsigned sessions, unsigned long descriptors);
+void server_log_snapshot(const char *event, const struct snapshot *snapshot);
+
+/* A line for each problem, errors and warnings alike. */
+void server_log_reasons(const struct reasons *reasons);
+
+/* All counters in one line, and what was offered by ALPN in vain in others. */
+void server_log_counters(struct counters_set *counters);
+
+#endif

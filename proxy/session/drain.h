@@ -1,0 +1,34 @@
+/* Ends the sessions of a worker over a time, so that their clients do not all
+ * come back at once: those before login are told at once, quiet ones go before
+ * busy ones, and at the end of the time none is left. */
+#ifndef SESSION_DRAIN_H
+#define SESSION_DRAIN_H
+
+#include "state/env.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Spliced sessions that have moved no byte for so long go first. */
+enum {
+    DRAIN_QUIET_MS = 5000
+};
+
+struct drain {
+    struct env *env;
+    struct wheel_timer timer;
+    uint64_t started_ms;
+    uint64_t duration_ms;
+    size_t total; /* spliced sessions when it began */
+    size_t ended;
+};
+
+/* Starts; from now on the env is draining. */
+void drain_start(struct drain *drain, struct env *env, uint64_t duration_ms);
+
+/* Ends all that are left, at once and without flushing. */
+void drain_hurry(struct drain *drain, struct env *env);
+
+void drain_stop(struct drain *drain);
+
+#endif

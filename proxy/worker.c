@@ -1,0 +1,202 @@
+#include "worker.h"
+
+#include "mailbox.h"
+#include "net/io.h"
+#include "session/drain.h"
+#include "session/listener.h"
+#include "session/registry.h"
+#include "state/env.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often an ending worker looks whether it is empty. */
+enum {
+    EMPTY_CHECK_MS = 50
+};
+
+struct worker {
+    struct env env;
+    struct worker_parts parts;
+    uv_loop_t loop;
+    uv_thread_t thread;
+    struct mailbox mailbox;
+    struct registry registry;
+    struct drain drain;
+    struct wheel_timer empty_timer;
+    struct listener **listeners;
+    size_t listener_count;
+    size_t open_listeners;
+    bool is_ending;
+};
+
+static void end_if_empty(struct wheel_timer *timer)
+{
+    struct worker *worker =
+        (struct worker *)(void *)((char *)timer -
+                                  offsetof(struct worker, empty_timer));
+
+    if (worker->open_listeners > 0 || worker->registry.count > 0) {
+        io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
+        return;
+    }
+    drain_stop(&worker->drain);
+    mailbox_close(&worker->mailbox);
+    io_stop(&worker->env.io);
+}
+
+static void on_listener_closed(struct listener *listener, void *owner)
+{
+    struct worker *worker = owner;
+
+    (void)listener;
+    worker->open_listeners--;
+}
+
+static void stop_listening(struct worker *worker)
+{
+    size_t i;
+
+    if (worker->is_ending)
+        return;
+    worker->is_ending = true;
+    for (i = 0; i < worker->listener_count; i++)
+        listener_stop(worker->listeners[i], on_listener_closed, worker);
+    io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
+}
+
+static void adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    snapshot_unref(&worker->env.snapshot);
+    worker->env.snapshot = snapshot;
+    io_fit_flight(&worker->env.io,
+                  tls_server_context_flight_max(snapshot->tls));
+}
+
+static void on_letter(const struct letter *letter, void *owner)
+{
+    struct worker *worker = owner;
+
+    switch (letter->kind) {
+    case LETTER_SNAPSHOT:
+        adopt(worker, letter->snapshot);
+        break;
+    case LETTER_DRAIN:
+        stop_listening(worker);
+        drain_start(&worker->drain, &worker->env, letter->drain_ms);
+        break;
+    case LETTER_STOP:
+        stop_listening(worker);
+        drain_hurry(&worker->drain, &worker->env);
+        break;
+    }
+}
+
+static int open_listeners(struct worker *worker, struct worker_socket *sockets,
+                          size_t count)
+{
+    size_t i;
+
+    worker->listeners = mem_alloc(count * sizeof(struct listener *));
+    for (i = 0; i < count; i++) {
+        int result = listener_open(&worker->env, sockets[i].fd, sockets[i].tls,
+                                   &worker->listeners[i]);
+
+        if (result != 0)
+            return result;
+        sockets[i].fd = -1;
+        worker->listener_count++;
+        worker->open_listeners++;
+    }
+    return 0;
+}
+
+static int prepare(struct worker *worker, struct counters *counters,
+                   struct worker_socket *sockets, size_t socket_count)
+{
+    int result = uv_loop_init(&worker->loop);
+
+    if (result == 0)
+        result =
+            io_init(&worker->env.io, &worker->loop, counters,
+                    tls_server_context_flight_max(worker->env.snapshot->tls));
+    if (result == 0)
+        result =
+            mailbox_open(&worker->mailbox, &worker->loop, on_letter, worker);
+    if (result == 0)
+        result = open_listeners(worker, sockets, socket_count);
+    return result;
+}
+
+static void run(void *argument)
+{
+    struct worker *worker = argument;
+
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    worker->parts.on_idle(worker->parts.owner);
+}
+
+struct worker *worker_start(unsigned index, const struct worker_parts *parts,
+                            struct counters *counters,
+                            struct snapshot *snapshot,
+                            struct worker_socket *sockets, size_t socket_count,
+                            int *error_out)
+{
+    struct worker *worker = mem_zalloc(sizeof(*worker));
+
+    worker->parts = *parts;
+    worker->env.counters = counters;
+    worker->env.limits = parts->limits;
+    worker->env.quota = parts->quota;
+    worker->env.registry = &worker->registry;
+    worker->env.worker = index;
+    worker->env.snapshot = snapshot_ref(snapshot);
+    registry_init(&worker->registry);
+    wheel_timer_init(&worker->empty_timer, end_if_empty);
+    *error_out = prepare(worker, counters, sockets, socket_count);
+    if (*error_out == 0)
+        *error_out = uv_thread_create(&worker->thread, run, worker);
+    /* A server that cannot start its workers ends; the kernel takes back what
+     * a half-made one holds. */
+    return *error_out == 0 ? worker : NULL;
+}
+
+void worker_adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    struct letter letter = {.kind = LETTER_SNAPSHOT,
+                            .snapshot = snapshot_ref(snapshot)};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_drain(struct worker *worker, uint64_t drain_ms)
+{
+    struct letter letter = {.kind = LETTER_DRAIN, .drain_ms = drain_ms};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_stop(struct worker *worker)
+{
+    struct letter letter = {.kind = LETTER_STOP};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_join(struct worker **worker)
+{
+    struct worker *mine = *worker;
+
+    *worker = NULL;
+    if (mine == NULL)
+        return;
+    uv_thread_join(&mine->thread);
+    mailbox_deinit(&mine->mailbox);
+    snapshot_unref(&mine->env.snapshot);
+    io_deinit(&mine->env.io);
+    uv_loop_close(&mine->loop);
+    free(mine->listeners);
+    free(mine);
+}

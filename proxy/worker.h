@@ -1,0 +1,56 @@
+/* One thread with one loop: its listening sockets, its sessions, its counters.
+ * What others want of it comes by letter. */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include "base/counters.h"
+#include "config/mem.h"
+#include "config/settings.h"
+#include "state/limits.h"
+#include "state/quota.h"
+#include "state/snapshot.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+/* What all workers share. Outlives them. */
+struct worker_parts {
+    struct limits *limits;
+    struct quota *quota;
+    /* Called on the worker's thread when nothing lives in it any more, after
+     * worker_drain or worker_stop. */
+    void (*on_idle)(void *owner);
+    void *owner;
+};
+
+/* A socket of this worker's own; -1 once the worker has taken it. */
+struct worker_socket {
+    int fd;
+    enum listener_tls tls;
+};
+
+/* Starts the thread; takes a reference to the snapshot and the sockets. NULL
+ * and UV_E* in error_out on failure, where the sockets taken are closed. */
+MUST_USE struct worker *worker_start(unsigned index,
+                                     const struct worker_parts *parts,
+                                     struct counters *counters,
+                                     struct snapshot *snapshot,
+                                     struct worker_socket *sockets,
+                                     size_t socket_count, int *error_out);
+
+/* New logins go by this snapshot; running sessions are not touched. */
+void worker_adopt(struct worker *worker, struct snapshot *snapshot);
+
+/* Accepts what waits, then no more; ends all sessions within drain_ms. The
+ * thread ends when none is left. */
+void worker_drain(struct worker *worker, uint64_t drain_ms);
+
+/* Ends everything now, then the thread. */
+void worker_stop(struct worker *worker);
+
+/* Waits for the thread and frees. Accepts NULL inside. */
+void worker_join(struct worker **worker);
+
+#endif
