@@ -12,6 +12,7 @@
 
 enum {
     FAILED_MAX = 100,
+    STALL_MS = 20000,
     FIRST_SOURCE = 2
 };
 
@@ -28,6 +29,7 @@ struct idle {
     unsigned failed;  /* ended before they were idle */
     unsigned lost;    /* ended while idle */
     bool is_waiting;  /* for the script to ask for the next step */
+    uv_timer_t stall; /* runs out when no login makes progress */
 };
 
 static void start_clients(struct idle *idle);
@@ -39,6 +41,7 @@ static void on_client(struct client *client, enum client_event event,
 static void note_end(struct idle *idle, const struct client *client,
                      bool was_idle);
 static void report_step(struct idle *idle);
+static void on_stall(uv_timer_t *stall);
 static void on_control(const char *line, void *owner);
 
 /* A client whose IDLE was answered is known to be spliced: the "+" came from
@@ -52,8 +55,10 @@ int mode_idle_run(const struct load_options *options)
 {
     struct idle idle = {.options = options};
 
-    if (uv_loop_init(&idle.loop) != 0)
+    if (uv_loop_init(&idle.loop) != 0 ||
+        uv_timer_init(&idle.loop, &idle.stall) != 0)
         return EXIT_FAILURE;
+    idle.stall.data = &idle;
     idle.net = wire_net_new(&idle.loop);
     if (!options->is_plain)
         idle.tls = tls_client_context(options->tls_max);
@@ -65,17 +70,20 @@ int mode_idle_run(const struct load_options *options)
 
 static void start_clients(struct idle *idle)
 {
+    if (idle->is_waiting)
+        return;
     while (wants_another(idle))
         start_client(idle);
-    if (idle->opening == 0 && !idle->is_waiting)
+    if (idle->opening == 0)
         report_step(idle);
+    else
+        uv_timer_start(&idle->stall, on_stall, STALL_MS, 0);
 }
 
 static bool wants_another(const struct idle *idle)
 {
     return idle->open + idle->opening < idle->options->steps[idle->step] &&
-           idle->opening < idle->options->parallel &&
-           idle->failed < FAILED_MAX && !idle->is_waiting;
+           idle->opening < idle->options->parallel && idle->failed < FAILED_MAX;
 }
 
 static void start_client(struct idle *idle)
@@ -151,9 +159,19 @@ static void note_end(struct idle *idle, const struct client *client,
 static void report_step(struct idle *idle)
 {
     idle->is_waiting = true;
+    uv_timer_stop(&idle->stall);
     control_say("step %u open %u failed %u lost %u",
                 idle->options->steps[idle->step], idle->open, idle->failed,
                 idle->lost);
+}
+
+/* The step is told as it stands, short of what was asked for. */
+static void on_stall(uv_timer_t *stall)
+{
+    struct idle *idle = stall->data;
+
+    fprintf(stderr, "bench_load: %u logins hang\n", idle->opening);
+    report_step(idle);
 }
 
 /* "next" opens up to the next step; "counts" tells how many are open still;
