@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gatepost_test.gatepost import routes_to
+from gatepost_test.gatepost import STARTED, routes_to
 from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient, WireTimeout
 
@@ -172,8 +172,8 @@ def test_the_soft_descriptor_limit_is_raised_and_logged(gatepost, backend):
         row = next(line for line in limits if "open files" in line).split()
 
     assert row[3] == row[4]
-    started = front.wait_log(lambda entry: "sessions" in entry)
-    assert 0 < int(started["sessions"]) < int(row[4])
+    started = front.wait_log(STARTED)
+    assert 0 < started["sessions_max"] < int(row[4])
 
 
 def test_line_and_literal_limits_of_the_settings(gatepost, backend):

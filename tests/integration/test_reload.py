@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from gatepost_test.gatepost import backend_entry, routes_to
+from gatepost_test.gatepost import (
+    REFUSED, RELOADED, backend_entry, routes_to)
 from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient
@@ -43,7 +44,7 @@ def entry(routes):
 # Name: (how it is broken, what the log must say beside the file's name).
 BROKEN_ROUTES = {
     "empty file": (lambda routes: b"", ""),
-    "no json": (lambda routes: b"hello", "line 1"),
+    "no json": (lambda routes: b"hello", "line"),
     "cut off": (lambda routes: json.dumps(routes).encode()[:-5], "line"),
     "trailing garbage": (lambda routes: json.dumps(routes).encode() + b"}",
                          "line"),
@@ -106,7 +107,7 @@ def test_h1_no_broken_routing_table_replaces_a_good_one(
     for name, (break_it, said) in BROKEN_ROUTES.items():
         since = front.mark()
         front.write_routes(break_it(routes_to(newer)))
-        front.reload("reload-failed")
+        front.reload(REFUSED)
         logged = json.dumps(front.log[since:])
 
         assert "routes.json" in logged, name
@@ -143,7 +144,7 @@ def test_h1_no_broken_settings_replace_good_ones(gatepost, fake_backend):
     for said, change in broken.items():
         since = front.mark()
         front.write_settings(dict(good, **change))
-        front.reload("reload-failed")
+        front.reload(REFUSED)
         logged = json.dumps(front.log[since:])
         last = said.rpartition(".")[2]
 
@@ -298,7 +299,7 @@ def test_h2_a_burst_of_signals_ends_in_the_last_state(
     front.write_routes(routes_to(last))
     since = front.mark()
     front.signal(signal.SIGHUP)
-    front.wait_log("reload", since)
+    front.wait_log(RELOADED, since)
     time.sleep(0.3)
 
     assert front.secure().login().startswith(b"OK")
@@ -335,7 +336,7 @@ def test_h3_a_bad_certificate_on_reload_leaves_the_old_one(
         assert "expired" in json.dumps(front.log[since:])
         return
 
-    front.reload("reload-failed")
+    front.reload(REFUSED)
 
     assert "new." in front.stderr
     with front.secure() as client:

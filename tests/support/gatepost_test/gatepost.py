@@ -12,6 +12,9 @@ import time
 from . import procfs
 from .wire import WireClient
 
+# The log's words for what tests wait for.
+STARTED, RELOADED, REFUSED = "started", "reloaded", "reload-refused"
+
 SANITIZER_REPORT = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|"
     r"UndefinedBehaviorSanitizer|Assertion .* failed")
@@ -201,7 +204,8 @@ class Gatepost:
             if one["address"] == "*" or ":" in one["address"]:
                 wanted.add((6, one["port"]))
         deadline = time.monotonic() + timeout
-        while not wanted <= procfs.listening_ports():
+        while not (wanted <= procfs.listening_ports() and
+                   STARTED in self.stderr):
             if self.process.poll() is not None:
                 self._reader.join(5)
                 raise AssertionError(f"ended with {self.process.returncode}:"
@@ -239,9 +243,9 @@ class Gatepost:
         """Sends a signal to the process that was started."""
         self.process.send_signal(number)
 
-    def reload(self, expect="reload", timeout=20):
-        """SIGHUP, then waits for the reload's line in the log (or for the
-        event named by `expect`, say "reload-failed") and returns it."""
+    def reload(self, expect=RELOADED, timeout=20):
+        """SIGHUP, then waits for the reload's line in the log (or for
+        REFUSED, given as `expect`) and returns it."""
         since = self.mark()
         self.signal(signal.SIGHUP)
         return self.wait_log(expect, since, timeout)

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import subprocess
+import time
 
 
 def _der_length(octets, at):
@@ -56,9 +57,20 @@ def s_client(address, *arguments, send=b"", timeout=10):
     return run.stdout
 
 
-def save_session(address, folder, name, *arguments):
-    """A session with a TLS 1.3 ticket, in a file; returns its path."""
+def save_session(address, folder, name, *arguments, timeout=10):
+    """A session with a TLS 1.3 ticket, in a new file; returns its path."""
     path = os.path.join(folder, name)
-    s_client(address, "-sess_out", path, "-tls1_3", "-quiet",
-             "-no_ign_eof", *arguments, send=b"a LOGOUT\r\n")
+    assert not os.path.exists(path)
+    with subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"{address[0]}:{address[1]}",
+             "-sess_out", path, "-tls1_3", *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL) as client:
+        # The ticket comes after the handshake: typing ends only then.
+        deadline = time.monotonic() + timeout
+        while not os.path.exists(path) or not os.path.getsize(path):
+            assert time.monotonic() < deadline, "no ticket came"
+            time.sleep(0.02)
+        client.stdin.close()
+        client.wait(timeout)
     return path
