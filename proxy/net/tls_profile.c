@@ -1,6 +1,7 @@
 #include "net/tls_profile.h"
 
 #include "config/mem.h"
+#include "net/tls_memory.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,8 +40,10 @@ static void expect(int is_done)
 
 SSL_CTX *tls_profile_new(CRYPTO_BUFFER_POOL *pool)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
+    SSL_CTX *ctx;
 
+    tls_memory_link();
+    ctx = SSL_CTX_new(TLS_with_buffers_method());
     expect(ctx != NULL);
     if (pool != NULL)
         SSL_CTX_set0_buffer_pool(ctx, pool);
