@@ -100,7 +100,6 @@ static enum upstream_login_result break_off(struct upstream_login *login,
 {
     upstream_refusal_unavailable(&login->refusal, reason,
                                  imap_response_reader_line(&login->reader));
-    wiped_buffer_clear(&login->to_backend);
     wiped_buffer_clear(&login->to_client);
     return UPSTREAM_LOGIN_BROKEN;
 }

@@ -1,0 +1,326 @@
+/* A backend's bytes: cut into lines, classified, its capabilities read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "imap/capability.h"
+#include "imap/response.h"
+#include "imap/response_reader.h"
+
+static int set_up(void **state)
+{
+    struct imap_response_reader *reader = calloc(1, sizeof(*reader));
+
+    imap_response_reader_init(reader);
+    *state = reader;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    imap_response_reader_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+static enum imap_line_result feed(struct imap_response_reader *reader,
+                                  const char *bytes, size_t len, size_t *used)
+{
+    return imap_response_reader_feed(reader, (const uint8_t *)bytes, len, used);
+}
+
+static void assert_span(struct imap_span span, const char *expected)
+{
+    assert_int_equal(span.len, strlen(expected));
+    if (span.len > 0)
+        assert_memory_equal(span.bytes, expected, span.len);
+}
+
+static struct imap_response parse(const char *line)
+{
+    struct imap_span span = {(const uint8_t *)line, strlen(line)};
+    struct imap_response response;
+
+    imap_response_parse(span, &response);
+    return response;
+}
+
+static void lines_come_one_by_one(void **state)
+{
+    struct imap_response_reader *reader = *state;
+    size_t used;
+
+    assert_int_equal(feed(reader, "* OK a\r\n* OK b\r\n", 16, &used),
+                     IMAP_LINE_READY);
+    assert_int_equal(used, 8);
+    assert_span(imap_response_reader_line(reader), "* OK a");
+    assert_int_equal(feed(reader, "* OK", 4, &used), IMAP_LINE_MORE);
+    assert_int_equal(feed(reader, " b\r", 3, &used), IMAP_LINE_MORE);
+    assert_int_equal(feed(reader, "\n", 1, &used), IMAP_LINE_READY);
+    assert_span(imap_response_reader_line(reader), "* OK b");
+}
+
+static void what_is_no_line_breaks_the_dialogue(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *fault;
+    } cases[] = {
+        {"* OK\n", 5, "lone-lf"},
+        {"\n", 1, "lone-lf"},
+        {"* O\0K\r\n", 7, "odd-byte"},
+        {"* O\rK\r\n", 7, "odd-byte"},
+        {"* OK {5}\r\n", 10, "literal"},
+        {"* OK {5+}\r\n", 11, "literal"},
+        {"* LIST {9999999999}\r\n", 21, "literal"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct imap_response_reader reader;
+        size_t used;
+
+        imap_response_reader_init(&reader);
+        assert_int_equal(feed(&reader, cases[i].bytes, cases[i].len, &used),
+                         IMAP_LINE_BROKEN);
+        assert_string_equal(imap_response_reader_fault(&reader),
+                            cases[i].fault);
+        assert_int_equal(feed(&reader, "* OK\r\n", 6, &used), IMAP_LINE_BROKEN);
+        imap_response_reader_deinit(&reader);
+    }
+}
+
+static void a_line_may_be_8192_octets_and_no_more(void **state)
+{
+    struct imap_response_reader *reader = *state;
+    char line[IMAP_RESPONSE_LINE_MAX + 1];
+    size_t used;
+
+    memset(line, 'x', sizeof(line));
+    memcpy(line + IMAP_RESPONSE_LINE_MAX - 2, "\r\n", 2);
+    assert_int_equal(feed(reader, line, IMAP_RESPONSE_LINE_MAX, &used),
+                     IMAP_LINE_READY);
+    memset(line, 'x', sizeof(line));
+    memcpy(line + IMAP_RESPONSE_LINE_MAX - 1, "\r\n", 2);
+    assert_int_equal(feed(reader, line, sizeof(line), &used), IMAP_LINE_BROKEN);
+    assert_string_equal(imap_response_reader_fault(reader), "too-long");
+}
+
+static void an_endless_line_is_cut_at_once(void **state)
+{
+    struct imap_response_reader *reader = *state;
+    size_t used;
+
+    for (size_t i = 0; i < IMAP_RESPONSE_LINE_MAX; i++)
+        assert_int_equal(feed(reader, "x", 1, &used), IMAP_LINE_MORE);
+    assert_int_equal(feed(reader, "x", 1, &used), IMAP_LINE_BROKEN);
+    assert_true(reader->line.capacity <= IMAP_RESPONSE_LINE_MAX);
+}
+
+static void a_dialogue_may_not_go_on_for_ever(void **state)
+{
+    struct imap_response_reader *reader = *state;
+    size_t used;
+
+    for (size_t i = 0; i < IMAP_RESPONSE_TOTAL_MAX / 8; i++)
+        assert_int_equal(feed(reader, "* OK x\r\n", 8, &used), IMAP_LINE_READY);
+    assert_int_equal(feed(reader, "* OK x\r\n", 8, &used), IMAP_LINE_BROKEN);
+    assert_string_equal(imap_response_reader_fault(reader), "too-long");
+}
+
+static void statuses_are_told_apart(void **state)
+{
+    static const struct {
+        const char *line;
+        enum imap_response_kind kind;
+        enum imap_status status;
+    } cases[] = {
+        {"* OK ready", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_OK},
+        {"* ok ready", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_OK},
+        {"* OK", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_OK},
+        {"* NO x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_NO},
+        {"* BAD x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_BAD},
+        {"* PREAUTH x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_PREAUTH},
+        {"* BYE x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_BYE},
+        {"* CAPABILITY x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_NONE},
+        {"* OKAY x", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_NONE},
+        {"* 5 EXISTS", IMAP_RESPONSE_UNTAGGED, IMAP_STATUS_NONE},
+        {"a1 OK in", IMAP_RESPONSE_TAGGED, IMAP_STATUS_OK},
+        {"a1 NO in", IMAP_RESPONSE_TAGGED, IMAP_STATUS_NO},
+        {"a1 BAD in", IMAP_RESPONSE_TAGGED, IMAP_STATUS_BAD},
+        {"+ go on", IMAP_RESPONSE_CONTINUE, IMAP_STATUS_NONE},
+        {"+", IMAP_RESPONSE_CONTINUE, IMAP_STATUS_NONE},
+        {"+ ", IMAP_RESPONSE_CONTINUE, IMAP_STATUS_NONE},
+        {"+go", IMAP_RESPONSE_CONTINUE, IMAP_STATUS_NONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct imap_response response = parse(cases[i].line);
+
+        assert_int_equal(response.kind, cases[i].kind);
+        assert_int_equal(response.status, cases[i].status);
+    }
+}
+
+static void what_is_no_imap_is_invalid(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "*",
+        "* ",
+        "*OK",
+        "a1",
+        "a1 ",
+        "a1 BYE x",
+        "a1 PREAUTH x",
+        "a1 FETCH x",
+        "a1 OKAY",
+        "HTTP/1.1 400 Bad Request",
+        " OK x",
+        "a\x01 OK",
+        "* OK [ALERT x",
+        "a1 OK [",
+        "a1 NO []",
+        "a1 NO [ x] y",
+        "220 smtp ESMTP",
+        "\xff OK x",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct imap_response response = parse(bad[i]);
+
+        assert_int_equal(response.kind, IMAP_RESPONSE_INVALID);
+    }
+}
+
+static void code_and_text_are_parted(void **state)
+{
+    struct imap_response response =
+        parse("a1 NO [CAPABILITY IMAP4rev1 ID] no [way]");
+
+    (void)state;
+    assert_span(response.tag, "a1");
+    assert_span(response.code, "CAPABILITY");
+    assert_span(response.code_data, "IMAP4rev1 ID");
+    assert_span(response.text, "no [way]");
+    response = parse("* OK [ALERT] mind the gap");
+    assert_span(response.code, "ALERT");
+    assert_span(response.code_data, "");
+    assert_span(response.text, "mind the gap");
+    response = parse("* OK no code [here]");
+    assert_span(response.code, "");
+    assert_span(response.text, "no code [here]");
+}
+
+static void only_our_own_tag_is_ours(void **state)
+{
+    struct imap_response ours = parse("a1 OK x");
+    struct imap_response other = parse("a12 OK x");
+    struct imap_response upper = parse("A1 OK x");
+    struct imap_response untagged = parse("* OK x");
+
+    (void)state;
+    assert_true(imap_response_is_for(&ours, "a1"));
+    assert_false(imap_response_is_for(&other, "a1"));
+    assert_false(imap_response_is_for(&upper, "a1"));
+    assert_false(imap_response_is_for(&untagged, "*"));
+}
+
+static void capabilities_are_found_in_data_and_in_codes(void **state)
+{
+    struct imap_response data = parse("* capability A B");
+    struct imap_response code = parse("* OK [CAPABILITY C D] hi");
+    struct imap_response tagged = parse("a OK [CAPABILITY E] hi");
+    struct imap_response alert = parse("* OK [ALERT] CAPABILITY X");
+    struct imap_response other = parse("* CAPABILITIES A");
+    struct imap_span list;
+
+    (void)state;
+    assert_true(imap_response_capabilities(&data, &list));
+    assert_span(list, "A B");
+    assert_true(imap_response_capabilities(&code, &list));
+    assert_span(list, "C D");
+    assert_true(imap_response_capabilities(&tagged, &list));
+    assert_span(list, "E");
+    assert_false(imap_response_capabilities(&alert, &list));
+    assert_false(imap_response_capabilities(&other, &list));
+}
+
+static void capability_names_have_no_case_and_no_order(void **state)
+{
+    static const char list[] =
+        " auth=plain  Starttls X-FOO LITERAL+ sasl-ir AUTH=PLAINX ID\"";
+    struct imap_capabilities known;
+
+    (void)state;
+
+    imap_capabilities_parse((const uint8_t *)list, sizeof(list) - 1, &known);
+
+    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_AUTH_PLAIN));
+    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_STARTTLS));
+    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_LITERAL_PLUS));
+    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_SASL_IR));
+    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_LITERAL_MINUS));
+    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_LOGINDISABLED));
+    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_AUTH_LOGIN));
+    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_ID));
+}
+
+static void a_new_list_forgets_the_old_one(void **state)
+{
+    struct imap_capabilities known;
+
+    (void)state;
+    imap_capabilities_parse((const uint8_t *)"STARTTLS", 8, &known);
+    imap_capabilities_parse((const uint8_t *)"ID", 2, &known);
+
+    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_STARTTLS));
+    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_ID));
+}
+
+static void clients_see_only_what_still_holds(void **state)
+{
+    static const char list[] =
+        "IMAP4rev1 STARTTLS LOGINDISABLED auth=PLAIN AUTH=X SASL-IR IDLE "
+        "UNAUTHENTICATE LOGIN-REFERRALS MAILBOX-REFERRALS  UNSELECT \x01X ID";
+    struct wiped_buffer out = {0};
+
+    (void)state;
+
+    imap_capabilities_filter((const uint8_t *)list, sizeof(list) - 1, &out);
+
+    assert_span((struct imap_span){out.bytes, out.len},
+                "IMAP4rev1 IDLE UNSELECT ID");
+    wiped_buffer_deinit(&out);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(lines_come_one_by_one),
+        TEST(what_is_no_line_breaks_the_dialogue),
+        TEST(a_line_may_be_8192_octets_and_no_more),
+        TEST(an_endless_line_is_cut_at_once),
+        TEST(a_dialogue_may_not_go_on_for_ever),
+        TEST(statuses_are_told_apart),
+        TEST(what_is_no_imap_is_invalid),
+        TEST(code_and_text_are_parted),
+        TEST(only_our_own_tag_is_ours),
+        TEST(capabilities_are_found_in_data_and_in_codes),
+        TEST(capability_names_have_no_case_and_no_order),
+        TEST(a_new_list_forgets_the_old_one),
+        TEST(clients_see_only_what_still_holds),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
