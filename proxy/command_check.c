@@ -1,0 +1,90 @@
+#include "command_check.h"
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "provider.h"
+#include "reason_lines.h"
+#include "state/config_files.h"
+#include "state/snapshot.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+static struct snapshot *load(const char *config_file,
+                             struct backend_registry *registry,
+                             struct reasons *reasons)
+{
+    struct ticket_keys *tickets = ticket_keys_new(clock_now_ms());
+    const struct snapshot_parts parts = {
+        .files = provider_files(), .registry = registry, .tickets = tickets};
+    struct snapshot *snapshot = snapshot_load(config_file, &parts, reasons);
+
+    ticket_keys_unref(&tickets);
+    return snapshot;
+}
+
+static void print_good(const struct snapshot *snapshot,
+                       const struct reasons *reasons, FILE *out)
+{
+    const struct {
+        size_t count;
+        const char *noun;
+    } parts[] = {
+        {snapshot->settings->listener_count, "listener"},
+        {snapshot->certificate_count, "certificate"},
+        {snapshot->target_count, "backend"},
+        {route_table_user_count(snapshot->table), "user"},
+        {route_table_domain_count(snapshot->table), "domain"},
+        {reasons->warnings, "warning"},
+    };
+
+    fprintf(out, "%s: ok", snapshot->settings->file);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        fprintf(out, ", ");
+        reason_lines_count(parts[i].count, parts[i].noun, out);
+    }
+    fprintf(out, "\n");
+}
+
+static void print_bad(const char *config_file, const struct reasons *reasons,
+                      bool has_settings, FILE *out)
+{
+    fprintf(out, "%s: ", config_file);
+    reason_lines_count(reasons->errors, "error", out);
+    fprintf(out, ", ");
+    reason_lines_count(reasons->warnings, "warning", out);
+    if (!has_settings)
+        fprintf(out, "; the files that it names were not read");
+    fprintf(out, "\n");
+}
+
+/* Without settings nobody knows which other files to look at. */
+static bool settings_are_good(const char *config_file)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = NULL;
+    bool are_good = config_files_settings(provider_files(), config_file,
+                                          &settings, reasons);
+
+    settings_free(&settings);
+    reasons_free(&reasons);
+    return are_good;
+}
+
+int command_check_run(const char *config_file, FILE *out, FILE *problems)
+{
+    struct backend_registry *registry = backend_registry_new();
+    struct reasons *reasons = reasons_new();
+    struct snapshot *snapshot = load(config_file, registry, reasons);
+    int status = snapshot != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    reason_lines_print(reasons, problems);
+    if (snapshot != NULL)
+        print_good(snapshot, reasons, out);
+    else
+        print_bad(config_file, reasons, settings_are_good(config_file), out);
+    snapshot_unref(&snapshot);
+    reasons_free(&reasons);
+    backend_registry_free(&registry);
+    return status;
+}

@@ -1,0 +1,252 @@
+#include "command_route.h"
+
+#include "backend/pick.h"
+#include "provider.h"
+#include "reason_lines.h"
+#include "state/config_files.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What there is to be said about one user. */
+struct explanation {
+    const char *user; /* as the client would send it */
+    struct identity identity;
+    struct route route;
+    FILE *out;
+};
+
+static int explain(const struct settings *settings,
+                   const struct route_table *table, const char *user,
+                   FILE *out);
+static int explain_route(struct explanation *about);
+static bool explain_login_as(const struct explanation *about);
+static bool explain_backend(const struct explanation *about);
+static void explain_next(const struct explanation *about,
+                         const struct backend_config *second);
+
+int command_route_run(const char *config_file, const char *user, FILE *out,
+                      FILE *problems)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = NULL;
+    struct route_table *table = NULL;
+    int status = EXIT_FAILURE;
+
+    if (config_files_settings(provider_files(), config_file, &settings,
+                              reasons) &&
+        config_files_table(provider_files(), settings, &table, reasons))
+        status = explain(settings, table, user, out);
+    reason_lines_print(reasons, problems);
+    route_table_free(&table);
+    settings_free(&settings);
+    reasons_free(&reasons);
+    return status;
+}
+
+__attribute__((format(printf, 3, 4))) static void
+say(FILE *out, const char *label, const char *format, ...)
+{
+    va_list values;
+
+    fprintf(out, "%-9s ", label);
+    va_start(values, format);
+    vfprintf(out, format, values);
+    va_end(values);
+    fprintf(out, "\n");
+}
+
+static int refuse(FILE *out, const char *why)
+{
+    say(out, "refused:", "%s", why);
+    return EXIT_FAILURE;
+}
+
+static int explain(const struct settings *settings,
+                   const struct route_table *table, const char *user, FILE *out)
+{
+    struct explanation about = {.user = user, .out = out};
+    enum identity_result result =
+        identity_normalise(&settings->auth.identity, (const uint8_t *)user,
+                           strlen(user), &about.identity);
+
+    if (result != IDENTITY_OK)
+        return refuse(out, identity_result_text(result));
+    say(out, "name:", "%s", about.identity.user);
+    if (!route_table_find(table, &about.identity, &about.route))
+        return refuse(out, "no rule is for this name, and \"default\" is "
+                           "missing");
+    return explain_route(&about);
+}
+
+static const char *kind_text(enum route_kind kind)
+{
+    switch (kind) {
+    case ROUTE_USER:
+        return "user";
+    case ROUTE_DOMAIN:
+        return "domain";
+    case ROUTE_WILDCARD:
+        return "wildcard domain";
+    case ROUTE_DEFAULT:
+        return "no user and no domain matches, so";
+    }
+    return "";
+}
+
+static const char *balance_text(enum pool_balance balance)
+{
+    switch (balance) {
+    case POOL_HASH:
+        return "hash";
+    case POOL_LEAST_SESSIONS:
+        return "least-sessions";
+    }
+    return "";
+}
+
+static const char *when_down_text(enum pool_when_down when_down)
+{
+    switch (when_down) {
+    case POOL_REFUSE:
+        return "refuse";
+    case POOL_NEXT:
+        return "next";
+    }
+    return "";
+}
+
+static int explain_route(struct explanation *about)
+{
+    const struct route *route = &about->route;
+    const struct pool *pool = route->pool;
+    bool is_good;
+
+    say(about->out, "rule:", "%s %s", kind_text(route->kind), route->key);
+    say(about->out, "pool:", "%s (balance %s, when_down %s)", pool->name,
+        balance_text(pool->balance), when_down_text(pool->when_down));
+    say(about->out, "hold:", "%s", route->hold ? "yes" : "no");
+    is_good = explain_login_as(about);
+    is_good = explain_backend(about) && is_good;
+    say(about->out, "note:",
+        "by the table alone; what is up and how busy is not known here");
+    if (route->hold)
+        return refuse(about->out, "the rule holds logins back (\"hold\")");
+    return is_good ? EXIT_SUCCESS : refuse(about->out, "for the reason above");
+}
+
+static bool explain_login_as(const struct explanation *about)
+{
+    const struct route *route = &about->route;
+    char name[IDENTITY_MAX + 1]; /* as much as a session sends */
+
+    if (route->login_as == NULL) {
+        say(about->out, "login as:", "%s, as the client sent it", about->user);
+        return true;
+    }
+    if (!route_login_as(route, &about->identity, name, sizeof(name))) {
+        say(about->out, "login as:", "\"%s\" gives no name that can be sent",
+            route->login_as);
+        return false;
+    }
+    say(about->out, "login as:", "%s, from \"%s\"", name, route->login_as);
+    return true;
+}
+
+static const char *tls_text(enum backend_tls tls)
+{
+    switch (tls) {
+    case BACKEND_TLS_NONE:
+        return "no TLS";
+    case BACKEND_TLS_STARTTLS:
+        return "STARTTLS";
+    case BACKEND_TLS_IMPLICIT:
+        return "implicit TLS";
+    }
+    return "";
+}
+
+static void say_backend(FILE *out, const struct backend_config *config)
+{
+    bool is_ipv6 = strchr(config->host, ':') != NULL;
+    char name[300] = "";
+
+    if (config->tls != BACKEND_TLS_NONE && config->verify)
+        snprintf(name, sizeof(name), ", verified as %s", config->tls_name);
+    else if (config->tls != BACKEND_TLS_NONE)
+        snprintf(name, sizeof(name), ", not verified");
+    say(out, "backend:", "%s at %s%s%s:%u, %s%s", config->name,
+        is_ipv6 ? "[" : "", config->host, is_ipv6 ? "]" : "",
+        (unsigned)config->port, tls_text(config->tls), name);
+}
+
+/* Backends that may be chosen, and the sum of their weights. */
+static size_t count_candidates(const struct pool *pool, unsigned long *sum_out)
+{
+    size_t count = 0;
+
+    *sum_out = 0;
+    for (size_t i = 0; i < pool->backend_count; i++) {
+        *sum_out += pool->backends[i]->weight;
+        count += pool->backends[i]->weight > 0;
+    }
+    return count;
+}
+
+static void say_why(const struct explanation *about,
+                    const struct backend_config *config)
+{
+    const struct pool *pool = about->route.pool;
+    unsigned long sum;
+    size_t count = count_candidates(pool, &sum);
+
+    if (count == 1)
+        say(about->out, "why:", "the only backend of the pool%s",
+            pool->backend_count > 1 ? " with a weight above 0" : "");
+    else if (pool->balance == POOL_HASH)
+        say(about->out, "why:",
+            "first of %zu by the hash of backend and name; weight %u of %lu",
+            count, config->weight, sum);
+    else
+        say(about->out,
+            "why:", "first of %zu while all have no sessions; weight %u of %lu",
+            count, config->weight, sum);
+}
+
+static bool explain_backend(const struct explanation *about)
+{
+    struct pool pool = *about->route.pool;
+    const struct backend_config *first;
+    struct pick pick;
+
+    /* Past the first also where the pool would refuse: see explain_next. */
+    pool.when_down = POOL_NEXT;
+    pick_start(&pick, &pool, NULL, (const uint8_t *)about->identity.user,
+               about->identity.user_len);
+    first = pick_next(&pick, 0);
+    if (first == NULL) {
+        say(about->out,
+            "backend:", "none: every backend of the pool has weight 0");
+        return false;
+    }
+    say_backend(about->out, first);
+    say_why(about, first);
+    explain_next(about, pick_next(&pick, 0));
+    return true;
+}
+
+static void explain_next(const struct explanation *about,
+                         const struct backend_config *second)
+{
+    if (second == NULL)
+        say(about->out, "next:", "none");
+    else if (about->route.pool->when_down == POOL_NEXT)
+        say(about->out, "next:", "%s, when that one is down", second->name);
+    else
+        say(about->out, "next:",
+            "none while that one is down (when_down refuse); %s once it is "
+            "taken out of the pool",
+            second->name);
+}
