@@ -1,5 +1,6 @@
-/* An IMAP server that costs next to nothing: every login succeeds, no mailbox
- * has mail. It stands behind the proxies that are measured. */
+/* An IMAP server that costs next to nothing: every login succeeds, and the only
+ * message is as long as the one that the session appended last. It stands
+ * behind the proxies that are measured. */
 #include "control.h"
 #include "lines.h"
 #include "tls_setup.h"
@@ -20,13 +21,15 @@ enum {
     BACKLOG = 4096,
     TAG_SIZE = 64,
     VERB_SIZE = 16,
-    ANSWER_SIZE = 512
+    ANSWER_SIZE = 512,
+    CHUNK_SIZE = 32768
 };
 
 enum session_state {
     SESSION_COMMAND,
     SESSION_ARGUMENTS, /* a literal came, the command's line goes on */
     SESSION_SASL,
+    SESSION_FETCH, /* a message is on its way out */
     SESSION_IDLE
 };
 
@@ -35,7 +38,9 @@ struct session {
     struct backend *backend;
     struct lines lines;
     enum session_state state;
-    size_t literal_left;
+    size_t literal_left; /* still to come from the client */
+    size_t message_len;  /* of the last literal, that is, message */
+    size_t message_left; /* of a FETCH, still to be sent */
     char tag[TAG_SIZE];
     char verb[VERB_SIZE];
 };
@@ -93,6 +98,8 @@ static void answer_ok(struct session *session);
 static void answer_id(struct session *session);
 static void answer_idle(struct session *session);
 static void answer_select(struct session *session);
+static void answer_fetch(struct session *session);
+static void send_message(struct session *session);
 static void answer_logout(struct session *session);
 
 static const struct command commands[] = {
@@ -100,7 +107,7 @@ static const struct command commands[] = {
     {"NOOP", answer_ok},       {"CAPABILITY", answer_capability},
     {"IDLE", answer_idle},     {"ID", answer_id},
     {"SELECT", answer_select}, {"APPEND", answer_ok},
-    {"LOGOUT", answer_logout},
+    {"FETCH", answer_fetch},   {"LOGOUT", answer_logout},
 };
 
 int main(int argc, char **argv)
@@ -235,6 +242,8 @@ static void on_wire(struct wire *wire, enum wire_event event,
         take_bytes(session, bytes, len);
         break;
     case WIRE_DRAINED:
+        if (session->state == SESSION_FETCH)
+            send_message(session);
         break;
     case WIRE_CLOSED:
         session->backend->open--;
@@ -290,6 +299,9 @@ static void take_line(struct session *session, const char *line, size_t len)
     case SESSION_SASL:
         answer_command(session);
         break;
+    case SESSION_FETCH:
+        wire_close(session->wire); /* no client of ours pipelines here */
+        break;
     case SESSION_IDLE:
         session->state = SESSION_COMMAND;
         answer(session, "%s OK done", session->tag);
@@ -328,6 +340,7 @@ static bool begin_literal(struct session *session, const char *line, size_t len)
     if (digits == 0 || line[digits - 1] != '{')
         return false;
     session->literal_left = strtoul(line + digits, NULL, 10);
+    session->message_len = session->literal_left;
     session->state = SESSION_ARGUMENTS;
     if (must_wait)
         answer(session, "+ go on");
@@ -410,6 +423,37 @@ static void answer_select(struct session *session)
            "* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 1]\r\n"
            "%s OK [READ-WRITE] done",
            session->tag);
+}
+
+static void answer_fetch(struct session *session)
+{
+    session->state = SESSION_FETCH;
+    session->message_left = session->message_len;
+    answer(session, "* 1 FETCH (BODY[] {%zu}", session->message_len);
+    send_message(session);
+}
+
+/* As much as the socket takes; the rest when it has drained. */
+static void send_message(struct session *session)
+{
+    static uint8_t chunk[CHUNK_SIZE];
+
+    if (chunk[0] == 0) {
+        for (size_t i = 0; i < sizeof(chunk); i++)
+            chunk[i] = i % 64 == 63 ? '\n' : 'x';
+    }
+    while (session->message_left > 0 && wire_queued(session->wire) == 0) {
+        size_t len = session->message_left < sizeof(chunk)
+                         ? session->message_left
+                         : sizeof(chunk);
+
+        session->message_left -= len;
+        wire_write(session->wire, chunk, len);
+    }
+    if (session->message_left > 0)
+        return;
+    session->state = SESSION_COMMAND;
+    answer(session, ")\r\n%s OK done", session->tag);
 }
 
 static void answer_logout(struct session *session)

@@ -10,7 +10,8 @@
 enum {
     LINE_SIZE = 512,
     ERROR_SIZE = 256,
-    USER_SIZE = 64
+    USER_SIZE = 64,
+    CHUNK_SIZE = 32 * 1024
 };
 
 enum client_state {
@@ -27,6 +28,7 @@ struct client {
     client_handler *handler;
     void *owner;
     enum client_state state;
+    size_t append_left;
     bool is_leaving;
     char user[USER_SIZE];
     char error[ERROR_SIZE];
@@ -40,6 +42,7 @@ static void take_bytes(struct client *client, const uint8_t *bytes, size_t len);
 static void take_line(struct client *client, const uint8_t *line, size_t len);
 static bool starts_with(const uint8_t *line, size_t len, const char *start);
 static void log_in(struct client *client);
+static void send_message(struct client *client);
 static void take_tagged(struct client *client, const uint8_t *line, size_t len);
 static void give_up(struct client *client, const uint8_t *line, size_t len);
 static void report_end(struct client *client);
@@ -67,6 +70,16 @@ void client_command(struct client *client, const char *text)
     client->is_leaving = strcmp(text, "LOGOUT") == 0;
     snprintf(line, sizeof(line), "%s%s", tag, text);
     client_line(client, line);
+}
+
+void client_append(struct client *client, size_t size)
+{
+    char command[LINE_SIZE / 2];
+
+    snprintf(command, sizeof(command), "APPEND INBOX {%zu+}", size);
+    client_command(client, command);
+    client->append_left = size;
+    send_message(client);
 }
 
 void client_line(struct client *client, const char *text)
@@ -103,7 +116,10 @@ static void on_wire(struct wire *wire, enum wire_event event,
     (void)wire;
     switch (event) {
     case WIRE_UP:
+        break;
     case WIRE_DRAINED:
+        if (client->append_left > 0)
+            send_message(client);
         break;
     case WIRE_DATA:
         take_bytes(client, bytes, len);
@@ -151,6 +167,22 @@ static void log_in(struct client *client)
     client->state = CLIENT_LOGIN;
     snprintf(line, sizeof(line), "%sLOGIN %s secret", tag, client->user);
     client_line(client, line);
+}
+
+/* As much as the socket takes; the rest when it has drained. */
+static void send_message(struct client *client)
+{
+    static const uint8_t chunk[CHUNK_SIZE] = {'m'};
+
+    while (client->append_left > 0 && wire_queued(client->wire) == 0) {
+        size_t len = client->append_left < sizeof(chunk) ? client->append_left
+                                                         : sizeof(chunk);
+
+        client->append_left -= len;
+        wire_write(client->wire, chunk, len);
+    }
+    if (client->append_left == 0)
+        client_line(client, "");
 }
 
 static void take_tagged(struct client *client, const uint8_t *line, size_t len)

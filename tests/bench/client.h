@@ -26,6 +26,9 @@ struct client *client_new(struct wire_net *net,
 /* Sends `text` as a tagged command; only when no other is under way. */
 void client_command(struct client *client, const char *text);
 
+/* Appends a message of `size` bytes, as a command does: CLIENT_DONE follows. */
+void client_append(struct client *client, size_t size);
+
 /* Sends a line as it is, such as the DONE that ends IDLE. */
 void client_line(struct client *client, const char *text);
 

@@ -25,6 +25,7 @@ bool load_options_read(int argc, char **argv, struct load_options *options_out)
         {"steps", required_argument, NULL, 's'},
         {"parallel", required_argument, NULL, 'n'},
         {"sources", required_argument, NULL, 'a'},
+        {"traffic", required_argument, NULL, 'm'},
         {NULL, 0, NULL, 0},
     };
     struct load_options options = {
@@ -68,6 +69,8 @@ static bool read_option(struct load_options *options, int letter,
         return read_number(value, 4096, &options->parallel);
     case 'a':
         return read_number(value, 200, &options->sources);
+    case 'm':
+        return read_number(value, 1U << 30, &options->traffic);
     default:
         return false;
     }
@@ -134,6 +137,7 @@ static void print_usage(void)
 {
     fprintf(stderr, "usage: bench_load MODE --connect IP:PORT [--plain] "
                     "[--tls-max 1.2|1.3]\n"
-                    "       [--steps N,N,...] [--parallel N] [--sources N]\n"
+                    "       [--steps N,N,...] [--parallel N] [--sources N] "
+                    "[--traffic BYTES]\n"
                     "modes: idle\n");
 }

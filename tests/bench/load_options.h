@@ -18,6 +18,7 @@ struct load_options {
     unsigned steps[LOAD_STEPS_MAX]; /* sessions open at each step, rising */
     unsigned step_count;
     unsigned parallel; /* logins under way at once */
+    unsigned traffic;  /* bytes each session moves each way, once logged in */
     unsigned sources;  /* source addresses, from 127.0.0.2 on */
 };
 

@@ -1,4 +1,5 @@
-/* Mode idle: opens sessions in steps and leaves them in IDLE, spliced. After
+/* Mode idle: opens sessions in steps and leaves them in IDLE, spliced, after
+ * some traffic where the options want it. After
  * each step it says "step N open N failed N lost N" and waits for a line. */
 #include "client.h"
 #include "control.h"
@@ -32,24 +33,32 @@ struct idle {
     uv_timer_t stall; /* runs out when no login makes progress */
 };
 
+/* What a client waits for. One whose IDLE was answered is known to be spliced:
+ * the "+" came from the backend. */
+enum visitor_state {
+    VISITOR_LOGIN,
+    VISITOR_APPEND,
+    VISITOR_FETCH,
+    VISITOR_IDLE
+};
+
+struct visitor {
+    struct idle *idle;
+    enum visitor_state state;
+};
+
 static void start_clients(struct idle *idle);
 static bool wants_another(const struct idle *idle);
 static void start_client(struct idle *idle);
 static struct wire_target choose_target(const struct idle *idle);
 static void on_client(struct client *client, enum client_event event,
                       void *owner);
+static void go_on(struct visitor *visitor, struct client *client);
 static void note_end(struct idle *idle, const struct client *client,
                      bool was_idle);
 static void report_step(struct idle *idle);
 static void on_stall(uv_timer_t *stall);
 static void on_control(const char *line, void *owner);
-
-/* A client whose IDLE was answered is known to be spliced: the "+" came from
- * the backend. Its handler's owner changes the meaning of its end. */
-struct visitor {
-    struct idle *idle;
-    bool is_idle;
-};
 
 int mode_idle_run(const struct load_options *options)
 {
@@ -123,21 +132,35 @@ static void on_client(struct client *client, enum client_event event,
 
     switch (event) {
     case CLIENT_READY:
-        client_command(client, "IDLE");
+    case CLIENT_DONE:
+        go_on(visitor, client);
         break;
     case CLIENT_CONTINUE:
-        visitor->is_idle = true;
+        visitor->state = VISITOR_IDLE;
         idle->opening--;
         idle->open++;
         start_clients(idle);
         break;
-    case CLIENT_DONE:
-        break;
     case CLIENT_CLOSED:
-        note_end(idle, client, visitor->is_idle);
+        note_end(idle, client, visitor->state == VISITOR_IDLE);
         free(visitor);
         start_clients(idle);
         break;
+    }
+}
+
+static void go_on(struct visitor *visitor, struct client *client)
+{
+    size_t traffic = visitor->idle->options->traffic;
+
+    if (visitor->state == VISITOR_LOGIN && traffic > 0) {
+        visitor->state = VISITOR_APPEND;
+        client_append(client, traffic);
+    } else if (visitor->state == VISITOR_APPEND) {
+        visitor->state = VISITOR_FETCH;
+        client_command(client, "FETCH 1 BODY[]");
+    } else {
+        client_command(client, "IDLE");
     }
 }
 
