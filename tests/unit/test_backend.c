@@ -1,0 +1,411 @@
+/* What is known about backends, by whom and for how long. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+enum {
+    THREADS = 4,
+    ROUNDS = 20000
+};
+
+static struct backend_registry *registry;
+static struct backend *backend; /* one that is up */
+
+static struct address numbered(uint8_t number)
+{
+    struct address address = {.is_ipv6 = true};
+
+    memset(address.ip, number, sizeof(address.ip));
+    return address;
+}
+
+static int set_up(void **state)
+{
+    struct address address = numbered(1);
+
+    (void)state;
+    registry = backend_registry_new();
+    backend = backend_registry_get(registry, "imap-1");
+    backend_aim(backend, "mail.example.org", 993);
+    backend_set_addresses(backend, &address, 1);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    backend_unref(&backend);
+    backend_registry_free(&registry);
+    return 0;
+}
+
+static void take_down(uint64_t now_ms)
+{
+    for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
+        backend_dial_failed(backend, now_ms, "refused");
+}
+
+static void facts_outlive_a_reload(void **state)
+{
+    struct backend *again;
+
+    (void)state;
+    take_down(0);
+    again = backend_registry_get(registry, "imap-1");
+    backend_unref(&backend);
+    backend = again;
+
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_string_equal(backend_name(backend), "imap-1");
+}
+
+static void facts_go_with_the_last_reference(void **state)
+{
+    struct address out[BACKEND_ADDRESSES_MAX];
+
+    (void)state;
+    take_down(0);
+    backend_unref(&backend);
+    assert_null(backend);
+    backend = backend_registry_get(registry, "imap-1");
+
+    assert_int_equal(backend_addresses(backend, out), 0);
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+}
+
+static void session_keeps_the_facts(void **state)
+{
+    struct backend *mine = backend_session_opened(backend);
+    struct backend *again;
+
+    (void)state;
+    backend_unref(&backend);
+    again = backend_registry_get(registry, "imap-1");
+    backend = again;
+
+    assert_ptr_equal(again, mine);
+    assert_int_equal(backend_sessions(backend), 1);
+    backend_session_closed(&mine);
+    assert_null(mine);
+    assert_int_equal(backend_sessions(backend), 0);
+}
+
+static void other_name_is_another_backend(void **state)
+{
+    struct backend *other = backend_registry_get(registry, "imap-2");
+
+    (void)state;
+    take_down(0);
+
+    assert_ptr_not_equal(other, backend);
+    assert_int_equal(backend_sessions(other), 0);
+    backend_unref(&other);
+}
+
+static void three_failures_in_a_row_take_a_backend_down(void **state)
+{
+    (void)state;
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+    assert_true(backend_dial_failed(backend, 0, "refused"));
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+}
+
+static void success_between_failures_keeps_a_backend_up(void **state)
+{
+    (void)state;
+    backend_dial_failed(backend, 0, "refused");
+    backend_dial_failed(backend, 0, "refused");
+    assert_false(backend_dial_succeeded(backend));
+    backend_dial_failed(backend, 0, "refused");
+
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+}
+
+static void success_brings_a_backend_up(void **state)
+{
+    (void)state;
+    take_down(0);
+
+    assert_true(backend_dial_succeeded(backend));
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+    assert_false(backend_dial_succeeded(backend));
+    assert_true(backend_may_dial(backend, 0));
+}
+
+static void down_backend_lets_one_login_try_every_five_seconds(void **state)
+{
+    (void)state;
+    take_down(1000);
+
+    assert_false(backend_may_dial(backend, 1000));
+    assert_false(backend_may_dial(backend, 1000 + BACKEND_RETRY_MS - 1));
+    assert_true(backend_is_dialable(backend, 1000 + BACKEND_RETRY_MS));
+    assert_true(backend_may_dial(backend, 1000 + BACKEND_RETRY_MS));
+    assert_false(backend_is_dialable(backend, 1000 + BACKEND_RETRY_MS));
+    assert_false(backend_may_dial(backend, 1000 + BACKEND_RETRY_MS));
+    assert_true(backend_may_dial(backend, 1000 + 2 * BACKEND_RETRY_MS));
+}
+
+static void backend_without_addresses_is_down(void **state)
+{
+    (void)state;
+    backend_set_addresses(backend, NULL, 0);
+
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_false(backend_may_dial(backend, UINT64_MAX));
+    assert_false(backend_is_dialable(backend, UINT64_MAX));
+}
+
+static void new_addresses_are_tried_at_once(void **state)
+{
+    struct address address = numbered(2);
+
+    (void)state;
+    take_down(1000);
+    assert_true(backend_set_addresses(backend, &address, 1));
+    assert_true(backend_may_dial(backend, 1000));
+    assert_false(backend_may_dial(backend, 1000));
+}
+
+static void same_addresses_change_nothing(void **state)
+{
+    struct address address = numbered(1);
+
+    (void)state;
+    take_down(1000);
+    assert_false(backend_set_addresses(backend, &address, 1));
+    assert_false(backend_may_dial(backend, 1000));
+}
+
+static void addresses_keep_order_family_and_port(void **state)
+{
+    struct address in[2] = {{.ip = {10, 0, 0, 9}}, {.is_ipv6 = true}};
+    struct address out[BACKEND_ADDRESSES_MAX];
+
+    (void)state;
+    memset(in[1].ip, 0xfe, sizeof(in[1].ip));
+    backend_set_addresses(backend, in, 2);
+
+    assert_int_equal(backend_addresses(backend, out), 2);
+    assert_true(address_same_host(&out[0], &in[0]));
+    assert_true(address_same_host(&out[1], &in[1]));
+    assert_int_equal(out[0].port, 993);
+    assert_int_equal(out[1].port, 993);
+}
+
+static void addresses_are_bounded(void **state)
+{
+    struct address in[BACKEND_ADDRESSES_MAX + 5];
+    struct address out[BACKEND_ADDRESSES_MAX];
+
+    (void)state;
+    for (uint8_t i = 0; i < BACKEND_ADDRESSES_MAX + 5; i++)
+        in[i] = numbered(i);
+    backend_set_addresses(backend, in, BACKEND_ADDRESSES_MAX + 5);
+
+    assert_int_equal(backend_addresses(backend, out), BACKEND_ADDRESSES_MAX);
+}
+
+static void other_place_forgets_addresses_and_failures(void **state)
+{
+    struct address address = numbered(3);
+
+    (void)state;
+    take_down(0);
+    backend_aim(backend, "mail.example.org", 993);
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_false(backend_may_dial(backend, 0));
+    backend_aim(backend, "elsewhere.example.org", 993);
+    assert_false(backend_may_dial(backend, UINT64_MAX));
+    backend_set_addresses(backend, &address, 1);
+
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+    backend_aim(backend, "elsewhere.example.org", 143);
+    assert_false(backend_may_dial(backend, UINT64_MAX));
+}
+
+static void facts_can_be_read(void **state)
+{
+    struct backend *session = backend_session_opened(backend);
+    struct backend_facts facts;
+
+    (void)state;
+    assert_true(backend_may_dial(backend, 5));
+    backend_dial_failed(backend, 7, "refused");
+    backend_read_facts(backend, &facts);
+
+    assert_int_equal(facts.state, BACKEND_UP);
+    assert_int_equal(facts.sessions, 1);
+    assert_int_equal(facts.failures_in_a_row, 1);
+    assert_int_equal(facts.address_count, 1);
+    assert_int_equal(facts.dials, 1);
+    assert_int_equal(facts.dial_failures, 1);
+    assert_int_equal(facts.last_failure_ms, 7);
+    backend_session_closed(&session);
+}
+
+static void set_finds_the_facts_of_each_config(void **state)
+{
+    static char one[] = "imap-1";
+    static char two[] = "imap-2";
+    const struct backend_config configs[] = {{.name = two}, {.name = one}};
+    const struct backend_config *config;
+    struct backend_set *set = backend_set_new(registry, configs, 2);
+
+    (void)state;
+    assert_ptr_equal(backend_set_find(set, &configs[1]), backend);
+    assert_int_equal(backend_set_count(set), 2);
+    assert_string_equal(backend_name(backend_set_at(set, 0, &config)),
+                        "imap-2");
+    assert_ptr_equal(config, &configs[0]);
+    backend_set_free(&set);
+    assert_null(set);
+}
+
+/* --- threads --- */
+
+static atomic_bool is_over;
+static atomic_uint mixed_sets;
+
+/* Every address of a set has the same bytes, and there are as many addresses
+ * as those bytes say. */
+static void *read_addresses(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&is_over)) {
+        struct address out[BACKEND_ADDRESSES_MAX];
+        size_t count = backend_addresses(backend, out);
+
+        for (size_t i = 0; i < count; i++) {
+            struct address expected = numbered((uint8_t)count);
+
+            if (!address_same_host(&out[i], &expected))
+                atomic_fetch_add(&mixed_sets, 1);
+        }
+    }
+    return NULL;
+}
+
+static void readers_never_see_half_a_change(void **state)
+{
+    pthread_t readers[THREADS];
+
+    (void)state;
+    atomic_store(&is_over, false);
+    atomic_store(&mixed_sets, 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&readers[i], NULL, read_addresses, NULL);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct address in[BACKEND_ADDRESSES_MAX];
+        uint8_t count = (uint8_t)(round % BACKEND_ADDRESSES_MAX + 1);
+
+        for (size_t i = 0; i < count; i++)
+            in[i] = numbered(count);
+        backend_set_addresses(backend, in, count);
+    }
+    atomic_store(&is_over, true);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(readers[i], NULL);
+
+    assert_int_equal(atomic_load(&mixed_sets), 0);
+}
+
+static void *come_and_go(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS / 10; i++) {
+        struct backend *mine = backend_registry_get(registry, "shared");
+        struct backend *session = backend_session_opened(mine);
+
+        backend_unref(&mine);
+        backend_session_closed(&session);
+    }
+    return NULL;
+}
+
+static void references_may_come_and_go_on_any_thread(void **state)
+{
+    pthread_t threads[THREADS];
+    struct backend *shared;
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, come_and_go, NULL);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+
+    shared = backend_registry_get(registry, "shared");
+    assert_int_equal(backend_sessions(shared), 0);
+    backend_unref(&shared);
+}
+
+static atomic_uint let_through;
+
+static void *ask_for_leave(void *unused)
+{
+    (void)unused;
+    for (uint64_t now_ms = 0; now_ms < 100 * BACKEND_RETRY_MS; now_ms += 100)
+        atomic_fetch_add(&let_through, backend_may_dial(backend, now_ms));
+    return NULL;
+}
+
+static void only_one_thread_is_let_through_at_a_time(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    take_down(0);
+    atomic_store(&let_through, 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, ask_for_leave, NULL);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+
+    assert_in_range(atomic_load(&let_through), 1, 99);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(facts_outlive_a_reload),
+        CLAIM(facts_go_with_the_last_reference),
+        CLAIM(session_keeps_the_facts),
+        CLAIM(other_name_is_another_backend),
+        CLAIM(three_failures_in_a_row_take_a_backend_down),
+        CLAIM(success_between_failures_keeps_a_backend_up),
+        CLAIM(success_brings_a_backend_up),
+        CLAIM(down_backend_lets_one_login_try_every_five_seconds),
+        CLAIM(backend_without_addresses_is_down),
+        CLAIM(new_addresses_are_tried_at_once),
+        CLAIM(same_addresses_change_nothing),
+        CLAIM(addresses_keep_order_family_and_port),
+        CLAIM(addresses_are_bounded),
+        CLAIM(other_place_forgets_addresses_and_failures),
+        CLAIM(facts_can_be_read),
+        CLAIM(set_finds_the_facts_of_each_config),
+        CLAIM(readers_never_see_half_a_change),
+        CLAIM(references_may_come_and_go_on_any_thread),
+        CLAIM(only_one_thread_is_let_through_at_a_time),
+    };
+
+    log_set(LOG_ERROR, LOG_TEXT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

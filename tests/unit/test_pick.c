@@ -1,0 +1,461 @@
+/* Which backend a user gets: the vectors that other implementations can check
+ * themselves against, and what the order promises. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/pick.h"
+#include "backend/rendezvous.h"
+
+#include <stdio.h>
+
+#define CLAIM(name) cmocka_unit_test_teardown(name, tear_down)
+
+enum {
+    BACKENDS = 1000,
+    USERS = 100000
+};
+
+/* A pool over the first so many of these; health is known once use_facts was
+ * called. */
+static char names[BACKENDS][32];
+static struct backend_config configs[BACKENDS];
+static const struct backend_config *members[BACKENDS];
+static struct pool pool;
+static struct backend_registry *registry;
+static struct backend_set *set;
+
+static void make_pool(size_t count, enum pool_balance balance,
+                      enum pool_when_down when_down)
+{
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof(names[i]), "imap-%zu", i);
+        configs[i] = (struct backend_config){.name = names[i], .weight = 1};
+        members[i] = &configs[i];
+    }
+    pool = (struct pool){.backends = members,
+                         .backend_count = count,
+                         .balance = balance,
+                         .when_down = when_down};
+}
+
+static void use_facts(void)
+{
+    static const struct address somewhere = {.ip = {127, 0, 0, 1}};
+
+    registry = backend_registry_new();
+    set = backend_set_new(registry, configs, pool.backend_count);
+    for (size_t i = 0; i < pool.backend_count; i++)
+        backend_set_addresses(backend_set_find(set, &configs[i]), &somewhere,
+                              1);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    backend_set_free(&set);
+    backend_registry_free(&registry);
+    return 0;
+}
+
+static void start(struct pick *pick, const char *user)
+{
+    pick_start(pick, &pool, set, (const uint8_t *)user, strlen(user));
+}
+
+/* The index of the next candidate, or -1. */
+static int next(struct pick *pick)
+{
+    const struct backend_config *config = pick_next(pick, 0);
+
+    return config == NULL ? -1 : (int)(config - configs);
+}
+
+static int first_for(const char *user)
+{
+    struct pick pick;
+
+    start(&pick, user);
+    return next(&pick);
+}
+
+static int first_for_number(unsigned number)
+{
+    char user[32];
+
+    snprintf(user, sizeof(user), "user%u@example.org", number);
+    return first_for(user);
+}
+
+static uint64_t user_hash(const char *user)
+{
+    return rendezvous_user((const uint8_t *)user, strlen(user));
+}
+
+static void hashes_never_change(void **state)
+{
+    (void)state;
+
+    assert_true(rendezvous_seed("imap-a1") == 0x8a0f554f2d2c3d03);
+    assert_true(rendezvous_seed("imap-a2") == 0x22fdb137eb8ac207);
+    assert_true(rendezvous_seed("imap-b1") == 0x889d2666ec1139fd);
+    assert_true(rendezvous_seed("") == 0xc3817c016ba4ff30);
+    assert_true(user_hash("alice@example.org") == 0x37a0322d348ccc9c);
+    assert_true(user_hash("bob@example.org") == 0xb0671682c3b5ce17);
+    assert_true(user_hash("") == 0xf52a15e9a9b5e89b);
+    assert_true(user_hash("\xc3\xbc@example.org") == 0xfbab445cb8e53c54);
+}
+
+static void costs_never_change(void **state)
+{
+    (void)state;
+
+    assert_true(rendezvous_cost(0) == 0x40000000000000);
+    assert_true(rendezvous_cost(1) == 0x40000000000000);
+    assert_true(rendezvous_cost(2) == 0x3e6a3fe5c6042a);
+    assert_true(rendezvous_cost(UINT64_C(1) << 63) == 0x1000000000000);
+    assert_true(rendezvous_cost(0xb504f333f9de6484) == 0x800000000000);
+    assert_true(rendezvous_cost(0xaeb91653c31becc4) == 0x8d13349c44cf);
+    assert_true(rendezvous_cost(0xfc1bec0ba18f2a47) == 0x5a811c211eb);
+    assert_true(rendezvous_cost(UINT64_MAX) == 1);
+}
+
+static void cost_falls_as_the_hash_rises(void **state)
+{
+    uint64_t hash = 1;
+
+    (void)state;
+    srand(3);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t step = (uint64_t)rand() << (rand() % 32);
+        uint64_t higher = hash + step;
+
+        if (higher < hash)
+            higher = (uint64_t)rand();
+        else
+            assert_true(rendezvous_cost(higher) <= rendezvous_cost(hash));
+        hash = higher;
+    }
+}
+
+/* Sets the three backends of the vectors, with these weights. */
+static void make_vector_pool(unsigned a1, unsigned a2, unsigned b1)
+{
+    make_pool(3, POOL_HASH, POOL_NEXT);
+    memcpy(names[0], "imap-a1", 8);
+    memcpy(names[1], "imap-a2", 8);
+    memcpy(names[2], "imap-b1", 8);
+    configs[0].weight = a1;
+    configs[1].weight = a2;
+    configs[2].weight = b1;
+}
+
+static void assert_order(const char *user, int first, int second, int third)
+{
+    struct pick pick;
+
+    start(&pick, user);
+    assert_int_equal(next(&pick), first);
+    assert_int_equal(next(&pick), second);
+    assert_int_equal(next(&pick), third);
+    assert_int_equal(next(&pick), -1);
+}
+
+static void order_of_equal_weights_never_changes(void **state)
+{
+    (void)state;
+    make_vector_pool(1, 1, 1);
+
+    assert_order("alice@example.org", 2, 1, 0);
+    assert_order("bob@example.org", 0, 2, 1);
+    assert_order("carol@example.net", 0, 2, 1);
+    assert_order("dave@example.net", 2, 0, 1);
+    assert_order("frank", 2, 1, 0);
+    assert_order("", 1, 2, 0);
+}
+
+static void order_of_weights_1_2_3_never_changes(void **state)
+{
+    (void)state;
+    make_vector_pool(1, 2, 3);
+
+    assert_order("alice@example.org", 2, 1, 0);
+    assert_order("bob@example.org", 0, 2, 1);
+    assert_order("carol@example.net", 0, 2, 1);
+    assert_order("dave@example.net", 2, 1, 0);
+    assert_order("frank", 2, 1, 0);
+    assert_order("", 1, 2, 0);
+}
+
+static void order_is_the_same_with_and_without_facts(void **state)
+{
+    int alone[1000];
+
+    (void)state;
+    make_pool(5, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < 1000; i++)
+        alone[i] = first_for_number(i);
+    use_facts();
+
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(first_for_number(i), alone[i]);
+}
+
+static void users_spread_by_weight(void **state)
+{
+    double share[3] = {0};
+
+    (void)state;
+    make_pool(3, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < 3; i++)
+        configs[i].weight = i + 1;
+    use_facts();
+    for (unsigned i = 0; i < USERS; i++)
+        share[first_for_number(i)] += 1.0 / USERS;
+
+    for (unsigned i = 0; i < 3; i++) {
+        double fair = (i + 1) / 6.0;
+
+        assert_true(share[i] > fair * 0.97 && share[i] < fair * 1.03);
+    }
+}
+
+static void removing_a_backend_moves_only_its_own_users(void **state)
+{
+    static int before[USERS / 10];
+    unsigned moved = 0;
+
+    (void)state;
+    make_pool(10, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < USERS / 10; i++)
+        before[i] = first_for_number(i);
+    configs[4].weight = 0;
+
+    for (unsigned i = 0; i < USERS / 10; i++) {
+        int now = first_for_number(i);
+
+        assert_int_not_equal(now, 4);
+        if (before[i] != 4)
+            assert_int_equal(now, before[i]);
+        moved += now != before[i];
+    }
+    assert_in_range(moved, USERS / 10 / 12, USERS / 10 / 8);
+}
+
+static void users_of_a_lost_backend_go_to_their_second_choice(void **state)
+{
+    (void)state;
+    make_pool(10, POOL_HASH, POOL_NEXT);
+    for (unsigned i = 0; i < 200; i++) {
+        struct pick pick;
+        char user[32];
+        int first;
+        int second;
+
+        snprintf(user, sizeof(user), "user%u@example.org", i);
+        start(&pick, user);
+        first = next(&pick);
+        second = next(&pick);
+        configs[first].weight = 0;
+
+        assert_int_equal(first_for(user), second);
+
+        configs[first].weight = 1;
+    }
+}
+
+static void raising_a_weight_moves_users_only_to_that_backend(void **state)
+{
+    static int before[USERS / 10];
+    unsigned moved = 0;
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_REFUSE);
+    configs[1].weight = 2;
+    for (unsigned i = 0; i < USERS / 10; i++)
+        before[i] = first_for_number(i);
+    configs[2].weight = 3;
+
+    for (unsigned i = 0; i < USERS / 10; i++) {
+        int now = first_for_number(i);
+
+        if (now != before[i])
+            assert_int_equal(now, 2);
+        moved += now != before[i];
+    }
+    /* From 1/5 to 3/7 of the users. */
+    assert_in_range(moved, USERS / 10 * 21 / 100, USERS / 10 * 25 / 100);
+}
+
+static void order_of_a_pool_does_not_matter(void **state)
+{
+    int before[1000];
+
+    (void)state;
+    make_pool(7, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < 1000; i++)
+        before[i] = first_for_number(i);
+    for (size_t i = 0; i < 7; i++)
+        members[i] = &configs[6 - i];
+
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(first_for_number(i), before[i]);
+}
+
+static void iteration_gives_each_backend_once(void **state)
+{
+    static bool seen[BACKENDS];
+    struct pick pick;
+
+    (void)state;
+    make_pool(BACKENDS, POOL_HASH, POOL_NEXT);
+    for (size_t i = 0; i < BACKENDS; i++)
+        configs[i].weight = (unsigned)(i % 7 + 1);
+    use_facts();
+    start(&pick, "alice@example.org");
+    for (size_t i = 0; i < BACKENDS; i++) {
+        int index = next(&pick);
+
+        assert_in_range(index, 0, BACKENDS - 1);
+        assert_false(seen[index]);
+        seen[index] = true;
+    }
+
+    assert_int_equal(next(&pick), -1);
+}
+
+static void refuse_gives_one_candidate_whatever_its_health(void **state)
+{
+    struct backend *backend;
+    struct pick pick;
+    int first;
+
+    (void)state;
+    make_pool(3, POOL_HASH, POOL_REFUSE);
+    use_facts();
+    first = first_for("alice@example.org");
+    backend = backend_set_find(set, &configs[first]);
+    for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
+        backend_dial_failed(backend, 0, "test");
+
+    start(&pick, "alice@example.org");
+    assert_int_equal(next(&pick), first);
+    assert_int_equal(next(&pick), -1);
+}
+
+static void weight_0_is_chosen_for_nobody(void **state)
+{
+    (void)state;
+    make_pool(2, POOL_HASH, POOL_NEXT);
+    configs[0].weight = 0;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(first_for_number(i), 1);
+    configs[1].weight = 0;
+    assert_int_equal(first_for("alice@example.org"), -1);
+}
+
+static void open_sessions(size_t index, unsigned count)
+{
+    while (count-- > 0)
+        backend_session_opened(backend_set_find(set, &configs[index]));
+}
+
+static void close_sessions(size_t index, unsigned count)
+{
+    while (count-- > 0) {
+        struct backend *backend = backend_set_find(set, &configs[index]);
+
+        backend_session_closed(&backend);
+    }
+}
+
+static void least_sessions_wins_by_weight(void **state)
+{
+    struct pick pick;
+
+    (void)state;
+    make_pool(3, POOL_LEAST_SESSIONS, POOL_NEXT);
+    configs[1].weight = 10;
+    use_facts();
+    open_sessions(0, 2);
+    open_sessions(1, 19);
+    open_sessions(2, 3);
+
+    start(&pick, "alice@example.org");
+    assert_int_equal(next(&pick), 1);
+    assert_int_equal(next(&pick), 0);
+    assert_int_equal(next(&pick), 2);
+    assert_int_equal(next(&pick), -1);
+
+    close_sessions(0, 2);
+    close_sessions(1, 19);
+    close_sessions(2, 3);
+}
+
+static void equal_loads_go_by_rendezvous(void **state)
+{
+    int by_hash[1000];
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < 1000; i++)
+        by_hash[i] = first_for_number(i);
+    pool.balance = POOL_LEAST_SESSIONS;
+
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(first_for_number(i), by_hash[i]);
+    use_facts();
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(first_for_number(i), by_hash[i]);
+}
+
+static void least_sessions_leaves_the_dead_for_last(void **state)
+{
+    struct backend *dead;
+    struct pick pick;
+
+    (void)state;
+    make_pool(2, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+    open_sessions(1, 5);
+    dead = backend_set_find(set, &configs[0]);
+    for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
+        backend_dial_failed(dead, 0, "test");
+
+    start(&pick, "alice@example.org");
+    assert_int_equal(next(&pick), 1);
+    start(&pick, "alice@example.org");
+    assert_ptr_equal(pick_next(&pick, BACKEND_RETRY_MS), &configs[0]);
+
+    close_sessions(1, 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(hashes_never_change),
+        CLAIM(costs_never_change),
+        CLAIM(cost_falls_as_the_hash_rises),
+        CLAIM(order_of_equal_weights_never_changes),
+        CLAIM(order_of_weights_1_2_3_never_changes),
+        CLAIM(order_is_the_same_with_and_without_facts),
+        CLAIM(users_spread_by_weight),
+        CLAIM(removing_a_backend_moves_only_its_own_users),
+        CLAIM(users_of_a_lost_backend_go_to_their_second_choice),
+        CLAIM(raising_a_weight_moves_users_only_to_that_backend),
+        CLAIM(order_of_a_pool_does_not_matter),
+        CLAIM(iteration_gives_each_backend_once),
+        CLAIM(refuse_gives_one_candidate_whatever_its_health),
+        CLAIM(weight_0_is_chosen_for_nobody),
+        CLAIM(least_sessions_wins_by_weight),
+        CLAIM(equal_loads_go_by_rendezvous),
+        CLAIM(least_sessions_leaves_the_dead_for_last),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
