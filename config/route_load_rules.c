@@ -39,11 +39,10 @@ static void fault_same_key(const struct route_loader *loader,
                            const char *text);
 static uint32_t add_text(struct route_loader *loader,
                          const struct json_place *place, const char *text);
-static bool read_rule(struct route_loader *loader,
-                      const struct json_place *place, uint32_t *rule_out);
-static bool read_rule_object(struct route_loader *loader,
-                             const struct json_place *place,
-                             uint32_t *rule_out);
+static uint32_t read_rule(struct route_loader *loader,
+                          const struct json_place *place);
+static uint32_t read_rule_object(struct route_loader *loader,
+                                 const struct json_place *place);
 static const char *read_login_as(struct json_members *members);
 static uint32_t rule_for(struct route_loader *loader,
                          const struct json_place *place, struct rule rule,
@@ -102,8 +101,8 @@ void route_load_domains(struct route_loader *loader,
 void route_load_default(struct route_loader *loader,
                         const struct json_place *place)
 {
-    loader->table->has_default =
-        read_rule(loader, place, &loader->table->default_rule);
+    loader->table->has_default = true;
+    loader->table->default_rule = read_rule(loader, place);
 }
 
 static void load_user(struct route_loader *loader,
@@ -112,8 +111,7 @@ static void load_user(struct route_loader *loader,
     struct key_table *users = &loader->table->users;
     const struct text_blob *texts = &loader->table->texts;
     struct identity identity;
-    uint32_t rule;
-    bool has_rule = read_rule(loader, place, &rule);
+    uint32_t rule = read_rule(loader, place);
 
     if (!normalise_user(loader->identity_rules, place->key, &identity)) {
         json_place_fault(place, "this key",
@@ -127,7 +125,7 @@ static void load_user(struct route_loader *loader,
         return;
     }
 
-    uint32_t at = has_rule ? add_text(loader, place, identity.user) : 0;
+    uint32_t at = add_text(loader, place, identity.user);
 
     if (at != 0)
         key_table_add(users, texts, at, identity.user_len, rule);
@@ -138,8 +136,7 @@ static void load_domain(struct route_loader *loader,
 {
     struct route_table *table = loader->table;
     struct domain_key key;
-    uint32_t rule;
-    bool has_rule = read_rule(loader, place, &rule);
+    uint32_t rule = read_rule(loader, place);
 
     if (!normalise_domain(loader->identity_rules, place->key, &key)) {
         json_place_fault(place, "this key",
@@ -158,7 +155,7 @@ static void load_domain(struct route_loader *loader,
         return;
     }
 
-    uint32_t at = has_rule ? add_text(loader, place, key.text) : 0;
+    uint32_t at = add_text(loader, place, key.text);
 
     if (at == 0)
         return;
@@ -273,28 +270,32 @@ static uint32_t add_text(struct route_loader *loader,
     return at;
 }
 
-/* A pool's name, or an object. */
-static bool read_rule(struct route_loader *loader,
-                      const struct json_place *place, uint32_t *rule_out)
+/* A pool's name, or an object. After a fault the table is never used, and any
+ * rule will do. */
+static uint32_t read_rule(struct route_loader *loader,
+                          const struct json_place *place)
 {
+    uint32_t pool = 0;
+
     if (json_is_object(place->value))
-        return read_rule_object(loader, place, rule_out);
-    if (json_is_string(place->value))
-        return route_names_find(loader, &loader->pools, "pool", place,
-                                rule_out);
-    json_place_fault(place, NULL, "the name of a pool, or an object with one");
-    return false;
+        return read_rule_object(loader, place);
+    if (!json_is_string(place->value))
+        json_place_fault(place, NULL,
+                         "the name of a pool, or an object with one");
+    else if (!route_names_find(loader, &loader->pools, "pool", place, &pool))
+        return 0;
+    return pool;
 }
 
-static bool read_rule_object(struct route_loader *loader,
-                             const struct json_place *place, uint32_t *rule_out)
+static uint32_t read_rule_object(struct route_loader *loader,
+                                 const struct json_place *place)
 {
     struct rule rule = {.hold = false};
     struct json_members members;
     struct json_place pool;
 
     if (!json_read_open(&members, place))
-        return false;
+        return 0;
 
     bool has_pool =
         json_read_require(&members, "pool", "the name of a pool", &pool) &&
@@ -303,9 +304,7 @@ static bool read_rule_object(struct route_loader *loader,
 
     json_read_optional_flag(&members, "hold", &rule.hold);
     json_read_close(&members);
-    if (has_pool)
-        *rule_out = rule_for(loader, place, rule, login_as);
-    return has_pool;
+    return has_pool ? rule_for(loader, place, rule, login_as) : 0;
 }
 
 /* Returns NULL when there is none, also after a fault. */

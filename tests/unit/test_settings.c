@@ -1,0 +1,656 @@
+/* gatepost.json: what is taken, with which defaults, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/settings.h"
+#include "reasons_text.h"
+
+#define FILE_NAME "/etc/gatepost/gatepost.json"
+
+/* The smallest config, with room for one more section. */
+#define SMALLEST(more)                                                         \
+    "{\"listeners\": [{\"address\": \"*\", \"port\": 993, \"tls\": "           \
+    "\"implicit\"}], \"tls\": {\"certificates\": [{\"chain\": \"c.pem\", "     \
+    "\"key\": \"k.pem\"}]}, \"routes\": \"routes.json\"" more "}"
+
+#define LISTENERS(list)                                                        \
+    "{\"listeners\": " list ", \"tls\": {\"certificates\": [{\"chain\": "      \
+    "\"c.pem\", \"key\": \"k.pem\"}]}, \"routes\": \"routes.json\"}"
+
+#define TLS(object)                                                            \
+    "{\"listeners\": [{\"address\": \"*\", \"port\": 993, \"tls\": "           \
+    "\"implicit\"}], \"tls\": " object ", \"routes\": \"routes.json\"}"
+
+static struct settings *parse(const char *text)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = NULL;
+    bool is_parsed = settings_parse((const uint8_t *)text, strlen(text),
+                                    FILE_NAME, &settings, reasons);
+    char *lines = reasons_text(reasons);
+
+    assert_string_equal(lines, "");
+    assert_true(is_parsed);
+    free(lines);
+    reasons_free(&reasons);
+    return settings;
+}
+
+/* expected: the reasons without the file's name. */
+static void assert_refused(const char *text, const char *expected)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = NULL;
+
+    assert_false(settings_parse((const uint8_t *)text, strlen(text), "f",
+                                &settings, reasons));
+    assert_null(settings);
+
+    char *lines = reasons_text(reasons);
+
+    assert_string_equal(lines, expected);
+    free(lines);
+    reasons_free(&reasons);
+}
+
+struct refusal {
+    const char *text;
+    const char *reason;
+};
+
+static void assert_all_refused(const struct refusal *refusals, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_refused(refusals[i].text, refusals[i].reason);
+}
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static void the_smallest_config_is_enough(void **state)
+{
+    struct settings *settings = parse(SMALLEST(""));
+
+    (void)state;
+    assert_string_equal(settings->file, FILE_NAME);
+    assert_int_equal(settings->listener_count, 1);
+    assert_string_equal(settings->listeners[0].address, "*");
+    assert_int_equal(settings->listeners[0].port, 993);
+    assert_int_equal(settings->listeners[0].tls, LISTENER_TLS_IMPLICIT);
+    assert_int_equal(settings->tls.certificate_count, 1);
+    settings_free(&settings);
+    assert_null(settings);
+}
+
+static void paths_are_relative_to_the_config(void **state)
+{
+    struct settings *settings = parse(SMALLEST(""));
+
+    (void)state;
+    assert_string_equal(settings->tls.certificates[0].chain,
+                        "/etc/gatepost/c.pem");
+    assert_string_equal(settings->tls.certificates[0].key,
+                        "/etc/gatepost/k.pem");
+    assert_null(settings->tls.certificates[0].directory);
+    assert_string_equal(settings->routes, "/etc/gatepost/routes.json");
+    settings_free(&settings);
+}
+
+static void limits_have_the_designed_defaults(void **state)
+{
+    struct settings *settings = parse(SMALLEST(""));
+    const struct limits_settings *limits = &settings->limits;
+
+    (void)state;
+    assert_int_equal(limits->line, 16384);
+    assert_int_equal(limits->literal, 8192);
+    assert_int_equal(limits->login_tries, 3);
+    assert_int_equal(limits->bad_commands, 5);
+    assert_int_equal(limits->wrong_state_commands, 20);
+    assert_int_equal(limits->sessions, 0);
+    assert_int_equal(limits->per_address, 0);
+    assert_int_equal(limits->per_user, 0);
+    assert_int_equal(limits->per_user_and_address, 0);
+    assert_int_equal(limits->accept_rate, 0);
+    assert_int_equal(limits->exempt_count, 0);
+    settings_free(&settings);
+}
+
+static void timeouts_have_the_designed_defaults(void **state)
+{
+    struct settings *settings = parse(SMALLEST(""));
+    const struct timeouts_settings *timeouts = &settings->timeouts;
+
+    (void)state;
+    assert_int_equal(timeouts->handshake_ms, 20000);
+    assert_int_equal(timeouts->before_login_ms, 180000);
+    assert_int_equal(timeouts->proxy_header_ms, 5000);
+    assert_int_equal(timeouts->connect_ms, 5000);
+    assert_int_equal(timeouts->backend_tls_ms, 10000);
+    assert_int_equal(timeouts->greeting_ms, 30000);
+    assert_int_equal(timeouts->login_reply_ms, 60000);
+    assert_int_equal(timeouts->idle_ms, 0);
+    assert_int_equal(timeouts->half_closed_ms, 60000);
+    assert_int_equal(timeouts->drain_ms, 30000);
+    assert_int_equal(timeouts->user_timeout_ms, 120000);
+    assert_int_equal(timeouts->keepalive.idle_s, 300);
+    assert_int_equal(timeouts->keepalive.interval_s, 30);
+    assert_int_equal(timeouts->keepalive.count, 4);
+    settings_free(&settings);
+}
+
+static void the_rest_has_the_designed_defaults(void **state)
+{
+    struct settings *settings = parse(SMALLEST(""));
+
+    (void)state;
+    assert_int_equal(settings->tls.policy, TLS_POLICY_MODERN);
+    assert_int_equal(settings->workers, 0);
+    assert_int_equal(settings->auth.mechanisms,
+                     AUTH_MECHANISM_PLAIN | AUTH_MECHANISM_LOGIN);
+    assert_int_equal(settings->auth.identity.name_case, IDENTITY_CASE_LOWER);
+    assert_string_equal(settings->auth.identity.separators, "@");
+    assert_int_equal(settings->auth.identity.master_separator, '\0');
+    assert_null(settings->auth.identity.default_domain);
+    assert_int_equal(settings->resolve_interval_ms, 30000);
+    assert_null(settings->admin_socket);
+    assert_int_equal(settings->log_level, SETTINGS_LOG_INFO);
+    assert_int_equal(settings->log_format, SETTINGS_LOG_TEXT);
+    settings_free(&settings);
+}
+
+static void each_limit_is_read_into_its_place(void **state)
+{
+    struct settings *settings = parse(SMALLEST(
+        ", \"limits\": {\"line\": 4096, \"literal\": 2048, \"login_tries\": 4,"
+        "\"bad_commands\": 6, \"wrong_state_commands\": 7, \"sessions\": 8,"
+        "\"per_address\": 9, \"per_user\": 10, \"per_user_and_address\": 11,"
+        "\"accept_rate\": 12, \"exempt\": [\"10.0.0.0/8\", \"::1\"]}"));
+    const struct limits_settings *limits = &settings->limits;
+
+    (void)state;
+    assert_int_equal(limits->line, 4096);
+    assert_int_equal(limits->literal, 2048);
+    assert_int_equal(limits->login_tries, 4);
+    assert_int_equal(limits->bad_commands, 6);
+    assert_int_equal(limits->wrong_state_commands, 7);
+    assert_int_equal(limits->sessions, 8);
+    assert_int_equal(limits->per_address, 9);
+    assert_int_equal(limits->per_user, 10);
+    assert_int_equal(limits->per_user_and_address, 11);
+    assert_int_equal(limits->accept_rate, 12);
+    assert_int_equal(limits->exempt_count, 2);
+    assert_int_equal(limits->exempt[0].prefix, 8);
+    assert_int_equal(limits->exempt[1].family, NETWORK_IPV6);
+    settings_free(&settings);
+}
+
+static void each_timeout_is_read_into_its_place(void **state)
+{
+    struct settings *settings = parse(SMALLEST(
+        ", \"timeouts\": {\"handshake\": 1, \"before_login\": 2, "
+        "\"proxy_header\": 3, \"connect\": 4, \"backend_tls\": 5.5, "
+        "\"greeting\": 6, \"login_reply\": 7, \"idle\": 1860, "
+        "\"half_closed\": 9, \"drain\": 0, \"user_timeout\": 11, "
+        "\"keepalive\": {\"idle\": 12, \"interval\": 13, \"count\": 14}}"));
+    const struct timeouts_settings *timeouts = &settings->timeouts;
+
+    (void)state;
+    assert_int_equal(timeouts->handshake_ms, 1000);
+    assert_int_equal(timeouts->before_login_ms, 2000);
+    assert_int_equal(timeouts->proxy_header_ms, 3000);
+    assert_int_equal(timeouts->connect_ms, 4000);
+    assert_int_equal(timeouts->backend_tls_ms, 5500);
+    assert_int_equal(timeouts->greeting_ms, 6000);
+    assert_int_equal(timeouts->login_reply_ms, 7000);
+    assert_int_equal(timeouts->idle_ms, 1860000);
+    assert_int_equal(timeouts->half_closed_ms, 9000);
+    assert_int_equal(timeouts->drain_ms, 0);
+    assert_int_equal(timeouts->user_timeout_ms, 11000);
+    assert_int_equal(timeouts->keepalive.idle_s, 12);
+    assert_int_equal(timeouts->keepalive.interval_s, 13);
+    assert_int_equal(timeouts->keepalive.count, 14);
+    settings_free(&settings);
+}
+
+static void the_other_sections_are_read(void **state)
+{
+    struct settings *settings = parse(SMALLEST(
+        ", \"$schema\": \"gatepost.schema.json\", \"workers\": 3, \"auth\": "
+        "{\"mechanisms\": [\"LOGIN\"], \"username\": {\"case\": \"keep\", "
+        "\"default_domain\": \"example.org\", \"separators\": \"@%\", "
+        "\"master_separator\": \"*\"}}, \"upstream\": {\"resolve_interval\": "
+        "5}, \"admin\": {\"socket\": \"/run/gatepost/admin.sock\"}, \"log\": "
+        "{\"level\": \"debug\", \"format\": \"json\"}"));
+    const struct identity_rules *identity = &settings->auth.identity;
+
+    (void)state;
+    assert_int_equal(settings->workers, 3);
+    assert_int_equal(settings->auth.mechanisms, AUTH_MECHANISM_LOGIN);
+    assert_int_equal(identity->name_case, IDENTITY_CASE_KEEP);
+    assert_string_equal(identity->default_domain, "example.org");
+    assert_string_equal(identity->separators, "@%");
+    assert_int_equal(identity->master_separator, '*');
+    assert_int_equal(settings->resolve_interval_ms, 5000);
+    assert_string_equal(settings->admin_socket, "/run/gatepost/admin.sock");
+    assert_int_equal(settings->log_level, SETTINGS_LOG_DEBUG);
+    assert_int_equal(settings->log_format, SETTINGS_LOG_JSON);
+    settings_free(&settings);
+}
+
+static void several_certificates_and_the_compatible_policy(void **state)
+{
+    struct settings *settings =
+        parse(TLS("{\"certificates\": [{\"chain\": \"/r.pem\", \"key\": "
+                  "\"/r.key\"}, {\"directory\": \"d\"}], \"policy\": "
+                  "\"compatible\"}"));
+
+    (void)state;
+    assert_int_equal(settings->tls.certificate_count, 2);
+    assert_string_equal(settings->tls.certificates[0].key, "/r.key");
+    assert_null(settings->tls.certificates[1].chain);
+    assert_string_equal(settings->tls.certificates[1].directory,
+                        "/etc/gatepost/d");
+    assert_int_equal(settings->tls.policy, TLS_POLICY_COMPATIBLE);
+    settings_free(&settings);
+}
+
+static void a_listener_has_its_address_in_the_shortest_form(void **state)
+{
+    struct settings *settings = parse(LISTENERS(
+        "[{\"address\": \"2001:0DB8:0::1\", \"port\": 993, \"tls\": "
+        "\"implicit\"}, {\"address\": \"::ffff:192.0.2.1\", \"port\": 143, "
+        "\"tls\": \"starttls\"}]"));
+
+    (void)state;
+    assert_string_equal(settings->listeners[0].address, "2001:db8::1");
+    assert_string_equal(settings->listeners[1].address, "192.0.2.1");
+    assert_int_equal(settings->listeners[1].tls, LISTENER_TLS_STARTTLS);
+    settings_free(&settings);
+}
+
+static void one_port_serves_several_addresses(void **state)
+{
+    struct settings *settings = parse(LISTENERS(
+        "[{\"address\": \"*\", \"port\": 993, \"tls\": \"implicit\"}, "
+        "{\"address\": \"192.0.2.1\", \"port\": 993, \"tls\": \"implicit\"}, "
+        "{\"address\": \"*\", \"port\": 143, \"tls\": \"starttls\"}]"));
+
+    (void)state;
+    assert_int_equal(settings->listener_count, 3);
+    settings_free(&settings);
+}
+
+static void what_must_be_there_is_missed(void **state)
+{
+    (void)state;
+    assert_refused("{}", "f: $.listeners: found nothing, expected a list of "
+                         "listeners\n"
+                         "f: $.tls: found nothing, expected an object with "
+                         "certificates\n"
+                         "f: $.routes: found nothing, expected the path of the "
+                         "routing table\n");
+}
+
+static void a_config_is_an_object(void **state)
+{
+    static const struct refusal refusals[] = {
+        {"[]", "f: $: found an empty list, expected an object\n"},
+        {"3", "f: $: found 3, expected an object\n"},
+        {"null", "f: $: found null, expected an object\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+/* threats.md, H8: nothing that is empty may widen what is allowed. */
+static void empty_lists_are_refused(void **state)
+{
+    static const struct refusal refusals[] = {
+        {LISTENERS("[]"), "f: $.listeners: found an empty list, expected a "
+                          "list of 1 to 256 items\n"},
+        {TLS("{\"certificates\": []}"),
+         "f: $.tls.certificates: found an empty list, expected a list of 1 to "
+         "10000 items\n"},
+        {TLS("{}"), "f: $.tls.certificates: found nothing, expected a list of "
+                    "certificates\n"},
+        {TLS("{\"certificates\": [{}]}"),
+         "f: $.tls.certificates[0].chain: found nothing, expected the path of "
+         "a certificate chain\n"},
+        {SMALLEST(", \"auth\": {\"mechanisms\": []}"),
+         "f: $.auth.mechanisms: found an empty list, expected a list of 1 to "
+         "2 items\n"},
+        {SMALLEST(", \"auth\": {\"username\": {\"separators\": \"\"}}"),
+         "f: $.auth.username.separators: found \"\", expected text of 1 to 16 "
+         "characters\n"},
+        {SMALLEST(", \"auth\": {\"username\": {\"default_domain\": \"\"}}"),
+         "f: $.auth.username.default_domain: found \"\", expected text of 1 "
+         "to 255 characters\n"},
+        {SMALLEST(", \"admin\": {\"socket\": \"\"}"),
+         "f: $.admin.socket: found \"\", expected text of 1 to 4095 "
+         "characters\n"},
+        {SMALLEST(", \"admin\": {}"), "f: $.admin.socket: found nothing, "
+                                      "expected the path of a Unix socket\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void listeners_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {LISTENERS("[{\"address\": \"mail.example.org\", \"port\": \"993\", "
+                   "\"tls\": \"none\"}]"),
+         "f: $.listeners[0].address: found \"mail.example.org\", expected an "
+         "IP address, or \"*\" for all\n"
+         "f: $.listeners[0].port: found \"993\", expected a whole number from "
+         "1 to 65535\n"
+         "f: $.listeners[0].tls: found \"none\", expected \"implicit\" or "
+         "\"starttls\"\n"},
+        {LISTENERS("[{}, 5]"),
+         "f: $.listeners[0].address: found nothing, expected an IP address, "
+         "or \"*\" for all\n"
+         "f: $.listeners[0].port: found nothing, expected a port\n"
+         "f: $.listeners[0].tls: found nothing, expected \"implicit\" or "
+         "\"starttls\"\n"
+         "f: $.listeners[1]: found 5, expected an object\n"},
+        {LISTENERS("[{\"address\": \"*\", \"port\": 0, \"tls\": "
+                   "\"implicit\", \"prot\": 993}]"),
+         "f: $.listeners[0].port: found 0, expected a whole number from 1 to "
+         "65535\n"
+         "f: $.listeners[0].prot: found an unknown key, expected \"port\"\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void two_listeners_on_one_socket_address_are_refused(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"*", "*"},
+        {"*", "0.0.0.0"},
+        {"::", "*"},
+        {"::1", "0:0::1"},
+        {"192.0.2.1", "::ffff:192.0.2.1"},
+    };
+    char text[1024];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        (void)snprintf(
+            text, sizeof(text),
+            LISTENERS("[{\"address\": \"%s\", \"port\": 143, \"tls\": "
+                      "\"implicit\"}, {\"address\": \"%s\", \"port\": 143, "
+                      "\"tls\": \"starttls\"}]"),
+            pairs[i][0], pairs[i][1]);
+        assert_refused(text, "f: $.listeners[1]: found the address and port "
+                             "of $.listeners[0], expected an address and port "
+                             "of its own\n");
+    }
+}
+
+static void certificates_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {TLS("{\"certificates\": [{\"chain\": \"c\"}]}"),
+         "f: $.tls.certificates[0].key: found nothing, expected the path of "
+         "the chain's private key\n"},
+        {TLS("{\"certificates\": [{\"key\": \"k\"}]}"),
+         "f: $.tls.certificates[0].chain: found nothing, expected the path of "
+         "a certificate chain\n"},
+        {TLS("{\"certificates\": [{\"directory\": \"d\", \"key\": \"k\"}]}"),
+         "f: $.tls.certificates[0].directory: found a directory beside a "
+         "chain or key, expected either chain and key, or directory\n"},
+        {TLS("{\"certificates\": [{\"chain\": 5, \"key\": \"a\\nb\"}]}"),
+         "f: $.tls.certificates[0].chain: found 5, expected text\n"
+         "f: $.tls.certificates[0].key: found \"a\\x0ab\", expected text "
+         "without control characters\n"},
+        {TLS("{\"certificates\": [{\"chain\": \"c\", \"key\": \"k\"}], "
+             "\"policy\": \"old\", \"min_version\": 1}"),
+         "f: $.tls.policy: found \"old\", expected \"modern\" or "
+         "\"compatible\"\n"
+         "f: $.tls.min_version: found an unknown key, expected one of "
+         "\"certificates\", \"policy\"\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void mechanisms_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {SMALLEST(", \"auth\": {\"mechanisms\": [\"PLAIN\", \"XOAUTH2\"]}"),
+         "f: $.auth.mechanisms[1]: found \"XOAUTH2\", expected \"PLAIN\" or "
+         "\"LOGIN\"\n"},
+        {SMALLEST(", \"auth\": {\"mechanisms\": [\"PLAIN\", \"PLAIN\"]}"),
+         "f: $.auth.mechanisms[1]: found \"PLAIN\", expected each mechanism "
+         "once\n"},
+        {SMALLEST(", \"auth\": {\"mechanisms\": \"PLAIN\"}"),
+         "f: $.auth.mechanisms: found \"PLAIN\", expected a list of 1 to 2 "
+         "items\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+#define USERNAME(members) SMALLEST(", \"auth\": {\"username\": {" members "}}")
+
+static void username_rules_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {USERNAME("\"case\": \"upper\""),
+         "f: $.auth.username.case: found \"upper\", expected \"lower\" or "
+         "\"keep\"\n"},
+        {USERNAME("\"separators\": \"@.\""),
+         "f: $.auth.username.separators: found \"@.\", expected only signs of "
+         "@%+:#/!|^&=~?;,$*\n"},
+        {USERNAME("\"separators\": \"%\""),
+         "f: $.auth.username.separators: found \"%\", expected separators "
+         "with @ among them\n"},
+        {USERNAME("\"master_separator\": \"@\""),
+         "f: $.auth.username.master_separator: found \"@\", expected a sign "
+         "that is not in separators\n"},
+        {USERNAME("\"master_separator\": \"**\""),
+         "f: $.auth.username.master_separator: found \"**\", expected text of "
+         "1 to 1 characters\n"},
+        {USERNAME("\"master_separator\": \"a\""),
+         "f: $.auth.username.master_separator: found \"a\", expected one sign "
+         "of @%+:#/!|^&=~?;,$*\n"},
+        {USERNAME("\"default_domain\": \"a@b\""),
+         "f: $.auth.username.default_domain: found \"a@b\", expected a "
+         "domain\n"},
+        {USERNAME("\"default_domain\": \"a b\""),
+         "f: $.auth.username.default_domain: found \"a b\", expected a "
+         "domain\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void limits_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {SMALLEST(", \"limits\": {\"line\": 100, \"login_tries\": 0}"),
+         "f: $.limits.line: found 100, expected a whole number from 512 to "
+         "65536\n"
+         "f: $.limits.login_tries: found 0, expected a whole number from 1 to "
+         "100\n"},
+        {SMALLEST(", \"limits\": {\"per_adress\": 4}"),
+         "f: $.limits.per_adress: found an unknown key, expected "
+         "\"per_address\"\n"},
+        {SMALLEST(", \"limits\": {\"exempt\": [\"10.0.0.1/8\", \"x\", 4]}"),
+         "f: $.limits.exempt[0]: found \"10.0.0.1/8\", expected an IP address "
+         "or a network such as 10.0.0.0/8, without bits after its prefix\n"
+         "f: $.limits.exempt[1]: found \"x\", expected an IP address or a "
+         "network such as 10.0.0.0/8, without bits after its prefix\n"
+         "f: $.limits.exempt[2]: found 4, expected an IP address or a network "
+         "such as 10.0.0.0/8, without bits after its prefix\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void timeouts_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {SMALLEST(", \"timeouts\": {\"connect\": 0, \"drain\": 86401}"),
+         "f: $.timeouts.connect: found 0, expected seconds from 0.001 to "
+         "86400\n"
+         "f: $.timeouts.drain: found 86401, expected seconds from 0 to "
+         "86400\n"},
+        {SMALLEST(", \"timeouts\": {\"keepalive\": {\"count\": 128}}"),
+         "f: $.timeouts.keepalive.count: found 128, expected a whole number "
+         "from 1 to 127\n"},
+        {SMALLEST(", \"timeouts\": {\"idel\": 0}"),
+         "f: $.timeouts.idel: found an unknown key, expected \"idle\"\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+/* RFC 9051, 5.4 */
+static void an_idle_timeout_below_31_minutes_is_refused(void **state)
+{
+    static const struct refusal refusals[] = {
+        {SMALLEST(", \"timeouts\": {\"idle\": 1859.9}"),
+         "f: $.timeouts.idle: found 1859.9, expected 0 for off, or at least "
+         "1860 seconds\n"},
+        {SMALLEST(", \"timeouts\": {\"idle\": 0.0001}"),
+         "f: $.timeouts.idle: found 0.0001, expected 0 for off, or at least "
+         "1860 seconds\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
+static void a_socket_path_fits_into_its_address(void **state)
+{
+    char text[1024];
+    char path[108];
+
+    (void)state;
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    (void)snprintf(text, sizeof(text),
+                   SMALLEST(", \"admin\": {\"socket\": \"%.107s\"}"), path);
+
+    struct settings *settings = parse(text);
+
+    assert_int_equal(strlen(settings->admin_socket), 107);
+    settings_free(&settings);
+
+    (void)snprintf(text, sizeof(text),
+                   SMALLEST(", \"admin\": {\"socket\": \"%.108s\"}"), path);
+
+    struct reasons *reasons = reasons_new();
+
+    assert_false(settings_parse((const uint8_t *)text, strlen(text), "f",
+                                &settings, reasons));
+    assert_string_equal(reasons->items[0].expected,
+                        "a path of at most 107 bytes");
+    reasons_free(&reasons);
+}
+
+static void every_problem_of_a_file_is_told(void **state)
+{
+    (void)state;
+    assert_refused(
+        "{\"listners\": [], \"tls\": 1, \"routes\": \"\", \"workers\": -1, "
+        "\"auth\": [], \"limits\": \"x\", \"timeouts\": null, \"upstream\": "
+        "{\"resolve_interval\": 0.5}, \"admin\": 0, \"log\": {\"level\": "
+        "\"inof\"}}",
+        "f: $.listeners: found nothing, expected a list of listeners\n"
+        "f: $.tls: found 1, expected an object\n"
+        "f: $.routes: found \"\", expected text of 1 to 4095 characters\n"
+        "f: $.workers: found -1, expected a whole number from 0 to 1024\n"
+        "f: $.auth: found an empty list, expected an object\n"
+        "f: $.limits: found \"x\", expected an object\n"
+        "f: $.timeouts: found null, expected an object\n"
+        "f: $.upstream.resolve_interval: found 0.5, expected seconds from 1 "
+        "to 86400\n"
+        "f: $.admin: found 0, expected an object\n"
+        "f: $.log.level: found \"inof\", expected \"error\", \"warn\", "
+        "\"info\" or \"debug\"\n"
+        "f: $.listners: found an unknown key, expected \"listeners\"\n");
+}
+
+static void earlier_reasons_do_not_refuse_a_good_file(void **state)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = NULL;
+    const char *text = SMALLEST("");
+
+    (void)state;
+    reasons_add(reasons, REASON_ERROR, "another", NULL, "a fault", "none");
+
+    assert_true(settings_parse((const uint8_t *)text, strlen(text), "f",
+                               &settings, reasons));
+    settings_free(&settings);
+    reasons_free(&reasons);
+}
+
+/* threats.md, H1: none of these crashes, leaks or is taken. */
+static void a_config_that_was_cut_off_is_refused(void **state)
+{
+    const char *text = SMALLEST(", \"log\": {\"level\": \"debug\"}");
+
+    (void)state;
+    for (size_t len = 0; len < strlen(text); len++) {
+        struct reasons *reasons = reasons_new();
+        struct settings *settings = NULL;
+
+        assert_false(settings_parse((const uint8_t *)text, len, "f", &settings,
+                                    reasons));
+        assert_true(reasons->items[0].line > 0);
+        reasons_free(&reasons);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_smallest_config_is_enough),
+        cmocka_unit_test(paths_are_relative_to_the_config),
+        cmocka_unit_test(limits_have_the_designed_defaults),
+        cmocka_unit_test(timeouts_have_the_designed_defaults),
+        cmocka_unit_test(the_rest_has_the_designed_defaults),
+        cmocka_unit_test(each_limit_is_read_into_its_place),
+        cmocka_unit_test(each_timeout_is_read_into_its_place),
+        cmocka_unit_test(the_other_sections_are_read),
+        cmocka_unit_test(several_certificates_and_the_compatible_policy),
+        cmocka_unit_test(a_listener_has_its_address_in_the_shortest_form),
+        cmocka_unit_test(one_port_serves_several_addresses),
+        cmocka_unit_test(what_must_be_there_is_missed),
+        cmocka_unit_test(a_config_is_an_object),
+        cmocka_unit_test(empty_lists_are_refused),
+        cmocka_unit_test(listeners_are_checked),
+        cmocka_unit_test(two_listeners_on_one_socket_address_are_refused),
+        cmocka_unit_test(certificates_are_checked),
+        cmocka_unit_test(mechanisms_are_checked),
+        cmocka_unit_test(username_rules_are_checked),
+        cmocka_unit_test(limits_are_checked),
+        cmocka_unit_test(timeouts_are_checked),
+        cmocka_unit_test(an_idle_timeout_below_31_minutes_is_refused),
+        cmocka_unit_test(a_socket_path_fits_into_its_address),
+        cmocka_unit_test(every_problem_of_a_file_is_told),
+        cmocka_unit_test(earlier_reasons_do_not_refuse_a_good_file),
+        cmocka_unit_test(a_config_that_was_cut_off_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
