@@ -237,7 +237,8 @@ static const char *find_fault_of_text(const struct pem_file *file)
 {
     static const char mark[] = "ENCRYPTED";
 
-    if (memmem(file->bytes, file->len, mark, sizeof(mark) - 1) != NULL)
+    if (file->len > 0 &&
+        memmem(file->bytes, file->len, mark, sizeof(mark) - 1) != NULL)
         return "an encrypted key";
     return "no private key that can be read";
 }

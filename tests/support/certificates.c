@@ -323,6 +323,11 @@ X509 *test_certificate_x509(const struct test_certificate *certificate)
     return certificate->x509;
 }
 
+EVP_PKEY *test_certificate_key(const struct test_certificate *certificate)
+{
+    return certificate->key;
+}
+
 static struct pem_file named(struct pem_file file, const char *name)
 {
     file.name = name;

@@ -54,6 +54,7 @@ struct test_certificate *test_certificate_new(const struct test_recipe *recipe);
 void test_certificate_free(struct test_certificate **certificate);
 
 X509 *test_certificate_x509(const struct test_certificate *certificate);
+EVP_PKEY *test_certificate_key(const struct test_certificate *certificate);
 
 /* The certificate, then those that issued it but for the last, in PEM; owned
  * by the certificate. name is kept for messages. */

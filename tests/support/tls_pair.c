@@ -41,10 +41,10 @@ void tls_pair_deinit(struct tls_pair *pair)
     memset(pair, 0, sizeof(*pair));
 }
 
-static void note_alert(struct tls_pair *pair, const uint8_t *bytes, size_t len)
+static void note_alert(uint8_t *alert_out, const uint8_t *bytes, size_t len)
 {
     if (len == RECORD_HEADER + 2 && bytes[0] == RECORD_ALERT)
-        memcpy(pair->alert, bytes + RECORD_HEADER, 2);
+        memcpy(alert_out, bytes + RECORD_HEADER, 2);
 }
 
 /* Only while everything is in clear, which the ClientHello is. */
@@ -70,11 +70,10 @@ static size_t carry(struct tls_pair *pair, SSL *from, SSL *to)
     assert_true(BIO_mem_contents(SSL_get_wbio(from), &bytes, &len));
     if (len == 0)
         return 0;
-    if (from == pair->server) {
-        note_alert(pair, bytes, len);
-        if (len > pair->flight_max)
-            pair->flight_max = len;
-    }
+    note_alert(from == pair->server ? pair->alert : pair->client_alert, bytes,
+               len);
+    if (from == pair->server && len > pair->flight_max)
+        pair->flight_max = len;
     if (from == pair->client && pair->is_fragmented) {
         write_fragmented(SSL_get_rbio(to), bytes, len);
         pair->is_fragmented = false;

@@ -11,8 +11,9 @@
 struct tls_pair {
     SSL *client; /* both owned */
     SSL *server;
-    size_t flight_max;  /* the most that the server wrote in one go */
-    uint8_t alert[2];   /* the last that the server sent in clear */
+    size_t flight_max; /* the most that the server wrote in one go */
+    uint8_t alert[2];  /* the last that the server sent in clear */
+    uint8_t client_alert[2];
     bool is_fragmented; /* the client's records are cut to one byte each */
 };
 

@@ -8,11 +8,13 @@
 #include <malloc.h>
 #include <openssl/mem.h>
 #include <openssl/pool.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -27,6 +29,8 @@ enum {
     CERTIFICATES_MAX = 8,
     CONNECTIONS = 64,
     WARM_UP = 16, /* until the allocator's own lists are as they stay */
+    WORKERS = 3,
+    HANDSHAKES = 40, /* of each worker */
     BARE_BYTES_MAX = 2600,
     FULL_BYTES_MAX = 2688, /* with a name and a protocol of the client's */
     ALERT_NO_APPLICATION_PROTOCOL = 120
@@ -880,6 +884,52 @@ static void a_context_lives_until_its_last_reference(void **state)
     assert_true(connects(fixture, "imap.example.org"));
 }
 
+struct worker {
+    struct fixture *fixture;
+    pthread_t thread;
+    unsigned served;
+};
+
+static void *serve(void *owner)
+{
+    struct worker *worker = owner;
+    struct tls_server_context *context =
+        tls_server_context_ref(worker->fixture->context);
+
+    for (unsigned i = 0; i < HANDSHAKES; i++) {
+        struct tls_pair pair;
+
+        tls_pair_init(&pair,
+                      new_client(worker->fixture, i % 2 == 0
+                                                      ? "imap.example.org"
+                                                      : "mail.example.net"),
+                      tls_server_context_open(context));
+        worker->served += tls_pair_handshake(&pair) && tls_pair_talks(&pair);
+        tls_pair_deinit(&pair);
+    }
+    tls_server_context_unref(&context);
+    return NULL;
+}
+
+static void workers_share_a_context_while_keys_rotate(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker workers[WORKERS];
+
+    add_sites(fixture);
+    for (size_t i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.fixture = fixture};
+        pthread_create(&workers[i].thread, NULL, serve, &workers[i]);
+    }
+    for (uint64_t i = 1; i <= HANDSHAKES; i++)
+        ticket_keys_rotate_if_due(fixture->keys, i * TICKET_KEYS_PERIOD_MS);
+
+    for (size_t i = 0; i < WORKERS; i++) {
+        pthread_join(workers[i].thread, NULL);
+        assert_int_equal(workers[i].served, HANDSHAKES);
+    }
+}
+
 /* Loading. */
 
 static bool has_reason(const struct fixture *fixture, enum reason_kind kind,
@@ -1159,6 +1209,7 @@ int main(void)
         TEST(unknown_names_leave_nothing_behind),
         TEST(a_connection_outlives_its_context),
         TEST(a_context_lives_until_its_last_reference),
+        TEST(workers_share_a_context_while_keys_rotate),
         TEST(a_key_that_does_not_match_names_both_files),
         TEST(every_broken_file_is_told),
         TEST(broken_chains_are_refused),
