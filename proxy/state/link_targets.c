@@ -21,12 +21,16 @@ struct own_certificate {
 static bool load_target(struct loading *loading, struct link_target *target);
 static struct trust_anchors *get_anchors(const struct loading *loading,
                                          const struct backend_config *config);
+static void report_member(const struct loading *loading, enum reason_kind kind,
+                          const struct backend_config *config,
+                          const char *member, const char *found,
+                          const char *expected);
 static bool read_certificate(const struct loading *loading,
                              const struct backend_config *config,
                              struct own_certificate *own);
 static struct tls_client_context *
 get_context(struct loading *loading, const struct backend_config *config,
-            const struct tls_client_config *tls);
+            struct trust_anchors *anchors, const struct own_certificate *own);
 
 bool link_targets_load(struct link_target **targets_out,
                        const struct link_targets_parts *parts,
@@ -67,43 +71,28 @@ static void compose_path(const struct backend_config *config,
     json_path_add_key(path, member, strlen(member));
 }
 
-static struct pem_file pem_file(const char *name, const struct file_bytes *file)
-{
-    return (struct pem_file){name, file->bytes, file->len};
-}
-
 static bool load_target(struct loading *loading, struct link_target *target)
 {
     const struct backend_config *config = target->config;
     struct own_certificate own = {.chain = {.bytes = NULL}};
-    struct tls_client_config tls = {
-        .name = config->tls_name,
-        .file = loading->parts->routes_file,
-        .verify_failed = loading->parts->verify_failed,
-        .now = loading->parts->now,
-    };
-    struct json_path name_path;
+    struct trust_anchors *anchors = NULL;
     bool is_good;
 
     if (config->tls == BACKEND_TLS_NONE)
         return true;
-    compose_path(config,
-                 strcmp(config->tls_name, config->host) == 0 ? "host"
-                                                             : "tls_name",
-                 &name_path);
-    tls.path = name_path.text;
     if (config->verify)
-        tls.anchors = get_anchors(loading, config);
-    tls.verify = tls.anchors != NULL;
+        anchors = get_anchors(loading, config);
+    else
+        report_member(loading, REASON_WARNING, config, "verify", "\"none\"",
+                      "a backend that proves who it is before it is given "
+                      "passwords");
     is_good = read_certificate(loading, config, &own);
-    tls.certificate = pem_file(config->certificate, &own.chain);
-    tls.key = pem_file(config->key, &own.key);
-    target->tls = get_context(loading, config, &tls);
+    target->tls = get_context(loading, config, anchors, &own);
     file_bytes_deinit(&own.chain);
     file_bytes_deinit(&own.key);
     /* One made without its anchors served to find further faults, and must
      * not be dialled with. */
-    if (tls.verify != config->verify)
+    if (config->verify && anchors == NULL)
         tls_client_context_unref(&target->tls);
     return is_good && target->tls != NULL;
 }
@@ -197,14 +186,33 @@ static const struct link_target *find_former(struct loading *loading,
     return NULL;
 }
 
+static struct pem_file pem_file(const char *name, const struct file_bytes *file)
+{
+    return (struct pem_file){name, file->bytes, file->len};
+}
+
 static struct tls_client_context *
 get_context(struct loading *loading, const struct backend_config *config,
-            const struct tls_client_config *tls)
+            struct trust_anchors *anchors, const struct own_certificate *own)
 {
     const struct link_target *former = find_former(loading, config->name);
+    bool is_host = strcmp(config->tls_name, config->host) == 0;
+    struct json_path path;
+    const struct tls_client_config tls = {
+        .name = config->tls_name,
+        .file = loading->parts->routes_file,
+        .path = path.text,
+        .anchors = anchors,
+        .verify = anchors != NULL,
+        .certificate = pem_file(config->certificate, &own->chain),
+        .key = pem_file(config->key, &own->key),
+        .verify_failed = loading->parts->verify_failed,
+        .now = loading->parts->now,
+    };
 
+    compose_path(config, is_host ? "host" : "tls_name", &path);
     if (former != NULL && former->tls != NULL &&
-        tls_client_context_matches(former->tls, tls))
+        tls_client_context_matches(former->tls, &tls))
         return tls_client_context_ref(former->tls);
-    return tls_client_context_new(tls, loading->reasons);
+    return tls_client_context_new(&tls, loading->reasons);
 }
