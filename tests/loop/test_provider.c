@@ -23,28 +23,18 @@ enum {
     WORKERS = 3
 };
 
-/* Stands before the system's own, so that a test can take a family away. */
-static int missing_family = -1;
+/* Stands before the system's own, so that a test can take a family away, or
+ * see as root what others see. */
+static int refused_family = -1;
+static int refused_with = EAFNOSUPPORT;
 
 int socket(int family, int type, int protocol)
 {
-    if (family == missing_family) {
-        errno = EAFNOSUPPORT;
+    if (family == refused_family) {
+        errno = refused_with;
         return -1;
     }
     return (int)syscall(SYS_socket, family, type, protocol);
-}
-
-/* Likewise, so that a test run by root sees what others see. */
-static int bind_error;
-
-int bind(int fd, const struct sockaddr *name, socklen_t len)
-{
-    if (bind_error != 0) {
-        errno = bind_error;
-        return -1;
-    }
-    return (int)syscall(SYS_bind, fd, name, len);
 }
 
 static const struct io_keepalive keepalive = {
@@ -444,10 +434,10 @@ static void a_star_passes_over_a_missing_family(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct provider_sockets sockets;
 
-        missing_family = families[i];
+        refused_family = families[i];
         sockets = open_good(&config);
         assert_int_equal(provider_probe_listener(&config, why), UV_EADDRINUSE);
-        missing_family = -1;
+        refused_family = -1;
 
         assert_int_equal(sockets.family_count, 1);
         assert_int_equal(sockets.addresses[0].is_ipv6, families[i] == AF_INET);
@@ -463,11 +453,11 @@ static void a_missing_family_that_is_named_is_an_error(void **state)
     char expected[PROVIDER_WHY_MAX];
 
     (void)state;
-    missing_family = AF_INET6;
+    refused_family = AF_INET6;
     assert_int_equal(
         provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
         UV_EAFNOSUPPORT);
-    missing_family = -1;
+    refused_family = -1;
 
     snprintf(expected, sizeof(expected),
              "cannot listen on [::]:%u: Address family not supported by "
@@ -500,11 +490,13 @@ static void a_low_port_asks_for_its_capability(void **state)
 
     (void)state;
     config.port = 993;
-    bind_error = EACCES;
+    refused_family = AF_INET;
+    refused_with = EACCES;
     assert_int_equal(
         provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
         UV_EACCES);
-    bind_error = 0;
+    refused_family = -1;
+    refused_with = EAFNOSUPPORT;
 
     assert_string_equal(why, "cannot listen on 127.0.0.1:993: Permission "
                              "denied; binding below 1024 needs "
