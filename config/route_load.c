@@ -73,7 +73,10 @@ bool route_names_read(struct route_loader *loader, struct route_names *names,
     {
         struct json_place member = json_place_member(place, name, value);
 
-        if (json_read_key(&member, ROUTE_NAME_MAX))
+        /* A name that was refused is known all the same, so that who refers
+         * to it is not blamed, too. */
+        if (json_read_key(&member, ROUTE_NAME_MAX) ||
+            strlen(name) <= KEY_TABLE_TEXT_MAX)
             enter_name(loader, names, name);
         names->texts[names->count++] = name;
     }
