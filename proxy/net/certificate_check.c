@@ -20,7 +20,7 @@ enum {
 
 static char to_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return (char)OPENSSL_tolower((unsigned char)c);
 }
 
 static bool is_digit(char c)
@@ -172,7 +172,8 @@ static bool copy_pattern(const ASN1_STRING *value,
 
     if (len < 2 || text[0] != '*' || text[1] != '.')
         return copy_host(text, len, out);
-    memcpy(out, "*.", 2);
+    out[0] = '*';
+    out[1] = '.';
     return copy_host(text + 2, len - 2, out + 2) &&
            strchr(out + 2, '.') != NULL;
 }

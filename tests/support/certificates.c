@@ -18,10 +18,8 @@
 
 #include <cmocka.h>
 
-enum {
-    DAY_S = 24 * 60 * 60,
-    LIFE_DAYS = 90
-};
+static const long day_s = 24L * 60 * 60;
+static const long life_s = 90L * 24 * 60 * 60;
 
 struct test_certificate {
     X509 *x509;
@@ -216,8 +214,8 @@ static void add_extensions(X509 *x509, const struct test_recipe *recipe)
 
 static void set_dates(X509 *x509, const struct test_recipe *recipe)
 {
-    long begins = recipe->begins_s != 0 ? recipe->begins_s : -DAY_S;
-    long ends = recipe->ends_s != 0 ? recipe->ends_s : LIFE_DAYS * DAY_S;
+    long begins = recipe->begins_s != 0 ? recipe->begins_s : -day_s;
+    long ends = recipe->ends_s != 0 ? recipe->ends_s : life_s;
 
     assert_non_null(X509_gmtime_adj(X509_getm_notBefore(x509), begins));
     assert_non_null(X509_gmtime_adj(X509_getm_notAfter(x509), ends));

@@ -12,9 +12,11 @@
 
 #include <cmocka.h>
 
+static const long hour_s = 60L * 60;
+static const long day_s = 24L * 60 * 60;
+
 enum {
-    HOUR_S = 60 * 60,
-    DAY_S = 24 * HOUR_S
+    BUNDLE_MAX = 4 * 1024 * 1024
 };
 
 static const uint8_t address_v4[] = {192, 0, 2, 1};
@@ -93,8 +95,8 @@ static void an_expired_leaf_is_refused(void **state)
 {
     (void)state;
     assert_false(check_leaf(&(struct test_recipe){.dns = {"imap.example.org"},
-                                                  .begins_s = -2 * DAY_S,
-                                                  .ends_s = -HOUR_S,
+                                                  .begins_s = -2 * day_s,
+                                                  .ends_s = -hour_s,
                                                   .issuer = authority},
                             "imap.example.org"));
     assert_non_null(strstr(why, "expired"));
@@ -104,7 +106,7 @@ static void a_leaf_of_the_future_is_refused(void **state)
 {
     (void)state;
     assert_false(check_leaf(&(struct test_recipe){.dns = {"imap.example.org"},
-                                                  .begins_s = HOUR_S,
+                                                  .begins_s = hour_s,
                                                   .issuer = authority},
                             "imap.example.org"));
 }
@@ -120,7 +122,7 @@ static void the_time_given_is_the_time_checked(void **state)
     (void)state;
     assert_true(server_name_parse("imap.example.org", 16, &name));
 
-    assert_false(certificate_check(anchors, chain, &name, HOUR_S, why));
+    assert_false(certificate_check(anchors, chain, &name, hour_s, why));
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
     test_certificate_free(&leaf);
 }
@@ -550,7 +552,7 @@ static void anchors_match_equal_bytes_only(void **state)
 static void the_systems_bundle_can_be_read(void **state)
 {
     FILE *bundle = fopen("/etc/ssl/certs/ca-certificates.crt", "rb");
-    char *text = calloc(1, 4 * 1024 * 1024);
+    char *text = calloc(1, BUNDLE_MAX);
     struct reasons *reasons = reasons_new();
     struct trust_anchors *read;
 
@@ -560,7 +562,7 @@ static void the_systems_bundle_can_be_read(void **state)
         reasons_free(&reasons);
         skip();
     }
-    assert_true(fread(text, 1, 4 * 1024 * 1024 - 1, bundle) > 0);
+    assert_true(fread(text, 1, BUNDLE_MAX - 1, bundle) > 0);
     fclose(bundle);
     read = read_anchors(text, reasons);
 

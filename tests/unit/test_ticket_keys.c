@@ -66,7 +66,7 @@ static bool opens_to_content(const struct ticket *ticket,
            EVP_DecryptUpdate(cipher, plain, &len, ticket->sealed,
                              ticket->sealed_len) &&
            EVP_DecryptFinal_ex(cipher, plain + len, &tail) &&
-           (size_t)(len + tail) == sizeof(content) &&
+           len + tail == (int)sizeof(content) &&
            memcmp(plain, content, sizeof(content)) == 0;
 }
 

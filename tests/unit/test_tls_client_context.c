@@ -21,8 +21,9 @@
 #define MALLOC_IS_MEASURABLE 1
 #endif
 
+static const long hour_s = 60L * 60;
+
 enum {
-    HOUR_S = 60 * 60,
     CONNECTIONS = 64,
     WARM_UP = 16, /* until the allocator's own lists are as they stay */
     CLIENT_BYTES_MAX = 2800
@@ -210,8 +211,8 @@ static void an_expired_backend_is_refused_with_a_reason(void **state)
     struct fixture *fixture = *state;
 
     build_backend(fixture, &(struct test_recipe){.dns = {"imap-a1.example.org"},
-                                                 .begins_s = -2 * HOUR_S,
-                                                 .ends_s = -HOUR_S,
+                                                 .begins_s = -2 * hour_s,
+                                                 .ends_s = -hour_s,
                                                  .issuer = fixture->authority});
 
     assert_false(connects(fixture));
@@ -263,8 +264,8 @@ static void anyone_is_believed_only_where_nothing_is_verified(void **state)
     fixture->config.verify = false;
     fixture->config.anchors = NULL;
     build_backend(fixture, &(struct test_recipe){.dns = {"elsewhere.example"},
-                                                 .ends_s = -HOUR_S,
-                                                 .begins_s = -2 * HOUR_S});
+                                                 .ends_s = -hour_s,
+                                                 .begins_s = -2 * hour_s});
 
     for (size_t i = 0; i < 2; i++) {
         speak(fixture, versions[i]);
@@ -698,7 +699,7 @@ static void equal_inputs_match(void **state)
     assert_true(build(fixture));
     fixture->config.name = "Imap-A1.example.org.";
     fixture->config.file = "moved.json";
-    fixture->config.now += HOUR_S;
+    fixture->config.now += hour_s;
 
     assert_true(tls_client_context_matches(fixture->context, &fixture->config));
 }

@@ -24,8 +24,9 @@
 #define MALLOC_IS_MEASURABLE 1
 #endif
 
+static const long day_s = 24L * 60 * 60;
+
 enum {
-    DAY_S = 24 * 60 * 60,
     CERTIFICATES_MAX = 8,
     CONNECTIONS = 64,
     WARM_UP = 16, /* until the allocator's own lists are as they stay */
@@ -1038,14 +1039,14 @@ static void dates_are_warned_of(void **state)
     struct fixture *fixture = *state;
 
     add(fixture, &(struct test_recipe){.dns = {"a.example.org"},
-                                       .begins_s = -2 * DAY_S,
+                                       .begins_s = -2 * day_s,
                                        .ends_s = -60});
     add(fixture,
-        &(struct test_recipe){.dns = {"b.example.org"}, .begins_s = DAY_S});
+        &(struct test_recipe){.dns = {"b.example.org"}, .begins_s = day_s});
     add(fixture,
-        &(struct test_recipe){.dns = {"c.example.org"}, .ends_s = 13 * DAY_S});
+        &(struct test_recipe){.dns = {"c.example.org"}, .ends_s = 13 * day_s});
     add(fixture,
-        &(struct test_recipe){.dns = {"d.example.org"}, .ends_s = 15 * DAY_S});
+        &(struct test_recipe){.dns = {"d.example.org"}, .ends_s = 15 * day_s});
 
     assert_true(build(fixture));
     assert_true(has_reason(fixture, REASON_WARNING, "0.pem", "expired"));
