@@ -12,6 +12,9 @@
 /* sun_path of a Unix socket, without its NUL. */
 #define SOCKET_PATH_MAX 107
 
+static struct settings *read_settings(const uint8_t *bytes, size_t len,
+                                      const char *file,
+                                      struct reasons *reasons);
 static void set_defaults(struct settings *settings, const char *file);
 static void read_root(const struct json_place *root, struct settings *settings);
 static void read_upstream(const struct json_place *place,
@@ -23,25 +26,25 @@ static void read_log(const struct json_place *place, struct settings *settings);
 bool settings_parse(const uint8_t *bytes, size_t len, const char *file,
                     struct settings **settings_out, struct reasons *reasons)
 {
-    struct json_reader reader = {.file = file, .reasons = reasons};
     size_t errors_before = reasons->errors;
-    json_t *value = json_parse(&reader, bytes, len);
+    struct settings *settings = read_settings(bytes, len, file, reasons);
 
-    if (value == NULL)
-        return false;
-
-    struct settings *settings = mem_zalloc(sizeof(*settings));
-    struct json_place root = json_place_root(&reader, value);
-
-    set_defaults(settings, file);
-    read_root(&root, settings);
-    json_decref(value);
     if (reasons->errors > errors_before) {
         settings_free(&settings);
         return false;
     }
     *settings_out = settings;
     return true;
+}
+
+struct settings *settings_salvage(const uint8_t *bytes, size_t len,
+                                  const char *file)
+{
+    struct reasons *reasons = reasons_new();
+    struct settings *settings = read_settings(bytes, len, file, reasons);
+
+    reasons_free(&reasons);
+    return settings;
 }
 
 void settings_free(struct settings **settings)
@@ -66,6 +69,26 @@ void settings_free(struct settings **settings)
     free(mine->admin_socket);
     identity_rules_deinit(&mine->auth.identity);
     free(mine);
+}
+
+/* Goes on after a fault. NULL, and an error, when there is nothing to go on
+ * with. */
+static struct settings *read_settings(const uint8_t *bytes, size_t len,
+                                      const char *file, struct reasons *reasons)
+{
+    struct json_reader reader = {.file = file, .reasons = reasons};
+    json_t *value = json_parse(&reader, bytes, len);
+
+    if (value == NULL)
+        return NULL;
+
+    struct settings *settings = mem_zalloc(sizeof(*settings));
+    struct json_place root = json_place_root(&reader, value);
+
+    set_defaults(settings, file);
+    read_root(&root, settings);
+    json_decref(value);
+    return settings;
 }
 
 /* Each with its reason in design.md, section 2. */

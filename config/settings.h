@@ -125,6 +125,13 @@ struct settings {
 MUST_USE bool settings_parse(const uint8_t *bytes, size_t len, const char *file,
                              struct settings **settings_out,
                              struct reasons *reasons);
+
+/* What can be read of a file that settings_parse refuses, for whoever looks
+ * for further faults in the files that it names. Nothing else may rely on it:
+ * defaults stand where values were wrong, any path may be NULL, any list
+ * empty. NULL when the file is no JSON. */
+MUST_USE struct settings *settings_salvage(const uint8_t *bytes, size_t len,
+                                           const char *file);
 void settings_free(struct settings **settings);
 
 #endif

@@ -4,10 +4,8 @@
 #include "base/clock.h"
 #include "provider.h"
 #include "reason_lines.h"
-#include "state/config_files.h"
 #include "state/snapshot.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 static struct snapshot *load(const char *config_file,
@@ -47,28 +45,13 @@ static void print_good(const struct snapshot *snapshot,
 }
 
 static void print_bad(const char *config_file, const struct reasons *reasons,
-                      bool has_settings, FILE *out)
+                      FILE *out)
 {
     fprintf(out, "%s: ", config_file);
     reason_lines_count(reasons->errors, "error", out);
     fprintf(out, ", ");
     reason_lines_count(reasons->warnings, "warning", out);
-    if (!has_settings)
-        fprintf(out, "; the files that it names were not read");
     fprintf(out, "\n");
-}
-
-/* Without settings nobody knows which other files to look at. */
-static bool settings_are_good(const char *config_file)
-{
-    struct reasons *reasons = reasons_new();
-    struct settings *settings = NULL;
-    bool are_good = config_files_settings(provider_files(), config_file,
-                                          &settings, reasons);
-
-    settings_free(&settings);
-    reasons_free(&reasons);
-    return are_good;
 }
 
 int command_check_run(const char *config_file, FILE *out, FILE *problems)
@@ -82,7 +65,7 @@ int command_check_run(const char *config_file, FILE *out, FILE *problems)
     if (snapshot != NULL)
         print_good(snapshot, reasons, out);
     else
-        print_bad(config_file, reasons, settings_are_good(config_file), out);
+        print_bad(config_file, reasons, out);
     snapshot_unref(&snapshot);
     reasons_free(&reasons);
     backend_registry_free(&registry);

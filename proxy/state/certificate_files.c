@@ -69,6 +69,8 @@ static bool read_entry(const struct reading *reading,
 {
     if (entry->directory != NULL)
         return read_folder(reading, entry->directory);
+    if (entry->chain == NULL || entry->key == NULL)
+        return false; /* salvaged settings, and somebody told already */
     return read_pair(reading, entry->chain, entry->key);
 }
 

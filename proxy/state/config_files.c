@@ -10,10 +10,13 @@ bool config_files_settings(const struct file_source *files,
     struct file_bytes file;
     bool is_good;
 
+    *settings_out = NULL;
     if (!file_source_read(files, config_file, &mention, &file, reasons))
         return false;
     is_good = settings_parse(file.bytes, file.len, config_file, settings_out,
                              reasons);
+    if (!is_good)
+        *settings_out = settings_salvage(file.bytes, file.len, config_file);
     file_bytes_deinit(&file);
     return is_good;
 }
@@ -27,6 +30,8 @@ bool config_files_table(const struct file_source *files,
     struct file_bytes file;
     bool is_good;
 
+    if (settings->routes == NULL)
+        return false; /* salvaged settings, and somebody told already */
     if (!file_source_read(files, settings->routes, &mention, &file, reasons))
         return false;
     is_good = route_table_parse(file.bytes, file.len, settings->routes,

@@ -101,17 +101,18 @@ static struct io_keepalive keepalive_of(const struct settings *settings)
     };
 }
 
-/* Goes on after a fault, so that every file's faults are told at once. */
+/* Goes on after a fault, also with what is left of settings that were refused,
+ * so that every file's faults are told at once. */
 static bool load(struct snapshot *snapshot, const char *config_file,
                  const struct snapshot_parts *parts, struct reasons *reasons)
 {
-    bool is_good;
+    bool is_good = config_files_settings(parts->files, config_file,
+                                         &snapshot->settings, reasons);
 
-    if (!config_files_settings(parts->files, config_file, &snapshot->settings,
-                               reasons))
+    if (snapshot->settings == NULL)
         return false;
     snapshot->keepalive = keepalive_of(snapshot->settings);
-    is_good = load_clients_tls(snapshot, parts, reasons);
+    is_good &= load_clients_tls(snapshot, parts, reasons);
     is_good &= load_table(snapshot, parts, reasons);
     return is_good;
 }

@@ -295,6 +295,48 @@ static void faults_of_all_files_are_told_at_once(void **state)
     assert_tells(world, "/gp/us.key: ");
 }
 
+/* Each is a fault of the settings, and must not hide that of the table. */
+static void faults_of_settings_hide_none_of_other_files(void **state)
+{
+    static const char *const settings[] = {
+        "{\"routes\": \"routes.json\"}",
+        "{\"routes\": \"routes.json\", \"tls\": 3, \"auth\": 3}",
+        "{\"routes\": \"routes.json\", \"tls\": {\"certificates\": []}}",
+        "{\"routes\": \"routes.json\", \"tls\": {\"certificates\": [3]}}",
+        "{\"routes\": \"routes.json\","
+        " \"tls\": {\"certificates\": [{\"chain\": \"x\"}, {}]}}",
+        "{\"routes\": \"routes.json\","
+        " \"tls\": {\"certificates\": [{\"key\": \"x\"}]},"
+        " \"auth\": {\"username\": {\"case\": \"x\","
+        "   \"default_domain\": 3, \"separators\": 3}}}"};
+    struct world *world = *state;
+
+    memory_files_put(world->files, ROUTES, "{\"pools\": 3}");
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        memory_files_put(world->files, CONFIG, settings[i]);
+
+        assert_null(load(world));
+
+        assert_tells(world, CONFIG ": $.listeners");
+        assert_tells(world, CONFIG ": $.tls");
+        assert_tells(world, ROUTES ": $.pools: found 3");
+    }
+}
+
+static void settings_without_a_table_hide_no_fault_of_certificates(void **state)
+{
+    struct world *world = *state;
+
+    memory_files_put(world->files, CONFIG,
+                     "{\"tls\": {\"certificates\": [{\"chain\": \"x.pem\","
+                     " \"key\": \"tls.key\"}]}}");
+
+    assert_null(load(world));
+
+    assert_tells(world, CONFIG ": $.routes: found nothing");
+    assert_tells(world, "\"/gp/x.pem\" (No such file or directory)");
+}
+
 static void a_broken_table_hides_no_fault_of_certificates(void **state)
 {
     struct world *world = *state;
@@ -777,6 +819,8 @@ int main(void)
         CLAIM(a_missing_config_file_is_told_in_the_systems_words),
         CLAIM(a_missing_table_is_told_where_it_is_named),
         CLAIM(faults_of_all_files_are_told_at_once),
+        CLAIM(faults_of_settings_hide_none_of_other_files),
+        CLAIM(settings_without_a_table_hide_no_fault_of_certificates),
         CLAIM(a_broken_table_hides_no_fault_of_certificates),
         CLAIM(a_key_of_another_certificate_is_refused),
         CLAIM(a_file_of_many_backends_is_told_once),
