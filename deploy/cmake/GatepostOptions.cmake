@@ -45,7 +45,10 @@ if(GATEPOST_FUZZ)
 endif()
 
 # Asserts state what the code guarantees and stay in every build.
-string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+foreach(_build RELEASE RELWITHDEBINFO MINSIZEREL)
+    string(REPLACE "-DNDEBUG" ""
+           CMAKE_C_FLAGS_${_build} "${CMAKE_C_FLAGS_${_build}}")
+endforeach()
 string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
 set(CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE} -g1")
 include(CheckPIESupported)
