@@ -44,6 +44,14 @@ def pytest_collection_modifyitems(config, items):
     config.left_out = [item.nodeid for item in slow]
 
 
+def pytest_make_parametrize_id(val):
+    """Short names for bytes, which may be long and odd."""
+    if isinstance(val, bytes):
+        return ascii(val[:24])[1:] + (f"+{len(val) - 24}"
+                                      if len(val) > 24 else "")
+    return None
+
+
 def pytest_terminal_summary(terminalreporter, config):
     for name in getattr(config, "left_out", []):
         terminalreporter.write_line(f"left out without --slow: {name}")

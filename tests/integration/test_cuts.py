@@ -114,8 +114,7 @@ def test_d7_clients_that_vanish_before_login_leave_nothing(
         gatepost, fake_backend, times, state):
     front = gatepost(routes_to(fake_backend(ImapServer())))
     front.secure().abandon()
-    time.sleep(0.1)
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     cut_many(front, state, times(60, 1000))
 
@@ -131,8 +130,7 @@ def test_d7_clients_that_vanish_during_or_after_login_leave_nothing(
     front = gatepost(routes_to(backend, tls=tls),
                      timeouts={"half_closed": 2})
     front.secure().abandon()
-    time.sleep(0.1)
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     cut_many(front, state, times(60, 1000))
 
@@ -179,8 +177,7 @@ def test_d7_backends_that_vanish_after_any_byte_leave_nothing(
                                "connect": 300, "greeting": 900,
                                "backend_tls": 900, "login_reply": 900})
     front.secure().abandon()
-    time.sleep(0.1)
-    before = front.descriptors()
+    before = front.resting_descriptors()
     answers = set()
 
     for count in range(0, 160, times(5, 1)):

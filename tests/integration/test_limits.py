@@ -191,7 +191,7 @@ def test_line_and_literal_limits_of_the_settings(gatepost, backend):
 def test_refused_connections_free_everything(gatepost, backend):
     front = gatepost(routes_to(backend), limits={"per_address": 1})
     held = front.secure()
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     for _ in range(50):
         assert is_refused(front)

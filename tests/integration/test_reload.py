@@ -102,7 +102,7 @@ def test_h1_no_broken_routing_table_replaces_a_good_one(
     good = routes_to(backend)
     front = gatepost(good)
     session = front.logged_in()
-    descriptors = front.descriptors()
+    descriptors = front.resting_descriptors()
 
     for name, (break_it, said) in BROKEN_ROUTES.items():
         since = front.mark()
@@ -202,7 +202,7 @@ def test_h2_reload_under_load_keeps_every_session_on_its_backend(
         table["pools"]["p1"]["backends"] = [f"b{number}"]
     front = gatepost(tables[0])
     lasting = [front.logged_in(f"lasting{number}") for number in range(10)]
-    descriptors = front.descriptors()
+    descriptors = front.resting_descriptors()
     stop, failures, logins = threading.Event(), [], [0]
 
     def come_and_go(number):
@@ -252,7 +252,7 @@ def test_h2_many_reloads_leak_neither_memory_nor_descriptors(
     for _ in range(10):
         front.reload()
     time.sleep(0.3)
-    descriptors, memory = front.descriptors(), front.rss()
+    descriptors, memory = front.resting_descriptors(), front.rss()
 
     for _ in range(times(30, 300)):
         front.reload()

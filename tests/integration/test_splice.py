@@ -289,7 +289,7 @@ def test_f3_a_client_that_ends_its_side_still_gets_everything(
     backend, routes = backend_kind(after)
     front = gatepost(routes)
     client = front.logged_in()
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     client.send(b"last words")
     client.half_close()
@@ -321,7 +321,7 @@ def test_f3_a_backend_that_ends_its_side_still_gets_everything(
     client = front.secure()
     client.send(b"a LOGIN u p\r\n")
     client.read_reply("a")
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     assert client.read_line() == b"* BYE last words\r\n"
     client.read_to_end(5)
@@ -347,7 +347,7 @@ def test_f3_half_a_session_ends_after_its_time(
     backend = fake_backend(ImapServer(after=after))
     front = gatepost(routes_to(backend), timeouts={"half_closed": 2})
     client = front.logged_in()
-    before = front.descriptors()
+    before = front.resting_descriptors()
     start = time.monotonic()
 
     if who == "client":
@@ -376,7 +376,7 @@ def test_f3_one_side_that_dies_ends_the_other(
     backend = fake_backend(ImapServer(after=after))
     front = gatepost(routes_to(backend))
     client = front.logged_in()
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     if who == "backend":
         go.set()

@@ -329,7 +329,7 @@ def test_a9_a_bad_tag_is_not_echoed_and_counts(front):
     client = plain(front)
 
     for number in range(5):
-        client.send(b"<script>%d NOOP\r\n" % number)
+        client.send(b"(script)%d NOOP\r\n" % number)
     transcript = client.read_to_end(5)
 
     assert b"script" not in transcript

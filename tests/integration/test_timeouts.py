@@ -144,7 +144,7 @@ def test_half_closed_60_s_by_default(fast, fake_backend):
     front = fast(routes_to(backend))
     client = front.logged_in()
     client.read_to_end(1.5)
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     lasted = measure(lambda: front.wait_descriptors(before - 1, 8))
 
@@ -156,7 +156,7 @@ def test_a_peer_that_never_closes_is_closed_after_the_bye(
     """Who is told BYE and stays is not kept (design, decision 8: 2 s)."""
     front = gatepost(routes_to(backend))
     client = front.secure()
-    before = front.descriptors()
+    before = front.resting_descriptors()
     client.send(b"GET / HTTP/1.1\r\n\r\n")
     client.read_until(b"\r\n")
 

@@ -84,8 +84,8 @@ def test_a_directory_of_certificates_serves_each_name(
     leaves = {}
     for name in names:
         leaves[name] = authority.issue(name)
-        with open(f"{folder}/many/{name}.pem", "wb") as both:
-            both.write(leaves[name].chain_pem + leaves[name].key_pem)
+        leaves[name].save(f"{folder}/many", name)
+        os.rename(f"{folder}/many/{name}.pem", f"{folder}/many/{name}.crt")
     settings["tls"]["certificates"].append({"directory": "many"})
 
     front = gatepost(routes_to(backend))

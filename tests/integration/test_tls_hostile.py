@@ -31,8 +31,7 @@ def test_b10_thousands_of_half_client_hellos_end_at_the_deadline(
     front = gatepost(routes_to(backend), timeouts={"handshake": 3})
     hello = front.connect().start_tls()
     front.secure().abandon()
-    time.sleep(0.3)
-    before = front.descriptors()
+    before = front.resting_descriptors()
     start = time.monotonic()
 
     clients = []
@@ -60,16 +59,16 @@ def test_b10_memory_of_half_handshakes_is_given_back(
         gatepost, backend, sanitizer):
     front = gatepost(routes_to(backend), timeouts={"handshake": 1})
     hello = front.connect().start_tls()
-    sizes = []
+    sizes, resting = [], front.resting_descriptors()
     for _ in range(4):
         clients = [front.connect() for _ in range(300)]
         for client in clients:
             client.send_raw(hello[:-1])
-        before = front.descriptors()
         deadline = time.monotonic() + 5
-        while front.descriptors() > before - 250:
+        while front.descriptors() < resting + 250:
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.02)
+        front.wait_descriptors(resting + 10)
         sizes.append(front.rss())
         for client in clients:
             client.abandon()
@@ -120,7 +119,7 @@ def test_b11_a_handshake_cut_anywhere_harms_nobody(
     whole.abandon()
     total = budget.spent
     bystander = front.secure()
-    before = front.descriptors()
+    before = front.resting_descriptors()
 
     points = sorted({1 + total * step // 150 for step in range(150)})
     for number, point in enumerate(points):
@@ -146,7 +145,7 @@ def test_b11_a_client_hello_with_any_byte_broken_harms_nobody(
         gatepost, backend, times):
     front = gatepost(routes_to(backend))
     bystander = front.secure()
-    before = front.descriptors()
+    before = front.resting_descriptors()
     hello = front.connect().start_tls()
 
     for index in range(0, len(hello), times(3, 1)):

@@ -203,7 +203,8 @@ def test_e5_nothing_said_before_tls_reaches_the_client(
                           b"* CAPABILITY IMAP4rev1 X-EVIL\r\n"
                           b"* NO evil\r\n" + tag + b" OK go\r\n")
         conversation.start_tls(context)
-        ImapServer(b"IMAP4rev1 X-GOOD", reply=b"OK in").log_in(conversation)
+        ImapServer(b"IMAP4rev1", reply=b"OK [CAPABILITY IMAP4rev1 X-GOOD] in"
+                   ).log_in(conversation)
         conversation.read_to_end()
 
     backend = fake_backend(script)
@@ -320,7 +321,7 @@ def test_e7_verify_none_accepts_anything_and_says_so_at_start(
     leaf = make_leaf(authority, "self-signed")
     backend = fake_backend(ImapServer(), tls=server_context(leaf))
 
-    front = gatepost(tls_routes(backend, "implicit", verify="none"))
+    front = gatepost(routes_to(backend, tls="implicit", verify="none"))
 
     front.wait_log(lambda entry: entry["level"] == "warn" and
                    "b1" in str(entry) and "verif" in str(entry))

@@ -99,9 +99,11 @@ class Conversation:
     def half_close(self):
         """Ends our direction; TLS says close_notify first."""
         if isinstance(self.sock, ssl.SSLSocket):
+            # unwrap() would make the socket plain for reading too, so the
+            # TLS object below it is asked directly.
             self.sock.settimeout(0)
             try:
-                self.sock.unwrap()
+                self.sock._sslobj.shutdown()
             except (OSError, ValueError):
                 pass
             self.sock.settimeout(60)

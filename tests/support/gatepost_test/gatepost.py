@@ -72,6 +72,7 @@ class Gatepost:
         self.write_settings(settings)
         self.write_routes(routes)
         self.log, self.stderr_lines = [], []
+        self._clients = []
         self._logged = threading.Condition()
         self.process = subprocess.Popen(
             [binary, "serve", self.config], stdin=subprocess.DEVNULL,
@@ -167,8 +168,10 @@ class Gatepost:
         return host, listener["port"]
 
     def connect(self, tls="implicit", **options):
-        """A WireClient on the listener, before any handshake."""
-        return WireClient(self.address(tls), **options)
+        """A WireClient on the listener, before any handshake; closed at the
+        latest when Gatepost is stopped."""
+        self._clients.append(WireClient(self.address(tls), **options))
+        return self._clients[-1]
 
     def secure(self, context=None, server_hostname="imap.example.test",
                session=None, **options):
@@ -220,6 +223,15 @@ class Gatepost:
         """Descriptors held now."""
         return procfs.descriptors(self.pid)
 
+    def resting_descriptors(self):
+        """Descriptors held once their number stands still for 0.2 s."""
+        last, since = self.descriptors(), time.monotonic()
+        while time.monotonic() - since < 0.2:
+            time.sleep(0.02)
+            if self.descriptors() != last:
+                last, since = self.descriptors(), time.monotonic()
+        return last
+
     def rss(self):
         """Resident bytes now."""
         return procfs.rss_bytes(self.pid)
@@ -265,6 +277,8 @@ class Gatepost:
 
     def stop(self):
         """SIGTERM (twice if it lingers) and the checks of a clean end."""
+        for client in self._clients:
+            client.abandon()
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:

@@ -23,6 +23,13 @@ def set_reset_on_close(sock):
                     struct.pack("ii", 1, 0))
 
 
+def _wait(sock, events, seconds):
+    """The events that came, 0 after the time; any descriptor number."""
+    poll = select.poll()
+    poll.register(sock, events)
+    return next((seen for _, seen in poll.poll(seconds * 1000)), 0)
+
+
 def quoted(text):
     """An IMAP quoted string of text or bytes."""
     octets = text.encode() if isinstance(text, str) else text
@@ -69,7 +76,7 @@ class WireClient:
         self.timeout = timeout
         self.tls = None
         self.raw_received = bytearray()
-        self.ended = None  # None, "fin", "close_notify", "rst"
+        self.ended = None  # "fin", "close_notify", "rst", "alert: NAME"
         self.saw_close_notify = False
         self._incoming = self._outgoing = None
         self._buffer = bytearray()
@@ -154,7 +161,7 @@ class WireClient:
     def _fill(self, deadline):
         """Reads from the socket once; False at the connection's end."""
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+        if left <= 0 or not _wait(self.sock, select.POLLIN, left):
             raise WireTimeout(f"nothing came; got {bytes(self._buffer)!r}")
         try:
             octets = self.sock.recv(65536)
@@ -183,6 +190,9 @@ class WireClient:
             except ssl.SSLZeroReturnError:
                 octets = b""
             except ssl.SSLEOFError:
+                break
+            except ssl.SSLError as error:
+                self.ended = f"alert: {error.reason}"
                 break
             if not octets:
                 self.ended = "close_notify"
@@ -282,13 +292,13 @@ class WireClient:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise WireTimeout("the exchange did not end")
-            readable, writable, _ = select.select(
-                [self.sock], [self.sock] if pending else [], [],
-                min(left, 0.05) if all_sent else left)
-            if writable:
+            ready = _wait(self.sock,
+                          select.POLLIN | (select.POLLOUT if pending else 0),
+                          min(left, 0.05) if all_sent else left)
+            if ready & select.POLLOUT:
                 sent = self.sock.send(pending, socket.MSG_DONTWAIT)
                 pending = pending[sent:]
-            if readable:
+            if ready & ~select.POLLOUT:
                 self._fill(deadline)
 
     # -- IMAP ------------------------------------------------------------
