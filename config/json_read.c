@@ -308,7 +308,7 @@ static void fault_unknown_key(const struct json_members *members,
     struct json_place place = json_place_member(&members->place, key, value);
     const char *nearest =
         nearest_of(key, known_at, members->known, members->known_count);
-    char expected[256];
+    char expected[384];
     size_t len = 0;
 
     if (nearest != NULL) {
@@ -365,7 +365,7 @@ static size_t count_characters(const char *text, size_t len)
 static void fault_choice(const struct json_place *place,
                          const struct json_choice *choices, size_t count)
 {
-    char expected[256];
+    char expected[384];
     size_t len = 0;
 
     for (size_t i = 0; i < count; i++)
