@@ -384,7 +384,8 @@ static void answer(struct session *session, const char *format, ...)
     va_end(arguments);
     if (len < 0 || (size_t)len >= sizeof(text) - 2)
         abort();
-    memcpy(text + len, "\r\n", 2);
+    text[len] = '\r';
+    text[len + 1] = '\n';
     wire_write(session->wire, (const uint8_t *)text, (size_t)len + 2);
 }
 

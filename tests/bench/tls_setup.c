@@ -12,7 +12,7 @@ SSL_CTX *tls_client_context(uint16_t version_max)
     if (context == NULL ||
         !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) ||
         !SSL_CTX_set_max_proto_version(context, version_max) ||
-        !SSL_CTX_set1_curves_list(context, "X25519"))
+        !SSL_CTX_set1_curves_list(context, "X25519:P-256"))
         abort();
     SSL_CTX_set_custom_verify(context, SSL_VERIFY_PEER, accept_any);
     return context;

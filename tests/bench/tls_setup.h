@@ -7,8 +7,8 @@
 #include <openssl/ssl.h>
 #include <stdint.h>
 
-/* Offers TLS 1.2 up to `version_max` (TLS1_2_VERSION or TLS1_3_VERSION), the
- * group X25519 alone, no ALPN. Aborts when memory is out. */
+/* Offers TLS 1.2 up to `version_max` (TLS1_2_VERSION or TLS1_3_VERSION), a key
+ * share of X25519 alone, no ALPN. Aborts when memory is out. */
 SSL_CTX *tls_client_context(uint16_t version_max);
 
 /* Returns NULL when a file is missing or the key does not fit. */
