@@ -85,22 +85,10 @@ static void quoted_refuses_cr_lf_and_nul(void **state)
 static void what_is_no_string_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "",
-        " a",
-        "(a)",
-        "%",
-        "*",
-        "\\",
-        "{",
-        "{3}",
-        "{3}\r",
-        "{3}\nabc",
-        "{3}\rabc",
-        "{x}\r\nabc",
-        "{3}x\r\nabc",
-        "{3}{3}\r\nabc",
-        "\x7f",
-        "\xc3",
+        "",         " a",         "(a)",         "%",         "*",
+        "\\",       "{",          "{3}",         "{3}\r",     "{3}\nabc",
+        "{3}\rabc", "{x}\r\nabc", "{3}x\r\nabc", "{3}x\nabc", "{3}{3}\r\nabc",
+        "\x7f",     "\xc3",
     };
 
     (void)state;

@@ -333,6 +333,8 @@ static void login_that_is_malformed_is_bad_and_keeps_nothing(void **state)
 
         assert_int_equal(feed(login, bad[i]), LOGIN_MORE);
         assert_output(login, "a BAD Invalid arguments.\r\n");
+        assert_int_equal(feed(login, "b NOOP\r\n"), LOGIN_MORE);
+        assert_output(login, "b OK NOOP completed.\r\n");
         login_free(&login);
     }
 }
@@ -1017,6 +1019,7 @@ static void the_dialogue_is_the_same_whatever_the_split(void **state)
         "a STARTTLS\nb NOOP\n\r\nc STARTTLS\r\nd ID (\"a\" {2}\r\nbc)\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\n",
         "\x16\x03\x01 NOOP\r\n",
+        "a NOOP\r\n\x16\x03\x01 NOOP\r\nb NOOP\r\n",
         "a LOGIN {1000}\r\nb NOOP\r\n",
         "a X\r\nb X\r\nc X\r\nd NOOP\r\ne X\r\nf X\r\ng X\r\n",
         "a CAPABILITY\r\nb ID NIL\r\nc LOGIN \"o\\\"k\" \"\\\\\"\r\n",

@@ -129,6 +129,8 @@ static void reader_takes_an_empty_literal(void **state)
     assert_int_equal(feed(reader, " {0+}\r\n\r\n"), IMAP_READER_COMMAND);
 
     assert_span(imap_reader_command(reader)->arguments, " {0}\r\n {0+}\r\n");
+    imap_reader_reset(reader);
+    assert_int_equal(feed(reader, "a X {0+}\r\n}\r\n"), IMAP_READER_COMMAND);
 }
 
 static void reader_obeys_no_line_that_ends_in_a_lone_lf(void **state)
@@ -235,6 +237,7 @@ static void reader_refuses_malformed_literals(void **state)
     static const char *const bad[] = {
         "a LOGIN {}\r\n",    "a LOGIN {-1}\r\n", "a LOGIN {+10}\r\n",
         "a LOGIN {010}\r\n", "a LOGIN {1 }\r\n", "a LOGIN {1x}\r\n",
+        "a LOGIN {x+}\r\n",
     };
     struct imap_reader *reader = *state;
 

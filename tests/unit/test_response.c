@@ -224,12 +224,14 @@ static void only_our_own_tag_is_ours(void **state)
 {
     struct imap_response ours = parse("a1 OK x");
     struct imap_response other = parse("a12 OK x");
+    struct imap_response shorter = parse("a OK x");
     struct imap_response upper = parse("A1 OK x");
     struct imap_response untagged = parse("* OK x");
 
     (void)state;
     assert_true(imap_response_is_for(&ours, "a1"));
     assert_false(imap_response_is_for(&other, "a1"));
+    assert_false(imap_response_is_for(&shorter, "a1"));
     assert_false(imap_response_is_for(&upper, "a1"));
     assert_false(imap_response_is_for(&untagged, "*"));
 }

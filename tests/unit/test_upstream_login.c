@@ -228,6 +228,22 @@ static void login_sends_all_else_as_literals_when_invited(void **state)
     assert_to_backend(fixture, "p\r\nx NOOP\r\n");
 }
 
+static void login_quotes_nothing_that_is_long(void **state)
+{
+    struct fixture *fixture = *state;
+    char secret[1026];
+
+    memset(secret, 'x', sizeof(secret));
+    secret[1025] = '\0';
+    set(fixture, "bob", secret);
+    assert_int_equal(start(fixture, "IMAP4rev1"), UPSTREAM_LOGIN_MORE);
+    assert_to_backend(fixture, "a1 LOGIN \"bob\" {1025}\r\n");
+    secret[1024] = '\0';
+    set(fixture, "bob", secret);
+    assert_int_equal(start(fixture, "IMAP4rev1"), UPSTREAM_LOGIN_MORE);
+    assert_to_backend_begins(fixture, "a1 LOGIN \"bob\" \"x");
+}
+
 static void literals_go_unasked_where_the_backend_allows(void **state)
 {
     static const char *const lists[] = {"LITERAL+", "LITERAL-"};
@@ -729,6 +745,7 @@ int main(void)
         TEST(login_as_replaces_the_user_on_both_ways),
         TEST(login_quotes_printable_ascii),
         TEST(login_sends_all_else_as_literals_when_invited),
+        TEST(login_quotes_nothing_that_is_long),
         TEST(literals_go_unasked_where_the_backend_allows),
         TEST(literal_minus_ends_at_4096_and_literal_plus_does_not),
         TEST(a_backend_that_takes_no_login_is_a_config_fault),
