@@ -12,7 +12,6 @@ static bool is_separator(const struct identity_rules *rules, uint8_t byte);
 static void write_user(const struct identity_rules *rules, const uint8_t *name,
                        size_t len, struct identity *identity);
 static void append_domain(const char *domain, struct identity *identity);
-static void lower(char *text, size_t len);
 
 void identity_rules_init(struct identity_rules *rules)
 {
@@ -82,6 +81,14 @@ const char *identity_result_text(enum identity_result result)
     return "";
 }
 
+void identity_lower(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] >= 'A' && text[i] <= 'Z')
+            text[i] = (char)(text[i] - 'A' + 'a');
+    }
+}
+
 static enum identity_result check_bytes(const uint8_t *name, size_t len)
 {
     if (len == 0)
@@ -126,16 +133,19 @@ static void write_user(const struct identity_rules *rules, const uint8_t *name,
 {
     char *user = identity->user;
 
-    for (size_t i = 0; i < len; i++)
-        user[i] = is_separator(rules, name[i]) ? '@' : (char)name[i];
+    memcpy(user, name, len);
     user[len] = '\0';
+    for (size_t i = 0; i < len; i++) {
+        if (is_separator(rules, name[i]))
+            user[i] = '@';
+    }
     identity->user_len = len;
     switch (rules->name_case) {
     case IDENTITY_CASE_LOWER:
-        lower(user, len);
+        identity_lower(user, len);
         break;
     case IDENTITY_CASE_KEEP:
-        lower(user + identity->local_len, len - identity->local_len);
+        identity_lower(user + identity->local_len, len - identity->local_len);
         break;
     }
 }
@@ -147,15 +157,6 @@ static void append_domain(const char *domain, struct identity *identity)
 
     at[0] = '@';
     memcpy(at + 1, domain, domain_len + 1);
-    lower(at + 1, domain_len);
+    identity_lower(at + 1, domain_len);
     identity->user_len += 1 + domain_len;
-}
-
-/* ASCII only: what a backend makes of other letters is not known here. */
-static void lower(char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] >= 'A' && text[i] <= 'Z')
-            text[i] = (char)(text[i] - 'A' + 'a');
-    }
 }

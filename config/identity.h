@@ -61,6 +61,10 @@ identity_normalise(const struct identity_rules *rules, const uint8_t *name,
  * 0 for a bare name. */
 const char *identity_domain(const struct identity *identity, size_t *len_out);
 
+/* Lowers ASCII letters only: what a backend makes of others is not known
+ * here. */
+void identity_lower(char *text, size_t len);
+
 /* A few words for a log or a reason; never NULL. */
 const char *identity_result_text(enum identity_result result);
 

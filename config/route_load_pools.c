@@ -25,7 +25,7 @@ void route_load_pools(struct route_loader *loader,
     /* For each backend the last pool that took it, which finds one that a pool
      * names twice. */
     const struct pool **last_users =
-        mem_zalloc(loader->backends.count * sizeof(*last_users));
+        mem_zalloc(loader->backends.count * sizeof(const struct pool *));
     const char *name;
     json_t *value;
 
@@ -88,7 +88,8 @@ static void read_members(struct route_loader *loader,
 
     if (!json_read_list(list, 1, POOL_BACKENDS_MAX, &count))
         return;
-    pool->backends = mem_realloc_array(NULL, count, sizeof(*pool->backends));
+    pool->backends =
+        mem_realloc_array(NULL, count, sizeof(const struct backend_config *));
     for (size_t i = 0; i < count; i++) {
         struct json_place place = json_place_item(list, i);
         uint32_t index;

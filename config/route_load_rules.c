@@ -198,10 +198,8 @@ static bool normalise_domain(const struct identity_rules *rules,
         strncmp(key, ROUTE_WILDCARD_MARK, ROUTE_WILDCARD_MARK_LEN) == 0
             ? ROUTE_WILDCARD_MARK_LEN
             : 0;
-    for (size_t i = 0; i <= len; i++)
-        out->text[i] = key[i] >= 'A' && key[i] <= 'Z'
-                           ? (char)(key[i] - 'A' + 'a')
-                           : key[i];
+    memcpy(out->text, key, len + 1);
+    identity_lower(out->text, len);
     return is_domain(rules, out->text + out->mark_len);
 }
 

@@ -6,7 +6,7 @@
 #include "config/json_place.h"
 #include "config/settings.h"
 
-#define SETTINGS_DAY_MS (24 * 3600 * UINT64_C(1000))
+#define SETTINGS_DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 void settings_read_listeners(const struct json_place *list,
                              struct settings *settings);
