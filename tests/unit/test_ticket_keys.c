@@ -16,7 +16,8 @@
 enum {
     START_MS = 5000,
     READERS = 3,
-    ROTATIONS = 2000
+    ROTATIONS = 20000,
+    SPINS = 2000
 };
 
 /* What BoringSSL makes with the callback, in small. */

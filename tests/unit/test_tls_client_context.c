@@ -304,6 +304,20 @@ static void the_name_is_sent_as_sni(void **state)
                         "imap-a1.example.org");
 }
 
+static void the_name_is_let_go_once_it_was_sent(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_pair pair;
+
+    build_usual_backend(fixture);
+    assert_true(build(fixture));
+    pair = start(fixture);
+
+    assert_true(finish(&pair));
+    assert_null(SSL_get_servername(pair.client, TLSEXT_NAMETYPE_host_name));
+    tls_pair_deinit(&pair);
+}
+
 static void an_address_is_not_sent_as_sni(void **state)
 {
     struct fixture *fixture = *state;
@@ -747,6 +761,7 @@ int main(void)
         TEST(anyone_is_believed_only_where_nothing_is_verified),
         TEST(an_address_is_verified_as_an_address),
         TEST(the_name_is_sent_as_sni),
+        TEST(the_name_is_let_go_once_it_was_sent),
         TEST(an_address_is_not_sent_as_sni),
         TEST(nothing_older_than_tls_1_2_is_spoken),
         TEST(only_ecdhe_with_aead_is_offered),

@@ -438,12 +438,16 @@ static void both_versions_are_spoken(void **state)
 static void nothing_older_than_tls_1_2_is_spoken(void **state)
 {
     struct fixture *fixture = *state;
+    struct tls_pair pair;
 
     fixture->config.policy = TLS_POLICY_COMPATIBLE;
     build_for(fixture, "imap.example.org");
     set_client(fixture, tls_plain_client(TLS1_VERSION, TLS1_1_VERSION));
+    pair = start(fixture, NULL);
 
-    assert_false(connects(fixture, NULL));
+    assert_false(finish(fixture, &pair));
+    assert_int_equal(pair.alert[1], SSL_AD_PROTOCOL_VERSION);
+    tls_pair_deinit(&pair);
 }
 
 static void aes_128_gcm_is_preferred(void **state)
@@ -775,6 +779,21 @@ static void no_flight_is_longer_than_was_foretold(void **state)
         assert_true(longest > recipe.padding);
         assert_in_range(foretold, longest, longest + 4096);
     }
+}
+
+static void the_longest_chain_of_all_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t alone;
+
+    add(fixture,
+        &(struct test_recipe){.dns = {"imap.example.org"}, .padding = 3000});
+    assert_true(build(fixture));
+    alone = tls_server_context_flight_max(fixture->context);
+    add_host(fixture, "mail.example.org", TEST_KEY_P256);
+    assert_true(build(fixture));
+
+    assert_int_equal(tls_server_context_flight_max(fixture->context), alone);
 }
 
 static size_t heap_bytes(void)
@@ -1163,6 +1182,9 @@ static void any_other_input_does_not_match(void **state)
     fixture->files[1] = kept;
     assert_false(
         tls_server_context_matches(fixture->context, &fixture->config));
+    fixture->files[1] = fixture->files[0];
+    fixture->files[0] = kept;
+    assert_true(tls_server_context_matches(fixture->context, &fixture->config));
     fixture->files[0].key.len--;
     assert_false(
         tls_server_context_matches(fixture->context, &fixture->config));
@@ -1206,6 +1228,7 @@ int main(void)
         TEST(one_handshake_gives_one_ticket),
         TEST(early_data_is_never_allowed),
         TEST(no_flight_is_longer_than_was_foretold),
+        TEST(the_longest_chain_of_all_counts),
         TEST(an_idle_server_is_small),
         TEST(unknown_names_leave_nothing_behind),
         TEST(a_connection_outlives_its_context),
