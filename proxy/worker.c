@@ -38,7 +38,10 @@ static void end_if_empty(struct wheel_timer *timer)
         (struct worker *)(void *)((char *)timer -
                                   offsetof(struct worker, empty_timer));
 
-    if (worker->open_listeners > 0 || worker->registry.count > 0) {
+    /* Streams may outlive their sessions: those to backends that refused a
+     * login are still being ended. */
+    if (worker->open_listeners > 0 || worker->registry.count > 0 ||
+        worker->env.io.streams > 0) {
         io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
         return;
     }

@@ -57,7 +57,7 @@ void io_stop(struct io *io)
 
 void io_deinit(struct io *io)
 {
-    assert(io->latched == NULL);
+    assert(io->latched == NULL && io->streams == 0);
     tls_side_deinit(&io->back);
     tls_side_deinit(&io->front);
     OPENSSL_cleanse(io->wire, IO_WIRE_SIZE);

@@ -103,14 +103,16 @@ static void fail(struct stream *stream, const char *why)
 {
     struct io *io = io_of(stream);
 
-    if (is(stream, STREAM_IS_CLOSING | STREAM_HAS_FAILED))
+    if (is(stream, STREAM_IS_CLOSING))
         return;
-    stream->facts |= STREAM_HAS_FAILED;
-    uv_read_stop(handle_of(stream));
     if (is(stream, STREAM_IS_ENDING)) {
         stream_close(stream);
         return;
     }
+    if (is(stream, STREAM_HAS_FAILED))
+        return;
+    stream->facts |= STREAM_HAS_FAILED;
+    uv_read_stop(handle_of(stream));
     snprintf(io->failure, sizeof(io->failure), "%s", why);
     emit(stream, STREAM_FAILED);
 }
@@ -477,6 +479,10 @@ void stream_end(struct stream *stream, uint64_t flush_ms)
 {
     if (is(stream, STREAM_IS_ENDING | STREAM_IS_CLOSING))
         return;
+    if (is(stream, STREAM_IS_BROKEN)) {
+        stream_close(stream);
+        return;
+    }
     need_tail(stream);
     stream->facts |= STREAM_IS_ENDING;
     forget(stream, STREAM_WANTS_DRAINED);
@@ -505,6 +511,7 @@ static void on_closed(uv_handle_t *handle)
         SSL_free(stream->ssl);
     if (stream->tail != NULL)
         stream_tail_free(&stream->tail, io_of(stream));
+    io_of(stream)->streams--;
     emit(stream, STREAM_CLOSED);
     free(stream);
 }
@@ -525,6 +532,7 @@ static struct stream *new_stream(struct io *io, stream_handler *handler,
 {
     struct stream *stream = mem_zalloc(sizeof(*stream));
 
+    io->streams++;
     stream->handler = handler;
     uv_tcp_init(io->loop, &stream->tcp);
     stream->tcp.data = owner;
