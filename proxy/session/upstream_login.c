@@ -94,12 +94,14 @@ upstream_login_start(struct upstream_login *login,
     return UPSTREAM_LOGIN_REFUSED;
 }
 
-/* The backend cannot be believed any more: nothing of it reaches anybody. */
+/* The backend cannot be believed any more: nothing of it reaches anybody, and
+ * a secret that it has just asked for stays here. */
 static enum upstream_login_result break_off(struct upstream_login *login,
                                             const char *reason)
 {
     upstream_refusal_unavailable(&login->refusal, reason,
                                  imap_response_reader_line(&login->reader));
+    wiped_buffer_clear(&login->to_backend);
     wiped_buffer_clear(&login->to_client);
     return UPSTREAM_LOGIN_BROKEN;
 }

@@ -295,6 +295,8 @@ static bool note_verdict(struct player *player, struct upstream_login *login,
         note_refusal(player, upstream_login_refusal(login));
         break;
     case UPSTREAM_LOGIN_BROKEN:
+        /* What was still unsent stays unsent, so the cut shows in it. */
+        wiped_buffer_clear(&player->sent);
         note(player, "<broken ");
         note_refusal(player, upstream_login_refusal(login));
         break;

@@ -611,6 +611,19 @@ static void only_our_tag_and_ok_is_a_login(void **state)
     }
 }
 
+static void a_secret_that_garbage_follows_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+
+    set(fixture, "bob", "pw");
+    assert_int_equal(start(fixture, "AUTH=PLAIN"), UPSTREAM_LOGIN_MORE);
+    upstream_login_to_backend_clear(fixture->login);
+
+    assert_int_equal(feed(fixture, "+ \r\n* BYE\r\n"), UPSTREAM_LOGIN_BROKEN);
+
+    assert_to_backend(fixture, "");
+}
+
 static void an_untagged_ok_is_no_login(void **state)
 {
     struct fixture *fixture = *state;
@@ -766,6 +779,7 @@ int main(void)
         TEST(long_refusals_are_cut),
         TEST(a_code_too_long_to_pass_is_as_good_as_none),
         TEST(only_our_tag_and_ok_is_a_login),
+        TEST(a_secret_that_garbage_follows_is_kept),
         TEST(an_untagged_ok_is_no_login),
         TEST(an_ok_before_the_secret_is_no_login),
         TEST(a_no_instead_of_an_invitation_is_a_no),
