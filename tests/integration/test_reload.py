@@ -13,7 +13,6 @@ from gatepost_test.gatepost import (
     REFUSED, RELOADED, backend_entry, routes_to)
 from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
-from gatepost_test.wire import WireClient
 
 pytestmark = pytest.mark.threads
 
@@ -175,14 +174,14 @@ def test_h1_check_prints_every_problem(command, fake_backend, settings):
     routes = routes_to(fake_backend(ImapServer()))
     routes["backends"]["b1"]["port"] = 0
     routes["defualt"] = "p1"
+    status, output, errors = command(routes, "check")
     settings["limits"] = {"line": "long"}
     settings["timeouts"] = {"idle": 5}
+    again, more_output, more_errors = command(routes, "check")
 
-    status, output, errors = command(routes, "check")
-
-    text = output + errors
-    assert status == 1
-    for said in ("$.backends.b1.port", "$.defualt", "default",
+    text = output + errors + more_output + more_errors
+    assert status == again == 1
+    for said in ("$.backends.b1.port", "$.defualt", '"default"',
                  "$.limits.line", "$.timeouts.idle", "gatepost.json",
                  "routes.json"):
         assert said in text, (said, text)
@@ -225,7 +224,8 @@ def test_h2_reload_under_load_keeps_every_session_on_its_backend(
             front.write_routes(tables[(number + 1) % 2])
             front.reload()
             before = backends[(number + 1) % 2].connects
-            answer = front.secure().login("after")
+            with front.secure() as client:
+                answer = client.login("after")
             assert answer.endswith(b"at-%d\r\n" % ((number + 1) % 2))
             assert backends[(number + 1) % 2].connects > before
     finally:
@@ -370,39 +370,29 @@ def test_settings_take_effect_on_reload(gatepost, fake_backend):
     assert b"* BYE" in client.read_to_end(5)
 
 
-def test_a_listener_comes_and_goes_by_reload(gatepost, fake_backend):
+@pytest.mark.parametrize("change", ["listeners", "workers"])
+def test_what_only_a_restart_changes_is_refused_by_name(
+        gatepost, fake_backend, change):
     front = gatepost(routes_to(fake_backend(ImapServer())))
-    session = front.logged_in()
-    port = free_port()
-    with_it = json.loads(json.dumps(front.settings))
-    with_it["listeners"].append({"address": "127.0.0.1", "port": port,
-                                 "tls": "implicit"})
+    settings = json.loads(json.dumps(front.settings))
+    if change == "listeners":
+        settings["listeners"].append({"address": "127.0.0.1",
+                                      "port": free_port(),
+                                      "tls": "implicit"})
+    else:
+        settings["workers"] = 3
+    front.write_settings(settings)
+    since = front.mark()
 
-    front.write_settings(with_it)
-    front.reload()
-    with WireClient(("127.0.0.1", port)) as client:
-        client.handshake()
-        assert client.read_line().startswith(b"* OK")
-        front.write_settings(front.settings)
-        front.reload()
-        assert client.command("NOOP")[-1].startswith(b"OK")
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            WireClient(("127.0.0.1", port)).abandon()
-        except ConnectionRefusedError:
-            break
-        assert time.monotonic() < deadline, "the listener is still there"
-        time.sleep(0.05)
+    front.reload(REFUSED)
 
-    assert session.command("NOOP")[-1].startswith(b"OK")
-    with front.secure():
-        pass
+    assert f"$.{change}" in json.dumps(front.log[since:])
+    front.logged_in()
 
 
 def test_connections_survive_reloads_in_the_accept_queue(
         gatepost, fake_backend):
-    """Clients that connect while listeners are passed on are all served."""
+    """Clients that connect during reloads are all served."""
     front = gatepost(routes_to(fake_backend(ImapServer())), workers=4)
     failures, stop = [], threading.Event()
 
@@ -417,13 +407,16 @@ def test_connections_survive_reloads_in_the_accept_queue(
     threads = [threading.Thread(target=connect) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for workers in (2, 4, 1, 3):
-        front.write_settings(dict(front.settings, workers=workers))
-        front.reload()
-        time.sleep(0.1)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for number in range(10):
+            front.write_settings(dict(front.settings, limits={
+                "bad_commands": 2 + number}))
+            front.reload()
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
     assert not failures, failures[:3]
 

@@ -1,7 +1,6 @@
 """Handshakes that stop, break or crawl, and TLS that ends by force
 (rows B10, B11, B12, B14)."""
 
-import resource
 import ssl
 import time
 
@@ -10,13 +9,6 @@ import pytest
 from gatepost_test.gatepost import routes_to
 from gatepost_test.scripts import ImapServer, sink
 from gatepost_test.wire import WireEnded, trusting
-
-
-@pytest.fixture(autouse=True)
-def many_descriptors():
-    """The client's side of thousands of connections."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest.fixture

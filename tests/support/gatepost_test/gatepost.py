@@ -73,6 +73,8 @@ class Gatepost:
         self.write_routes(routes)
         self.log, self.stderr_lines = [], []
         self._clients = []
+        self.hearing = threading.Event()  # cleared: nobody reads the log
+        self.hearing.set()
         self._logged = threading.Condition()
         self.process = subprocess.Popen(
             [binary, "serve", self.config], stdin=subprocess.DEVNULL,
@@ -110,6 +112,7 @@ class Gatepost:
 
     def _read_log(self):
         for line in self.process.stderr:
+            self.hearing.wait()
             text = line.decode("utf-8", "surrogateescape").rstrip("\n")
             try:
                 entry = json.loads(text)
@@ -277,6 +280,7 @@ class Gatepost:
 
     def stop(self):
         """SIGTERM (twice if it lingers) and the checks of a clean end."""
+        self.hearing.set()
         for client in self._clients:
             client.abandon()
         if self.process.poll() is None:
