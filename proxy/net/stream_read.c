@@ -1,0 +1,178 @@
+#include "net/fault.h"
+#include "net/stream_private.h"
+
+#include <assert.h>
+#include <openssl/mem.h>
+
+static void lend(struct stream *stream, const uint8_t *bytes, size_t len)
+{
+    struct io *io = stream_io(stream);
+
+    io->lent = bytes;
+    io->lent_len = len;
+    stream_emit(stream, STREAM_DATA);
+    io->lent = NULL;
+    io->lent_len = 0;
+}
+
+const uint8_t *stream_lent(const struct stream *stream, size_t *len_out)
+{
+    *len_out = stream_io(stream)->lent_len;
+    return stream_io(stream)->lent;
+}
+
+void stream_wipe_lent(const struct stream *stream)
+{
+    struct io *io = stream_io(stream);
+
+    /* What is lent lies in one of the two scratches; wipe it there. */
+    if (io->lent == io->wire)
+        OPENSSL_cleanse(io->wire, io->lent_len);
+    else if (io->lent == io->plain)
+        OPENSSL_cleanse(io->plain, io->lent_len);
+}
+
+static void meet_eof(struct stream *stream)
+{
+    if (stream_is(stream,
+                  STREAM_SAW_EOF | STREAM_IS_CLOSING | STREAM_HAS_FAILED))
+        return;
+    stream->facts |= STREAM_SAW_EOF;
+    uv_read_stop(stream_handle(stream));
+    if (!stream_is(stream, STREAM_IS_ENDING)) {
+        stream_emit(stream, STREAM_EOF);
+        return;
+    }
+    if (stream_is(stream, STREAM_SENT_FIN))
+        stream_close(stream);
+}
+
+/* Steps through the handshake and, in the same call, through whatever came
+ * behind it. */
+static enum tls_result take_handshake(struct stream *stream)
+{
+    enum tls_result result = tls_handshake(stream_side(stream), stream->ssl);
+
+    if (result == TLS_OK) {
+        stream->facts |= STREAM_IS_SECURED;
+        stream_emit(stream, STREAM_SECURE);
+    }
+    return result;
+}
+
+static enum tls_result take_records(struct stream *stream)
+{
+    struct io *io = stream_io(stream);
+    size_t len;
+    enum tls_result result = tls_read(stream_side(stream), stream->ssl,
+                                      io->plain, IO_PLAIN_SIZE, &len);
+
+    if (len > 0)
+        lend(stream, io->plain, len);
+    return result;
+}
+
+static void take_tls(struct stream *stream, const uint8_t *bytes, size_t len)
+{
+    struct tls_side *side = stream_side(stream);
+    enum tls_result result = TLS_OK;
+
+    tls_begin(side, stream->ssl, bytes, len);
+    if (!stream_is(stream, STREAM_IS_SECURED))
+        result = take_handshake(stream);
+    if (result == TLS_OK &&
+        !stream_is(stream, STREAM_IS_ENDING | STREAM_IS_CLOSING)) {
+        result = take_records(stream);
+        /* The scratch holds all that one read can give (IO_PLAIN_SIZE). */
+        assert(result != TLS_OK);
+    }
+    stream_end_bracket(stream);
+    if (result == TLS_CLOSED)
+        meet_eof(stream);
+    else if (result == TLS_FAILED)
+        stream_fail(stream, side->failure);
+}
+
+static void discard(struct stream *stream, size_t len)
+{
+    if (!stream_tail_may_discard(stream->tail, len))
+        stream_close(stream);
+}
+
+static void meet_end_of_wire(struct stream *stream)
+{
+    if (stream->ssl != NULL && !stream_is(stream, STREAM_SAW_EOF))
+        stream->facts |= STREAM_IS_TRUNCATED;
+    if (stream->ssl != NULL && !stream_is(stream, STREAM_IS_SECURED))
+        stream_fail(stream, "connection ended in the TLS handshake");
+    else
+        meet_eof(stream);
+}
+
+/* Keeps one busy socket from holding the loop: once it had its share, an
+ * empty buffer makes libuv leave the socket to the next turn. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct io *io = handle->loop->data;
+
+    (void)suggested;
+    buf->base = (char *)io->wire;
+    buf->len =
+        io->turn_bytes >= IO_TURN_MAX ? 0 : fault_limit_read(IO_WIRE_SIZE);
+}
+
+static void count_turn(struct io *io, ssize_t got, size_t offered)
+{
+    if (got > 0 && (size_t)got == offered)
+        io->turn_bytes += (size_t)got;
+    else
+        io->turn_bytes = 0;
+}
+
+static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
+{
+    struct stream *stream = (struct stream *)(void *)handle;
+
+    count_turn(stream_io(stream), got, buf->len);
+    if (got == 0 || got == UV_ENOBUFS)
+        return;
+    if (got == UV_EOF)
+        meet_end_of_wire(stream);
+    else if (got < 0)
+        stream_meet_broken(stream, (int)got);
+    else if (stream_is(stream, STREAM_IS_ENDING))
+        discard(stream, (size_t)got);
+    else if (stream->ssl != NULL)
+        take_tls(stream, (const uint8_t *)buf->base, (size_t)got);
+    else
+        lend(stream, (const uint8_t *)buf->base, (size_t)got);
+}
+
+void stream_pause(struct stream *stream)
+{
+    if (stream_is(stream, STREAM_IS_PAUSED))
+        return;
+    stream->facts |= STREAM_IS_PAUSED;
+    uv_read_stop(stream_handle(stream));
+    stream_io(stream)->turn_bytes = 0;
+}
+
+void stream_start_reading(struct stream *stream)
+{
+    int result;
+
+    if (stream_is(stream,
+                  STREAM_SAW_EOF | STREAM_IS_BROKEN | STREAM_IS_CLOSING))
+        return;
+    result = uv_read_start(stream_handle(stream), on_alloc, on_read);
+    if (result != 0 && result != UV_EALREADY)
+        stream_latch_broken(stream, result);
+}
+
+void stream_resume(struct stream *stream)
+{
+    if (!stream_is(stream, STREAM_IS_PAUSED))
+        return;
+    stream_forget(stream, STREAM_IS_PAUSED);
+    stream_start_reading(stream);
+}
