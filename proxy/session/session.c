@@ -1,71 +1,21 @@
 #include "session/session.h"
 
-#include "auth/sasl_server.h"
 #include "base/clock.h"
-#include "imap/wiped_buffer.h"
-#include "net/stream.h"
-#include "session/attempt.h"
-#include "session/login.h"
-#include "session/session_log.h"
-#include "session/splice.h"
+#include "session/session_private.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum session_state {
-    SESSION_HANDSHAKE,
-    SESSION_COMMAND,
-    SESSION_ATTEMPT,
-    SESSION_SPLICE,
-    SESSION_ENDING
-};
-enum {
-    SESSION_STATE_COUNT = SESSION_ENDING + 1
-};
-
-/* What a client may send ahead while its login is under way; beyond it we
- * stop reading (threats.md, C14). */
-enum {
-    AHEAD_MAX = 16 * 1024
-};
+static void on_client(struct stream *client, enum stream_event event,
+                      void *owner);
+static void on_timeout(struct wheel_timer *timer);
 
 /* How long an ending stream may take to flush what is queued. */
 enum {
     FLUSH_MS = 5000
 };
-
-/* Everything that only matters before the splice: freed at one moment. */
-struct before_login {
-    struct snapshot *snapshot; /* of the accept: its TLS context is in use */
-    struct login *login;
-    struct attempt *attempt;
-    struct wiped_buffer ahead; /* sent by the client behind its login */
-    uint64_t deadline_ms;      /* absolute; bytes do not extend it */
-    enum listener_tls tls;
-    char id[SESSION_ID_MAX];
-};
-
-struct session {
-    struct registry_node node;
-    struct env *env;
-    struct splice splice; /* names both streams */
-    struct wheel_timer timer;
-    struct before_login *before; /* NULL from the splice on */
-    struct backend *backend;     /* from the splice on */
-    struct session_facts facts;
-    struct limits_hold hold;
-    enum session_state state;
-    unsigned open_streams;
-};
-
-static void on_client(struct stream *client, enum stream_event event,
-                      void *owner);
-static void on_attempt(struct attempt *attempt, void *owner);
-static void on_timeout(struct wheel_timer *timer);
-static void run_dialogue(struct session *session, const uint8_t *bytes,
-                         size_t len);
 
 static bool may_enter(enum session_state from, enum session_state next)
 {
@@ -101,19 +51,7 @@ static struct session *session_of_splice(struct splice *splice)
 static struct session *session_of_timer(struct wheel_timer *timer)
 {
     return SESSION_OF(timer, timer);
-}
-
-static const struct settings *settings_of(const struct session *session)
-{
-    return session->env->snapshot->settings;
-}
-
-static struct stream *client_of(const struct session *session)
-{
-    return session->splice.client;
-}
-
-/* The state's own time limit, within the absolute one before login. */
+} /* The state's own time limit, within the absolute one before login. */
 static void arm(struct session *session, uint64_t timeout_ms)
 {
     if (session->before != NULL) {
@@ -131,20 +69,20 @@ static void arm(struct session *session, uint64_t timeout_ms)
     io_arm(&session->env->io, &session->timer, timeout_ms);
 }
 
-static void enter(struct session *session, enum session_state next)
+void session_enter(struct session *session, enum session_state next)
 {
     assert(may_enter(session->state, next));
     session->state = next;
     switch (next) {
     case SESSION_HANDSHAKE:
-        arm(session, settings_of(session)->timeouts.handshake_ms);
+        arm(session, session_settings(session)->timeouts.handshake_ms);
         break;
     case SESSION_COMMAND:
     case SESSION_ATTEMPT:
         arm(session, 0);
         break;
     case SESSION_SPLICE:
-        arm(session, settings_of(session)->timeouts.idle_ms);
+        arm(session, session_settings(session)->timeouts.idle_ms);
         break;
     case SESSION_ENDING:
         io_disarm(&session->env->io, &session->timer);
@@ -215,57 +153,49 @@ static void end_stream(struct session *session, struct stream *stream)
 static void log_end_of(struct session *session, const char *reason,
                        const char *detail)
 {
-    session->facts.to_client = session->splice.to_client;
-    session->facts.to_backend = session->splice.to_backend;
-    session_log_end(&session->facts, session->backend, reason, detail);
+    struct session_end end = {.backend = session->backend,
+                              .to_client = session->splice.to_client,
+                              .to_backend = session->splice.to_backend,
+                              .reason = reason,
+                              .detail = detail};
+
+    session_log_end(&session->facts, &end);
     counters_add(session->env->counters, COUNTER_BYTES_TO_CLIENT,
                  session->splice.to_client);
     counters_add(session->env->counters, COUNTER_BYTES_TO_BACKEND,
                  session->splice.to_backend);
 }
 
-static void finish(struct session *session, const char *reason,
-                   const char *detail)
+void session_finish(struct session *session, const char *reason,
+                    const char *detail)
 {
     if (session->state == SESSION_ENDING)
         return;
     log_end_of(session, reason, detail);
-    enter(session, SESSION_ENDING);
+    session_enter(session, SESSION_ENDING);
     limits_release(session->env->limits, &session->hold);
     if (session->backend != NULL)
         backend_session_closed(&session->backend);
     end_stream(session, session->splice.upstream);
-    end_stream(session, client_of(session));
+    end_stream(session, session_client(session));
     free_before(session);
 }
-
-static void send_output(struct session *session)
-{
-    struct login *login = session->before->login;
-    size_t len;
-    const uint8_t *bytes = login_output(login, &len);
-
-    if (len > 0)
-        (void)stream_write(client_of(session), bytes, len);
-    login_output_clear(login);
-}
-
 void session_end(struct session *session, const char *reason, const char *bye)
 {
     if (session->state == SESSION_COMMAND ||
         session->state == SESSION_ATTEMPT) {
         if (bye != NULL)
             login_bye(session->before->login, bye);
-        send_output(session);
+        session_send_output(session);
     }
-    finish(session, reason, NULL);
+    session_finish(session, reason, NULL);
 }
 
 void session_abort(struct session *session, const char *reason)
 {
-    finish(session, reason, NULL);
-    if (client_of(session) != NULL)
-        stream_close(client_of(session));
+    session_finish(session, reason, NULL);
+    if (session_client(session) != NULL)
+        stream_close(session_client(session));
     if (session->splice.upstream != NULL)
         stream_close(session->splice.upstream);
 }
@@ -277,21 +207,29 @@ static void on_splice(struct splice *splice, enum splice_event event,
 
     switch (event) {
     case SPLICE_HALF_CLOSED:
-        arm(session, settings_of(session)->timeouts.half_closed_ms);
+        arm(session, session_settings(session)->timeouts.half_closed_ms);
         break;
     case SPLICE_OVER:
-        finish(session, splice->reason, detail);
+        session_finish(session, splice->reason, detail);
         break;
     }
 }
 
+void session_start_tls(struct session *session)
+{
+    SSL *ssl = tls_server_context_open(session->before->snapshot->tls);
+
+    session_enter(session, SESSION_HANDSHAKE);
+    stream_start_tls(session_client(session), &session->env->io.front, ssl);
+}
+
 /* The login's memory goes as the splice starts: an idle session is paid for
  * by its streams alone. */
-static void start_splice(struct session *session,
-                         const struct attempt_outcome *outcome)
+void session_start_splice(struct session *session,
+                          const struct attempt_outcome *outcome)
 {
     struct before_login *before = session->before;
-    struct stream *client = client_of(session);
+    struct stream *client = session_client(session);
     struct wiped_buffer ahead = before->ahead;
 
     memset(&before->ahead, 0, sizeof(before->ahead));
@@ -307,181 +245,12 @@ static void start_splice(struct session *session,
                  outcome->rest, outcome->rest_len);
     wiped_buffer_deinit(&ahead);
     free_before(session);
-    enter(session, SESSION_SPLICE);
-}
-
-/* After an attempt that failed the dialogue goes on, or ends by its rules. */
-static bool answer_failure(struct session *session,
-                           const struct attempt_outcome *outcome)
-{
-    struct before_login *before = session->before;
-    enum login_decision decision;
-
-    if (outcome->to_client_len > 0)
-        (void)stream_write(client_of(session), outcome->to_client,
-                           outcome->to_client_len);
-    decision =
-        login_failed(before->login, outcome->answer, outcome->code,
-                     outcome->code_len, outcome->text, outcome->text_len);
-    attempt_free(&before->attempt);
-    limits_release_login(session->env->limits, &session->hold);
-    send_output(session);
-    if (decision == LOGIN_END) {
-        finish(session, login_end_reason(before->login), NULL);
-        return false;
-    }
-    enter(session, SESSION_COMMAND);
-    return true;
-}
-
-static void on_attempt(struct attempt *attempt, void *owner)
-{
-    struct session *session = owner;
-    const struct attempt_outcome *outcome = attempt_outcome(attempt);
-    struct wiped_buffer ahead;
-
-    if (outcome->is_logged_in) {
-        start_splice(session, outcome);
-        return;
-    }
-    ahead = session->before->ahead;
-    memset(&session->before->ahead, 0, sizeof(session->before->ahead));
-    if (answer_failure(session, outcome)) {
-        stream_resume(client_of(session));
-        run_dialogue(session, ahead.bytes, ahead.len);
-    }
-    wiped_buffer_deinit(&ahead);
-}
-
-/* What the client sent behind its login waits for the verdict. */
-static void keep_ahead(struct session *session, const uint8_t *bytes,
-                       size_t len)
-{
-    struct wiped_buffer *ahead = &session->before->ahead;
-
-    wiped_buffer_append(ahead, bytes, len);
-    if (ahead->len >= AHEAD_MAX)
-        stream_pause(client_of(session));
-}
-
-static void try_login(struct session *session)
-{
-    struct before_login *before = session->before;
-    struct attempt_request request = {
-        .credentials = login_credentials(before->login),
-        .tag = login_tag(before->login),
-        .mechanism = login_mechanism(before->login),
-        .session = before->id,
-        .peer = &session->facts.peer,
-        .hold = &session->hold,
-    };
-
-    enter(session, SESSION_ATTEMPT);
-    before->attempt = attempt_new(session->env, &request, on_attempt, session);
-    if (!attempt_start(before->attempt))
-        (void)answer_failure(session, attempt_outcome(before->attempt));
-}
-
-static void start_tls(struct session *session)
-{
-    SSL *ssl = tls_server_context_open(session->before->snapshot->tls);
-
-    enter(session, SESSION_HANDSHAKE);
-    stream_start_tls(client_of(session), &session->env->io.front, ssl);
-}
-
-/* Bytes behind STARTTLS were sent in clear, by whoever sits on the wire, to be
- * read as if they had come under TLS: no handshake follows (decision 11). */
-static void take_starttls(struct session *session, size_t bytes_behind)
-{
-    if (bytes_behind > 0) {
-        counters_add(session->env->counters, COUNTER_STARTTLS_INJECTIONS, 1);
-        login_output_clear(session->before->login);
-        finish(session, "starttls-injection", NULL);
-        return;
-    }
-    send_output(session);
-    start_tls(session);
-}
-
-static void run_dialogue(struct session *session, const uint8_t *bytes,
-                         size_t len)
-{
-    while (len > 0 && session->state == SESSION_COMMAND) {
-        struct login *login = session->before->login;
-        size_t used;
-        enum login_decision decision = login_feed(login, bytes, len, &used);
-
-        bytes += used;
-        len -= used;
-        switch (decision) {
-        case LOGIN_MORE:
-            send_output(session);
-            break;
-        case LOGIN_STARTTLS:
-            take_starttls(session, len);
-            return;
-        case LOGIN_TRY:
-            send_output(session);
-            try_login(session);
-            break;
-        case LOGIN_END:
-            send_output(session);
-            finish(session, login_end_reason(login), NULL);
-            return;
-        }
-    }
-    if (len > 0 && session->state == SESSION_ATTEMPT)
-        keep_ahead(session, bytes, len);
-}
-
-static void on_client_bytes(struct session *session)
-{
-    struct stream *client = client_of(session);
-    size_t len;
-    const uint8_t *bytes = stream_lent(client, &len);
-
-    run_dialogue(session, bytes, len);
-    stream_wipe_lent(client);
-}
-
-static void fill_login_rules(const struct settings *settings,
-                             enum listener_tls tls, struct login_rules *rules)
-{
-    const struct limits_settings *limits = &settings->limits;
-
-    memset(rules, 0, sizeof(*rules));
-    rules->line_max = limits->line;
-    rules->literal_max = limits->literal;
-    rules->login_tries = limits->login_tries;
-    rules->bad_commands = limits->bad_commands;
-    rules->wrong_state_commands = limits->wrong_state_commands;
-    rules->starttls = tls == LISTENER_TLS_STARTTLS;
-    if (settings->auth.mechanisms & AUTH_MECHANISM_PLAIN)
-        rules->mechanisms |= SASL_PLAIN;
-    if (settings->auth.mechanisms & AUTH_MECHANISM_LOGIN)
-        rules->mechanisms |= SASL_LOGIN;
-}
-
-static void begin_dialogue(struct session *session, bool is_secure)
-{
-    struct before_login *before = session->before;
-    struct login_rules rules;
-
-    fill_login_rules(settings_of(session), before->tls, &rules);
-    before->login = login_new(&rules, is_secure);
-    if (session->env->is_draining) {
-        session_end(session, "drained",
-                    "[UNAVAILABLE] Going down, try again later.");
-        return;
-    }
-    login_greet(before->login);
-    send_output(session);
+    session_enter(session, SESSION_SPLICE);
 }
 
 static void on_secure(struct session *session)
 {
-    const SSL *ssl = stream_tls(client_of(session));
+    const SSL *ssl = stream_tls(session_client(session));
     struct before_login *before = session->before;
 
     session_facts_take_tls(&session->facts, ssl);
@@ -489,23 +258,23 @@ static void on_secure(struct session *session)
                  SSL_session_reused(ssl) ? COUNTER_HANDSHAKES_RESUMED
                                          : COUNTER_HANDSHAKES_FULL,
                  1);
-    enter(session, SESSION_COMMAND);
+    session_enter(session, SESSION_COMMAND);
     if (before->login == NULL)
-        begin_dialogue(session, true);
+        session_begin_dialogue(session, true);
     else
         login_secured(before->login);
 }
 
 static void on_failed(struct session *session)
 {
-    const char *why = stream_failure(client_of(session));
+    const char *why = stream_failure(session_client(session));
 
     if (session->state != SESSION_HANDSHAKE) {
-        finish(session, "client-failed", why);
+        session_finish(session, "client-failed", why);
         return;
     }
     counters_add(session->env->counters, COUNTER_HANDSHAKE_FAILURES, 1);
-    finish(session, "handshake-failed", why);
+    session_finish(session, "handshake-failed", why);
 }
 
 static void on_client(struct stream *client, enum stream_event event,
@@ -518,13 +287,13 @@ static void on_client(struct stream *client, enum stream_event event,
         on_secure(session);
         break;
     case STREAM_DATA:
-        on_client_bytes(session);
+        session_take_bytes(session);
         break;
     case STREAM_EOF:
-        finish(session,
-               stream_was_truncated(client) ? "client-truncated"
-                                            : "client-closed",
-               NULL);
+        session_finish(session,
+                       stream_was_truncated(client) ? "client-truncated"
+                                                    : "client-closed",
+                       NULL);
         break;
     case STREAM_FAILED:
         on_failed(session);
@@ -539,21 +308,22 @@ static void on_client(struct stream *client, enum stream_event event,
 /* Activity only stamps a time; the timer looks at the stamp when it fires. */
 static void on_splice_timeout(struct session *session)
 {
-    const struct timeouts_settings *timeouts = &settings_of(session)->timeouts;
+    const struct timeouts_settings *timeouts =
+        &session_settings(session)->timeouts;
     uint64_t quiet_ms = session_quiet_ms(session);
 
     if ((session->splice.client_ended || session->splice.upstream_ended)) {
         if (quiet_ms < timeouts->half_closed_ms)
             arm(session, timeouts->half_closed_ms - quiet_ms);
         else
-            finish(session, "half-closed-timeout", NULL);
+            session_finish(session, "half-closed-timeout", NULL);
         return;
     }
     if (timeouts->idle_ms == 0 || quiet_ms < timeouts->idle_ms) {
         arm(session, timeouts->idle_ms == 0 ? 0 : timeouts->idle_ms - quiet_ms);
         return;
     }
-    finish(session, "idle-timeout", NULL);
+    session_finish(session, "idle-timeout", NULL);
 }
 
 static void on_timeout(struct wheel_timer *timer)
@@ -564,7 +334,7 @@ static void on_timeout(struct wheel_timer *timer)
     case SESSION_HANDSHAKE:
         counters_add(session->env->counters, COUNTER_TIMEOUTS, 1);
         counters_add(session->env->counters, COUNTER_HANDSHAKE_FAILURES, 1);
-        finish(session, "handshake-timeout", NULL);
+        session_finish(session, "handshake-timeout", NULL);
         break;
     case SESSION_COMMAND:
     case SESSION_ATTEMPT:
@@ -582,11 +352,11 @@ static void on_timeout(struct wheel_timer *timer)
 static void start(struct session *session, enum listener_tls tls)
 {
     if (tls == LISTENER_TLS_IMPLICIT) {
-        start_tls(session);
+        session_start_tls(session);
         return;
     }
     arm(session, 0);
-    begin_dialogue(session, false);
+    session_begin_dialogue(session, false);
 }
 
 static struct before_login *new_before(struct session *session,
@@ -597,7 +367,7 @@ static struct before_login *new_before(struct session *session,
     before->tls = tls;
     before->snapshot = snapshot_ref(session->env->snapshot);
     before->deadline_ms =
-        clock_now_ms() + settings_of(session)->timeouts.before_login_ms;
+        clock_now_ms() + session_settings(session)->timeouts.before_login_ms;
     session_facts_id(&session->facts, before->id);
     counters_add(session->env->counters, COUNTER_SESSIONS_BEFORE_LOGIN, 1);
     return before;
@@ -627,9 +397,9 @@ static void turn_away(struct session *session, enum listener_tls tls,
 
     counters_add(session->env->counters, COUNTER_REFUSED_LIMIT, 1);
     if (tls == LISTENER_TLS_STARTTLS)
-        (void)stream_write(client_of(session), (const uint8_t *)bye,
+        (void)stream_write(session_client(session), (const uint8_t *)bye,
                            sizeof(bye) - 1);
-    finish(session, "limit", limits_answer_name(answer));
+    session_finish(session, "limit", limits_answer_name(answer));
 }
 
 int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)
@@ -647,9 +417,9 @@ int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)
     session->open_streams = 1;
     counters_add(env->counters, COUNTER_ACCEPTED, 1);
     /* A peer that is gone already has no name; it will be seen to be gone. */
-    (void)stream_peer(client_of(session), &session->facts.peer);
+    (void)stream_peer(session_client(session), &session->facts.peer);
     answer =
-        limits_accept(env->limits, &settings_of(session)->limits,
+        limits_accept(env->limits, &session_settings(session)->limits,
                       &session->facts.peer, clock_now_ms(), &session->hold);
     if (answer == LIMITS_OK)
         start(session, tls);

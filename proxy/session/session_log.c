@@ -100,8 +100,7 @@ void session_log_login(const struct session_facts *facts,
 }
 
 void session_log_end(const struct session_facts *facts,
-                     const struct backend *backend, const char *reason,
-                     const char *detail)
+                     const struct session_end *end)
 {
     struct log_entry entry;
 
@@ -109,13 +108,13 @@ void session_log_end(const struct session_facts *facts,
     if (!entry.is_on)
         return;
     log_facts(&entry, facts);
-    if (backend != NULL)
-        log_text(&entry, "backend", backend_name(backend));
-    log_u64(&entry, "to_client", facts->to_client);
-    log_u64(&entry, "to_backend", facts->to_backend);
+    if (end->backend != NULL)
+        log_text(&entry, "backend", backend_name(end->backend));
+    log_u64(&entry, "to_client", end->to_client);
+    log_u64(&entry, "to_backend", end->to_backend);
     log_u64(&entry, "duration_ms", clock_now_ms() - facts->started_ms);
-    log_text(&entry, "reason", reason);
-    if (detail != NULL)
-        log_text(&entry, "detail", detail);
+    log_text(&entry, "reason", end->reason);
+    if (end->detail != NULL)
+        log_text(&entry, "detail", end->detail);
     log_end(&entry);
 }

@@ -18,8 +18,6 @@ enum {
 struct session_facts {
     uint64_t number; /* of this worker's sessions */
     uint64_t started_ms;
-    uint64_t to_client; /* bytes spliced */
-    uint64_t to_backend;
     char *names; /* server name asked for, then user; each ended by NUL */
     struct address peer;
     uint16_t worker;
@@ -44,10 +42,17 @@ void session_facts_id(const struct session_facts *facts,
 void session_log_login(const struct session_facts *facts,
                        const struct backend *backend, const char *mechanism);
 
-/* The one line per session that is always there. backend and detail may be
- * NULL. */
+/* How a session ended. */
+struct session_end {
+    const struct backend *backend; /* NULL: it never had one */
+    uint64_t to_client;            /* bytes spliced */
+    uint64_t to_backend;
+    const char *reason;
+    const char *detail; /* may be NULL */
+};
+
+/* The one line per session that is always there. */
 void session_log_end(const struct session_facts *facts,
-                     const struct backend *backend, const char *reason,
-                     const char *detail);
+                     const struct session_end *end);
 
 #endif

@@ -1,0 +1,77 @@
+/* What the files of a session share: session.c (its life) and dialogue.c (what
+ * happens before its splice). Private to session/. */
+#ifndef SESSION_SESSION_PRIVATE_H
+#define SESSION_SESSION_PRIVATE_H
+
+#include "imap/wiped_buffer.h"
+#include "net/stream.h"
+#include "session/attempt.h"
+#include "session/login.h"
+#include "session/session.h"
+#include "session/session_log.h"
+#include "session/splice.h"
+
+enum session_state {
+    SESSION_HANDSHAKE,
+    SESSION_COMMAND,
+    SESSION_ATTEMPT,
+    SESSION_SPLICE,
+    SESSION_ENDING
+};
+enum {
+    SESSION_STATE_COUNT = SESSION_ENDING + 1
+};
+
+/* Everything that only matters before the splice: freed at one moment. */
+struct before_login {
+    struct snapshot *snapshot; /* of the accept: its TLS context is in use */
+    struct login *login;
+    struct attempt *attempt;
+    struct wiped_buffer ahead; /* sent by the client behind its login */
+    uint64_t deadline_ms;      /* absolute; bytes do not extend it */
+    enum listener_tls tls;
+    char id[SESSION_ID_MAX];
+};
+
+struct session {
+    struct registry_node node;
+    struct env *env;
+    struct splice splice; /* names both streams */
+    struct wheel_timer timer;
+    struct before_login *before; /* NULL from the splice on */
+    struct backend *backend;     /* from the splice on */
+    struct session_facts facts;
+    struct limits_hold hold;
+    enum session_state state;
+    unsigned open_streams;
+};
+
+/* session.c. */
+void session_enter(struct session *session, enum session_state next);
+/* Logs, and ends both streams. Nothing happens to one that is ending. */
+void session_finish(struct session *session, const char *reason,
+                    const char *detail);
+/* Frees what the login needed, and splices. */
+void session_start_splice(struct session *session,
+                          const struct attempt_outcome *outcome);
+void session_start_tls(struct session *session);
+
+static inline const struct settings *
+session_settings(const struct session *session)
+{
+    return session->env->snapshot->settings;
+}
+
+static inline struct stream *session_client(const struct session *session)
+{
+    return session->splice.client;
+}
+
+/* dialogue.c: greets, unless the worker drains. */
+void session_begin_dialogue(struct session *session, bool is_secure);
+/* Takes the lent bytes of the client, and wipes them. */
+void session_take_bytes(struct session *session);
+/* Sends what the dialogue has to say. */
+void session_send_output(struct session *session);
+
+#endif
