@@ -91,25 +91,25 @@ static uint64_t hash_bytes(const struct limits *limits, const uint8_t *bytes,
     return SIPHASH_24(limits->hash_key, bytes, len);
 }
 
+/* Keys of different families differ in length, so they need no other mark. */
 static uint64_t hash_address(const struct limits *limits,
                              const struct address *peer)
 {
-    uint8_t key[2 + 8] = {KEY_ADDRESS, peer->is_ipv6};
+    uint8_t key[1 + 8] = {KEY_ADDRESS};
 
-    memcpy(key + 2, peer->ip, host_len(peer));
-    return hash_bytes(limits, key, 2 + host_len(peer));
+    memcpy(key + 1, peer->ip, host_len(peer));
+    return hash_bytes(limits, key, 1 + host_len(peer));
 }
 
 /* The name is as long as it likes, so it goes in as its own hash. */
 static uint64_t hash_user(const struct limits *limits, enum key_kind kind,
                           uint64_t user_hash, const struct address *peer)
 {
-    uint8_t key[2 + 8 + 8] = {(uint8_t)kind, 0};
-    size_t len = 2 + sizeof(user_hash);
+    uint8_t key[1 + 8 + 8] = {(uint8_t)kind};
+    size_t len = 1 + sizeof(user_hash);
 
-    memcpy(key + 2, &user_hash, sizeof(user_hash));
+    memcpy(key + 1, &user_hash, sizeof(user_hash));
     if (kind == KEY_USER_AND_ADDRESS) {
-        key[1] = peer->is_ipv6;
         memcpy(key + len, peer->ip, host_len(peer));
         len += host_len(peer);
     }

@@ -262,21 +262,21 @@ static void order_is_stable_whatever_the_server_rotates(void **state)
     struct address out[BACKEND_ADDRESSES_MAX];
 
     (void)state;
-    set_answer("2001:db8::2", "192.0.2.1", "2001:db8::1");
+    set_answer("2001:db8::2", "10.0.0.1", "2001:db8::1");
     update(1, NEVER_MS);
     assert_true(resolver_wait(resolver, WAIT_MS));
     assert_int_equal(backend_addresses(backends[0], out), 3);
     assert_address(0, out, "2001:db8::1");
     assert_address(1, out, "2001:db8::2");
-    assert_address(2, out, "192.0.2.1");
-    set_answer("2001:db8::1", "2001:db8::2", "192.0.2.1");
+    assert_address(2, out, "10.0.0.1");
+    set_answer("2001:db8::1", "2001:db8::2", "10.0.0.1");
     update(1, NEVER_MS);
     assert_true(resolver_wait(resolver, WAIT_MS));
 
     backend_addresses(backends[0], out);
     assert_address(0, out, "2001:db8::1");
     assert_address(1, out, "2001:db8::2");
-    assert_address(2, out, "192.0.2.1");
+    assert_address(2, out, "10.0.0.1");
 }
 
 static void address_that_stands_twice_is_tried_once(void **state)

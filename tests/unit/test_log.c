@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <pthread.h>
 #include <regex.h>
 #include <signal.h>
@@ -103,11 +104,14 @@ static const char *line_of_user(enum log_format format, const char *bytes,
 /* The value as a reader of the JSON sees it; the caller owns it. */
 static json_t *json_of_user(const char *bytes, size_t len)
 {
-    const char *line = line_of_user(LOG_JSON, bytes, len);
+    /* A block of its own size, for ASan to see a byte read too much. */
+    char *copy = memcpy(malloc(len + (len == 0)), bytes, len);
+    const char *line = line_of_user(LOG_JSON, copy, len);
     json_t *object =
         json_loads(line, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     json_t *user;
 
+    free(copy);
     assert_non_null(object);
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
     user = json_incref(json_object_get(object, "user"));
@@ -336,31 +340,42 @@ static void long_values_leave_room_for_the_other_fields(void **state)
     }
 }
 
-static void line_too_full_says_so_and_stays_whole(void **state)
+/* A line of one field more than fits, each value len bytes long. */
+static const char *log_too_much(struct capture *capture, int len)
 {
-    struct capture capture;
     struct log_entry entry;
-    const char *line;
-    json_t *object;
 
-    (void)state;
-    log_set(LOG_INFO, LOG_JSON);
-    start_capture(&capture);
+    start_capture(capture);
     log_begin(&entry, LOG_INFO, "session-end");
     for (int field = 0; field < 500; field++) {
         char key[16];
+        char value[32];
 
         snprintf(key, sizeof(key), "k%d", field);
-        log_text(&entry, key, "value");
+        snprintf(value, sizeof(value), "%0*d", len, 0);
+        log_text(&entry, key, value);
     }
     log_end(&entry);
-    line = take_capture(&capture);
-    object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    return take_capture(capture);
+}
 
-    assert_non_null(object);
-    assert_true(json_is_true(json_object_get(object, "incomplete")));
-    assert_true(strlen(line) <= LOG_LINE_MAX);
-    json_decref(object);
+static void line_too_full_says_so_and_stays_whole(void **state)
+{
+    (void)state;
+    for (int len = 1; len < 20; len++) {
+        struct capture capture;
+        const char *line;
+        json_t *object;
+
+        log_set(LOG_INFO, LOG_JSON);
+        line = log_too_much(&capture, len);
+        object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+
+        assert_non_null(object);
+        assert_true(json_is_true(json_object_get(object, "incomplete")));
+        assert_true(strlen(line) <= LOG_LINE_MAX);
+        json_decref(object);
+    }
 }
 
 static void any_bytes_give_one_clean_line(void **state)
@@ -490,7 +505,7 @@ static void lines_of_many_threads_arrive_whole(void **state)
     pthread_join(drain.thread, NULL);
 
     assert_int_equal(drain.broken, 0);
-    assert_int_equal(drain.lines + drain.lost, 2000);
+    assert_int_equal(drain.lines, 2000);
     assert_int_equal(drain.lost, 0);
 }
 
@@ -591,17 +606,39 @@ static void lines_gather_into_few_writes(void **state)
     replace_stderr(fds[1]);
     close(fds[1]);
     assert_true(log_start(LOG_INFO, LOG_TEXT));
-    log_numbers(0, 300);
+    for (unsigned i = 0; i < 100; i++) {
+        log_numbers(i, 1);
+        usleep(200);
+    }
     log_stop(STOP_MS);
     restore_stderr(NULL);
     while (recv(fds[0], packet, sizeof(packet), 0) > 0)
         writes++;
     close(fds[0]);
 
-    assert_in_range(writes, 1, 60);
+    assert_in_range(writes, 1, 50);
 }
 
-static void non_blocking_stderr_loses_nothing_unsaid(void **state)
+static void sleeping_writer_is_woken_by_a_line(void **state)
+{
+    struct capture capture;
+    struct pollfd waits = {.events = POLLIN};
+    int ready;
+
+    (void)state;
+    start_capture(&capture);
+    assert_true(log_start(LOG_INFO, LOG_TEXT));
+    usleep(200 * 1000);
+    log_numbers(0, 1);
+    waits.fd = capture.fds[0];
+    ready = poll(&waits, 1, 5000);
+    log_stop(STOP_MS);
+    take_capture(&capture);
+
+    assert_int_equal(ready, 1);
+}
+
+static void non_blocking_stderr_loses_nothing(void **state)
 {
     struct drain drain = {.delay_us = 20};
     int fds[2];
@@ -618,7 +655,8 @@ static void non_blocking_stderr_loses_nothing_unsaid(void **state)
     restore_stderr(NULL);
     pthread_join(drain.thread, NULL);
 
-    assert_int_equal(drain.lines + drain.lost, 2000);
+    assert_int_equal(drain.lost, 0);
+    assert_int_equal(drain.lines, 2000);
     assert_int_equal(drain.broken, 0);
 }
 
@@ -688,7 +726,8 @@ int main(void)
         CLAIM(loss_is_told_once_there_is_room),
         CLAIM(line_after_a_torn_one_begins_anew),
         CLAIM(lines_gather_into_few_writes),
-        CLAIM(non_blocking_stderr_loses_nothing_unsaid),
+        CLAIM(sleeping_writer_is_woken_by_a_line),
+        CLAIM(non_blocking_stderr_loses_nothing),
         CLAIM(stop_gives_up_on_a_reader_that_is_stuck),
         CLAIM(log_starts_again_after_a_stop),
     };
