@@ -26,7 +26,6 @@ enum {
 struct addresses {
     struct address list[FAMILIES_MAX];
     size_t count;
-    bool is_any_family; /* "*": one of them may be missing */
 };
 
 /* Who shares a socket's address. */
@@ -92,7 +91,7 @@ int provider_probe_listener(const struct listener_config *config,
 
         if (error == 0)
             close(fd);
-        else if (!addresses.is_any_family || !is_missing_family(error))
+        else if (!is_missing_family(error))
             return tell(error, &addresses.list[i], why);
     }
     return 0;
@@ -111,7 +110,7 @@ static void list_addresses(const struct listener_config *config,
     struct network literal;
     bool is_literal = network_parse_address(config->address, &literal);
 
-    *out = (struct addresses){.is_any_family = !is_literal};
+    *out = (struct addresses){.count = 0};
     if (!is_literal) {
         assert(strcmp(config->address, "*") == 0); /* as settings.h says */
         out->list[1].is_ipv6 = true;
@@ -234,8 +233,7 @@ static int open_sockets(const struct listener_config *config,
     for (size_t i = 0; i < addresses->count; i++) {
         *where_out = addresses->list[i];
         error = bind_family(config, keepalive, where_out, sockets);
-        if (error != 0 &&
-            (!addresses->is_any_family || !is_missing_family(error)))
+        if (error != 0 && !is_missing_family(error))
             return error;
     }
     return sockets->family_count == 0 ? error

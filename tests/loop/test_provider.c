@@ -27,10 +27,11 @@ enum {
  * see as root what others see. */
 static int refused_family = -1;
 static int refused_with = EAFNOSUPPORT;
+static int granted; /* so many are given before */
 
 int socket(int family, int type, int protocol)
 {
-    if (family == refused_family) {
+    if (family == refused_family && granted-- <= 0) {
         errno = refused_with;
         return -1;
     }
@@ -39,6 +40,16 @@ int socket(int family, int type, int protocol)
 
 static const struct io_keepalive keepalive = {
     .idle_s = 31, .interval_s = 32, .count = 3, .user_timeout_ms = 34000};
+
+/* How many are open. */
+static int count_descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
 
 /* Files. */
 
@@ -66,8 +77,9 @@ static char *path_in(const struct folder *folder, const char *name)
 
 static int remove_folder(void **state)
 {
-    static const char *const names[] = {"file", "other", "pipe", "link",
-                                        "large"};
+    static const char *const names[] = {"file", "pipe", "link", "large",
+                                        "d",    "b",    "e",    "a",
+                                        "f",    "c",    "h",    "g"};
     struct folder *folder = *state;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -108,10 +120,13 @@ static void a_file_is_read_whole(void **state)
 {
     const char *path = path_in(*state, "file");
     struct file_bytes file;
+    int before = count_descriptors();
 
     write_file(path, "some bytes", 0600);
 
     assert_int_equal(read_file(path, &file), 0);
+
+    assert_int_equal(count_descriptors(), before);
 
     assert_int_equal(file.len, 10);
     assert_memory_equal(file.bytes, "some bytes", 10);
@@ -180,6 +195,7 @@ static void a_link_is_followed(void **state)
 static void only_regular_files_are_read(void **state)
 {
     const char *pipe = path_in(*state, "pipe");
+    int before = count_descriptors();
 
     assert_int_equal(mkfifo(pipe, 0600), 0);
 
@@ -187,6 +203,7 @@ static void only_regular_files_are_read(void **state)
     assert_int_equal(read_error("/dev/zero"), EINVAL);
     assert_int_equal(read_error("/tmp"), EISDIR);
     assert_int_equal(read_error(path_in(*state, "absent")), ENOENT);
+    assert_int_equal(count_descriptors(), before);
 }
 
 static void a_file_over_the_bound_is_not_read(void **state)
@@ -205,16 +222,20 @@ static void a_folder_is_listed_in_order(void **state)
     struct folder *folder = *state;
     char **names = NULL;
 
-    write_file(path_in(folder, "other"), "", 0600);
-    write_file(path_in(folder, "file"), "", 0600);
-    write_file(path_in(folder, "link"), "", 0600);
+    for (const char *letter = "dbeafchg"; *letter != '\0'; letter++) {
+        const char name[] = {*letter, '\0'};
+
+        write_file(path_in(folder, name), "", 0600);
+    }
 
     assert_int_equal(files->list_folder(files->owner, folder->path, &names), 0);
 
-    assert_string_equal(names[0], "file");
-    assert_string_equal(names[1], "link");
-    assert_string_equal(names[2], "other");
-    assert_null(names[3]);
+    for (size_t i = 0; i < 8; i++) {
+        const char name[] = {"abcdefgh"[i], '\0'};
+
+        assert_string_equal(names[i], name);
+    }
+    assert_null(names[8]);
     file_names_free(&names);
     assert_null(names);
 }
@@ -503,15 +524,6 @@ static void a_low_port_asks_for_its_capability(void **state)
                              "CAP_NET_BIND_SERVICE");
 }
 
-static int count_descriptors(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 1024; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
 static void a_failure_leaves_no_descriptor(void **state)
 {
     struct listener_config config = listener_on(any);
@@ -539,6 +551,28 @@ static void a_failure_leaves_no_descriptor(void **state)
     assert_int_equal(count_descriptors(), before);
     assert_int_equal(connect_to(AF_INET, config.port), -1);
     close(taken);
+}
+
+static void a_failure_halfway_leaves_no_descriptor(void **state)
+{
+    struct listener_config config = listener_on(loopback);
+    struct provider_sockets sockets;
+    char why[PROVIDER_WHY_MAX];
+    int before = count_descriptors();
+
+    (void)state;
+    refused_family = AF_INET;
+    refused_with = EMFILE;
+    granted = WORKERS - 1;
+    assert_int_equal(
+        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
+        UV_EMFILE);
+    refused_family = -1;
+    refused_with = EAFNOSUPPORT;
+    granted = 0;
+
+    assert_non_null(strstr(why, "Too many open files"));
+    assert_int_equal(count_descriptors(), before);
 }
 
 static void a_probe_finds_those_who_share_the_port(void **state)
@@ -599,6 +633,7 @@ int main(void)
         cmocka_unit_test(a_foreign_address_is_told),
         cmocka_unit_test(a_low_port_asks_for_its_capability),
         cmocka_unit_test(a_failure_leaves_no_descriptor),
+        cmocka_unit_test(a_failure_halfway_leaves_no_descriptor),
         cmocka_unit_test(a_probe_finds_those_who_share_the_port),
         cmocka_unit_test(sockets_given_away_are_not_closed),
     };

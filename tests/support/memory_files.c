@@ -132,12 +132,25 @@ const char *memory_files_path(const struct memory_files *files, size_t index)
     return index < files->count ? files->entries[index].path : NULL;
 }
 
+/* Whether a folder on the way to path is a file. */
+static bool goes_through_a_file(const struct memory_files *files,
+                                const char *path)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        size_t len = strlen(files->entries[i].path);
+
+        if (strncmp(path, files->entries[i].path, len) == 0 && path[len] == '/')
+            return true;
+    }
+    return false;
+}
+
 static int read_file(void *owner, const char *path, struct file_bytes *out)
 {
     struct entry *entry = find(owner, path);
 
     if (entry == NULL)
-        return ENOENT;
+        return goes_through_a_file(owner, path) ? ENOTDIR : ENOENT;
     entry->reads++;
     if (entry->error != 0 || entry->bytes == NULL)
         return entry->error != 0 ? entry->error : ENOENT;
