@@ -342,7 +342,7 @@ def test_f3_half_a_session_ends_after_its_time(
     def after(conversation):
         if who == "backend":
             conversation.half_close()
-        conversation.stall()
+        conversation.linger()
 
     backend = fake_backend(ImapServer(after=after))
     front = gatepost(routes_to(backend), timeouts={"half_closed": 2})

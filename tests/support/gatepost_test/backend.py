@@ -96,18 +96,23 @@ class Conversation:
                 raise Gone("left during a stall")
         raise Gone("the test ended")
 
+    def linger(self):
+        """Reads and says nothing until the test ends, whatever the other
+        side does."""
+        self.read_to_end()
+        self.stopping.wait()
+
     def half_close(self):
         """Ends our direction; TLS says close_notify first."""
         if isinstance(self.sock, ssl.SSLSocket):
-            # unwrap() would make the socket plain for reading too, so the
-            # TLS object below it is asked directly.
             self.sock.settimeout(0)
             try:
-                self.sock._sslobj.shutdown()
+                self.sock.unwrap()
             except (OSError, ValueError):
                 pass
             self.sock.settimeout(60)
-        self.sock.shutdown(socket.SHUT_WR)
+        # SSLSocket.shutdown would make the socket plain for reading, too.
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
 
     def reset(self):
         """Ends the connection by RST."""
