@@ -54,8 +54,10 @@ static void begin_log(const struct attempt *attempt, struct log_entry *entry,
         log_text(entry, "backend", attempt->target->config->name);
 }
 
+/* detail is in our words, the refusal in the backend's: either may be NULL. */
 static void log_failure(const struct attempt *attempt, enum log_level level,
-                        const char *reason, const char *detail)
+                        const char *reason, const char *detail,
+                        const struct upstream_refusal *refusal)
 {
     struct log_entry entry;
     char peer[ADDRESS_TEXT_MAX];
@@ -67,6 +69,8 @@ static void log_failure(const struct attempt *attempt, enum log_level level,
     log_text(&entry, "reason", reason);
     if (detail != NULL)
         log_text(&entry, "detail", detail);
+    if (refusal != NULL && refusal->original_len > 0)
+        log_str(&entry, "answer", refusal->original, refusal->original_len);
     log_end(&entry);
 }
 
@@ -75,7 +79,7 @@ static void refuse(struct attempt *attempt, enum login_answer answer,
 {
     attempt->outcome.answer = answer;
     counters_add(attempt->env->counters, counter, 1);
-    log_failure(attempt, LOG_INFO, reason, NULL);
+    log_failure(attempt, LOG_INFO, reason, NULL, NULL);
 }
 
 static void finish(struct attempt *attempt)
@@ -230,7 +234,6 @@ static void take_refusal(struct attempt *attempt)
     const struct upstream_refusal *refusal =
         upstream_login_refusal(attempt->login);
     struct attempt_outcome *outcome = &attempt->outcome;
-    struct log_entry entry;
 
     outcome->answer = refusal->answer;
     outcome->code = refusal->code;
@@ -245,10 +248,7 @@ static void take_refusal(struct attempt *attempt)
                      : COUNTER_LOGINS_FAILED,
                  1);
     log_failure(attempt, refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
-                refusal->reason, NULL);
-    begin_log(attempt, &entry, LOG_DEBUG, "backend-answer");
-    log_str(&entry, "line", refusal->original, refusal->original_len);
-    log_end(&entry);
+                refusal->reason, NULL, refusal);
 }
 
 static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
@@ -279,7 +279,7 @@ static void fail_upstream(struct attempt *attempt, const char *reason,
 {
     attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
     counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
-    log_failure(attempt, LOG_WARN, reason, detail);
+    log_failure(attempt, LOG_WARN, reason, detail, NULL);
     drop_upstream(attempt);
     finish(attempt);
 }
