@@ -24,7 +24,8 @@ ROUTES = {
               "bob@example.org": {"pool": "shard-b", "login_as": "bob"}},
     "domains": {"example.org": "shard-a",
                 "*.example.net": {"pool": "shard-b",
-                                  "login_as": "{local}"}}}
+                                  "login_as": "{local}"},
+                "example.net": "shard-b"}}
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_check_counts_what_a_good_config_holds(command, routes, folder):
 
     assert (status, errors) == (0, "")
     assert output == (f"{folder}/gatepost.json: ok, 2 listeners, "
-                      "1 certificate, 4 backends, 2 users, 2 domains, "
+                      "1 certificate, 4 backends, 2 users, 3 domains, "
                       "0 warnings\n")
 
 
@@ -254,6 +255,27 @@ def test_route_says_that_a_user_is_held(command, routes):
 
     assert status == 1
     assert fields(output)["hold:"] == "yes"
+    assert "refused:" in fields(output)
+
+
+def test_route_says_that_no_backend_may_be_chosen(command, routes):
+    for name in ("b1", "b2"):
+        routes["backends"][name]["weight"] = 0
+
+    status, output, _ = command(routes, "route", "bob@example.org")
+
+    assert status == 1
+    assert fields(output)["backend:"] == ("none: every backend of the pool "
+                                          "has weight 0")
+    assert "refused:" in fields(output)
+
+
+def test_route_says_that_login_as_gives_no_name(command, routes):
+    status, output, _ = command(routes, "route", "@mx.example.net")
+
+    assert status == 1
+    assert fields(output)["login as:"] == ('"{local}" gives no name that can '
+                                           "be sent")
     assert "refused:" in fields(output)
 
 
