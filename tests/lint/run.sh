@@ -7,12 +7,13 @@ usage() {
 Usage: tests/lint/run.sh check [CHECK...]
        tests/lint/run.sh fix
 
-Checks: format    clang-format 14 and .clang-format
-        includes  who may include whom (tests/lint/includes.py)
-        scripts   shellcheck
-        manual    mandoc's lint of deploy/gatepost.8
-        json      every JSON file can be read
-        tidy      clang-tidy 14 and .clang-tidy; reads build/dev
+Checks: format     clang-format 14 and .clang-format
+        includes   who may include whom (tests/lint/includes.py)
+        scripts    shellcheck
+        manual     mandoc's lint of deploy/gatepost.8
+        documents  files and functions that they name are there
+        json       every JSON file can be read
+        tidy       clang-tidy 14 and .clang-tidy; reads build/dev
 
 All of them by default. Each prints "ok NAME" or "not ok NAME" as its last
 line. fix lets clang-format rewrite the files.
@@ -47,6 +48,10 @@ check_scripts() {
 
 check_manual() {
     mandoc -T lint -W warning deploy/gatepost.8
+}
+
+check_documents() {
+    /usr/bin/python3 tests/lint/documents.py
 }
 
 check_json() {
@@ -85,7 +90,8 @@ run_check() {
 check_all() {
     local name failures=0
 
-    [ $# -gt 0 ] || set -- format includes scripts manual json tidy
+    [ $# -gt 0 ] || set -- format includes scripts manual documents json \
+        tidy
     for name in "$@"; do
         declare -F "check_$name" >/dev/null || {
             usage >&2
