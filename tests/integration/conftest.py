@@ -196,8 +196,40 @@ def settings(folder):
     }
 
 
+class Endings:
+    """Processes that were told to end. Their last moments pass beside the
+    next tests: an end takes a fraction of a second, and there are hundreds.
+    A bad end is an error of a later test, which names the right one."""
+
+    def __init__(self):
+        self._waiting = []
+
+    def add(self, name, process):
+        """Tells the process, started by the test of this name, to end."""
+        process.begin_stop()
+        self._waiting.append((name, process))
+
+    def check(self, at_most=0):
+        """Checks the oldest ends until no more than so many wait."""
+        while len(self._waiting) > at_most:
+            name, process = self._waiting.pop(0)
+            try:
+                process.finish_stop()
+            except AssertionError as failure:
+                raise AssertionError(f"Gatepost of {name} ended badly: "
+                                     f"{failure}") from failure
+
+
+@pytest.fixture(scope="session")
+def endings():
+    """Where the processes of tests that are over come to their end."""
+    waiting = Endings()
+    yield waiting
+    waiting.check()
+
+
 @pytest.fixture
-def gatepost(binary, folder, settings):
+def gatepost(binary, folder, settings, endings, request):
     """gatepost(routes, env={}, **more): a running Gatepost; `more` replaces
     sections of the settings. Stopped, and its end checked, after the test."""
     started = []
@@ -208,14 +240,9 @@ def gatepost(binary, folder, settings):
         return started[-1]
 
     yield start
-    failures = []
     for one in started:
-        try:
-            one.stop()
-        except AssertionError as failure:
-            failures.append(failure)
-    if failures:
-        raise failures[0]
+        endings.add(request.node.nodeid, one)
+    endings.check(at_most=3)
 
 
 @pytest.fixture

@@ -278,17 +278,23 @@ class Gatepost:
         self.process.wait()
         self._reader.join(5)
 
-    def stop(self):
-        """SIGTERM (twice if it lingers) and the checks of a clean end."""
+    def begin_stop(self):
+        """Leaves all clients and sends SIGTERM; `finish_stop` does the
+        rest. Between both lies the time that the listeners take to close."""
         self.hearing.set()
         for client in self._clients:
             client.abandon()
+        self._stopping_since = time.monotonic()
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-            try:
-                self.process.wait(1)
-            except subprocess.TimeoutExpired:
-                self.signal(signal.SIGTERM)
+
+    def finish_stop(self):
+        """Waits for the end (a second SIGTERM after 2 s) and checks it."""
+        try:
+            self.process.wait(max(0, self._stopping_since + 2 -
+                                  time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGTERM)
         try:
             status = self.wait_exit()
         except subprocess.TimeoutExpired:
@@ -296,6 +302,11 @@ class Gatepost:
             raise AssertionError("two SIGTERM did not end it:\n" +
                                  self.stderr) from None
         self.check_end(status)
+
+    def stop(self):
+        """SIGTERM and the checks of a clean end."""
+        self.begin_stop()
+        self.finish_stop()
 
     def check_end(self, status):
         """Exit 0, no sanitizer report, nothing but log lines on stderr."""
