@@ -72,14 +72,78 @@ static uint64_t cost_of(struct rendezvous *place)
     return place->cost;
 }
 
+/* Between what and what the cost lies, without its 48 steps: over one octave
+ * the logarithm lies above its chord and below its tangent at the upper end,
+ * whose slope there, 0.7213, is more than 184 / 256. The cost's own rounding
+ * is less than SLACK. */
+struct bounds {
+    uint64_t least;
+    uint64_t most;
+};
+
+enum {
+    SLACK = 16
+};
+
+static struct bounds bounds_of(const struct rendezvous *place)
+{
+    uint64_t number = place->hash | 1;
+    unsigned leading = (unsigned)__builtin_clzll(number);
+    uint64_t missing = (UINT64_MAX - (number << leading)) >>
+                       (63 - COST_FRACTION_BITS); /* to the next octave */
+    uint64_t octaves = (uint64_t)leading << COST_FRACTION_BITS;
+    struct bounds bounds = {place->cost, place->cost};
+
+    if (place->cost == 0) {
+        bounds.least = octaves + missing / 256 * 184;
+        bounds.most = octaves + missing + SLACK;
+    }
+    return bounds;
+}
+
+enum verdict {
+    VERDICT_BEFORE,
+    VERDICT_AFTER,
+    VERDICT_OPEN
+};
+
+/* one's cost by its weight against other's, where the bounds can tell. */
+static enum verdict compare_bounds(const struct rendezvous *one,
+                                   const struct rendezvous *other)
+{
+    struct bounds mine = bounds_of(one);
+    struct bounds others = bounds_of(other);
+
+    if ((wide)mine.most * other->weight < (wide)others.least * one->weight)
+        return VERDICT_BEFORE;
+    if ((wide)mine.least * other->weight > (wide)others.most * one->weight)
+        return VERDICT_AFTER;
+    return VERDICT_OPEN;
+}
+
+static enum verdict compare_costs(struct rendezvous *one,
+                                  struct rendezvous *other)
+{
+    enum verdict verdict = compare_bounds(one, other);
+    wide mine;
+    wide others;
+
+    if (verdict != VERDICT_OPEN)
+        return verdict;
+    mine = (wide)cost_of(one) * other->weight;
+    others = (wide)cost_of(other) * one->weight;
+    if (mine == others)
+        return VERDICT_OPEN;
+    return mine < others ? VERDICT_BEFORE : VERDICT_AFTER;
+}
+
 bool rendezvous_is_before(struct rendezvous *one, struct rendezvous *other)
 {
     if (one->weight != other->weight) {
-        wide mine = (wide)cost_of(one) * other->weight;
-        wide others = (wide)cost_of(other) * one->weight;
+        enum verdict verdict = compare_costs(one, other);
 
-        if (mine != others)
-            return mine < others;
+        if (verdict != VERDICT_OPEN)
+            return verdict == VERDICT_BEFORE;
     }
     /* The cost falls as the hash rises: of equal weights this decides. */
     if (one->hash != other->hash)

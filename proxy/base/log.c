@@ -160,13 +160,17 @@ void log_str(struct log_entry *entry, const char *key, const uint8_t *bytes,
              size_t len)
 {
     char escaped[LOG_ESCAPED_MAX];
-    size_t escaped_len;
+    const char *value = (const char *)bytes;
+    bool is_bare;
 
     if (!entry->is_on)
         return;
-    escaped_len = log_escape(entry->format, bytes, len, escaped);
-    put_field(entry, key, escaped, escaped_len,
-              entry->format == LOG_JSON || !log_escape_is_bare(bytes, len));
+    is_bare = log_escape_is_bare(bytes, len);
+    if (!is_bare || len > LOG_VALUE_MAX) {
+        len = log_escape(entry->format, bytes, len, escaped);
+        value = escaped;
+    }
+    put_field(entry, key, value, len, entry->format == LOG_JSON || !is_bare);
 }
 
 void log_text(struct log_entry *entry, const char *key, const char *text)

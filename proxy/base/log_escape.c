@@ -10,6 +10,7 @@ struct piece {
 };
 
 static const char hex_digits[] = "0123456789abcdef";
+static const char cut_mark[3] = {'.', '.', '.'};
 
 static struct piece raw_piece(const uint8_t *bytes, size_t len)
 {
@@ -131,8 +132,8 @@ size_t log_escape(enum log_format format, const uint8_t *bytes, size_t len,
                                  : json_piece(bytes + at, len - at);
 
         if (piece.len > LOG_VALUE_MAX - written) {
-            memcpy(out + written, "...", 3);
-            return written + 3;
+            memcpy(out + written, cut_mark, sizeof(cut_mark));
+            return written + sizeof(cut_mark);
         }
         memcpy(out + written, piece.text, piece.len);
         written += piece.len;
@@ -141,10 +142,16 @@ size_t log_escape(enum log_format format, const uint8_t *bytes, size_t len,
     return written;
 }
 
+static bool is_bare(uint8_t byte)
+{
+    return is_printable(byte) && byte != ' ' && byte != '=' && byte != '"' &&
+           byte != '\\';
+}
+
 bool log_escape_is_bare(const uint8_t *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (!is_printable(bytes[i]) || strchr(" =\"\\", bytes[i]) != NULL)
+        if (!is_bare(bytes[i]))
             return false;
     }
     return len > 0;

@@ -19,8 +19,8 @@ enum {
 size_t log_escape(enum log_format format, const uint8_t *bytes, size_t len,
                   char out[LOG_ESCAPED_MAX]);
 
-/* In text a value needs no quotes when it is not empty and has neither blank,
- * equals sign nor anything that is escaped. */
+/* A value that is not empty and has neither blank, equals sign nor anything
+ * that is escaped: in text it needs no quotes. */
 bool log_escape_is_bare(const uint8_t *bytes, size_t len);
 
 #endif

@@ -102,11 +102,13 @@ void timer_wheel_arm(struct timer_wheel *wheel, struct wheel_timer *timer,
  * slot belongs to another timer or to the list of those due. */
 static void note_removal(struct timer_wheel *wheel, struct wheel_timer **link)
 {
-    uintptr_t offset = (uintptr_t)link - (uintptr_t)wheel->slots;
-    size_t index = offset / sizeof(*link);
+    struct wheel_timer **first = wheel->slots[0];
+    size_t index;
 
-    if (*link != NULL || offset >= sizeof(wheel->slots))
+    if (*link != NULL ||
+        (uintptr_t)link - (uintptr_t)first >= sizeof(wheel->slots))
         return;
+    index = (size_t)(link - first);
     wheel->occupied[index / TIMER_WHEEL_SLOTS] &=
         ~(UINT64_C(1) << index % TIMER_WHEEL_SLOTS);
 }

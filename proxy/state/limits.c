@@ -21,9 +21,13 @@ struct limits_entry {
     unsigned count; /* never 0 */
 };
 
+struct bucket {
+    struct limits_entry *first;
+};
+
 struct shard {
     pthread_mutex_t lock;
-    struct limits_entry **buckets;
+    struct bucket *buckets;
     size_t bucket_count; /* 0 or a power of two */
     size_t entry_count;
 };
@@ -122,26 +126,32 @@ static struct shard *shard_of(struct limits *limits, uint64_t hash)
     return &limits->shards[hash % SHARDS];
 }
 
-static struct limits_entry **bucket_of(const struct shard *shard, uint64_t hash)
+static struct bucket *bucket_of(const struct shard *shard, uint64_t hash)
 {
     return &shard->buckets[hash / SHARDS & (shard->bucket_count - 1)];
 }
 
+static void link_locked(struct shard *shard, struct limits_entry *entry)
+{
+    struct bucket *bucket = bucket_of(shard, entry->hash);
+
+    entry->next = bucket->first;
+    bucket->first = entry;
+}
+
 static void grow_locked(struct shard *shard)
 {
-    struct limits_entry **former = shard->buckets;
+    struct bucket *former = shard->buckets;
     size_t former_count = shard->bucket_count;
 
     shard->bucket_count = former_count == 0 ? FIRST_BUCKETS : former_count * 2;
     shard->buckets = mem_zalloc(shard->bucket_count * sizeof(*shard->buckets));
     for (size_t i = 0; i < former_count; i++) {
-        while (former[i] != NULL) {
-            struct limits_entry *entry = former[i];
-            struct limits_entry **bucket = bucket_of(shard, entry->hash);
+        while (former[i].first != NULL) {
+            struct limits_entry *entry = former[i].first;
 
-            former[i] = entry->next;
-            entry->next = *bucket;
-            *bucket = entry;
+            former[i].first = entry->next;
+            link_locked(shard, entry);
         }
     }
     free(former);
@@ -154,7 +164,7 @@ static struct limits_entry *find_locked(const struct shard *shard,
 
     if (shard->bucket_count == 0)
         return NULL;
-    entry = *bucket_of(shard, hash);
+    entry = bucket_of(shard, hash)->first;
     while (entry != NULL && entry->hash != hash)
         entry = entry->next;
     return entry;
@@ -163,14 +173,11 @@ static struct limits_entry *find_locked(const struct shard *shard,
 static struct limits_entry *add_locked(struct shard *shard, uint64_t hash)
 {
     struct limits_entry *entry = mem_zalloc(sizeof(*entry));
-    struct limits_entry **bucket;
 
     if (shard->entry_count >= shard->bucket_count)
         grow_locked(shard);
-    bucket = bucket_of(shard, hash);
     entry->hash = hash;
-    entry->next = *bucket;
-    *bucket = entry;
+    link_locked(shard, entry);
     shard->entry_count++;
     return entry;
 }
@@ -196,7 +203,7 @@ static struct limits_entry *take_entry(struct limits *limits, uint64_t hash,
 
 static void remove_locked(struct shard *shard, struct limits_entry *entry)
 {
-    struct limits_entry **link = bucket_of(shard, entry->hash);
+    struct limits_entry **link = &bucket_of(shard, entry->hash)->first;
 
     while (*link != entry)
         link = &(*link)->next;

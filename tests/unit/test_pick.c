@@ -143,6 +143,56 @@ static void cost_falls_as_the_hash_rises(void **state)
     }
 }
 
+/* A hash of any size: near 0, near the top, just beside a power of two. */
+static uint64_t random_hash(void)
+{
+    uint64_t bits =
+        (uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand();
+
+    switch (rand() % 4) {
+    case 0:
+        return bits >> rand() % 64;
+    case 1:
+        return ~(bits >> rand() % 64);
+    case 2:
+        return (UINT64_C(1) << rand() % 64) + (uint64_t)(rand() % 5) - 2;
+    default:
+        return bits;
+    }
+}
+
+/* One whose cost by weight is nearly the same as that of the other. */
+static struct rendezvous rival_of(const struct rendezvous *one)
+{
+    struct rendezvous rival = {.weight = 1 + (unsigned)rand() % 1000};
+    uint64_t missing = ~one->hash / one->weight;
+
+    if (missing > UINT64_MAX / 200000)
+        rival.hash = random_hash();
+    else
+        rival.hash =
+            ~(missing * rival.weight / 100 * (uint64_t)(97 + rand() % 6));
+    return rival;
+}
+
+static void shortcuts_decide_as_the_costs_do(void **state)
+{
+    (void)state;
+    srand(4);
+    for (int i = 0; i < 200000; i++) {
+        struct rendezvous one = {.hash = random_hash(),
+                                 .weight = 1 + (unsigned)rand() % 1000};
+        struct rendezvous other = rival_of(&one);
+        /* 54 bits by 10 bits fit. */
+        uint64_t mine = rendezvous_cost(one.hash) * other.weight;
+        uint64_t others = rendezvous_cost(other.hash) * one.weight;
+
+        if (one.weight == other.weight || mine == others)
+            continue;
+        assert_int_equal(rendezvous_is_before(&one, &other), mine < others);
+    }
+}
+
 /* Sets the three backends of the vectors, with these weights. */
 static void make_vector_pool(unsigned a1, unsigned a2, unsigned b1)
 {
@@ -441,6 +491,7 @@ int main(void)
         CLAIM(hashes_never_change),
         CLAIM(costs_never_change),
         CLAIM(cost_falls_as_the_hash_rises),
+        CLAIM(shortcuts_decide_as_the_costs_do),
         CLAIM(order_of_equal_weights_never_changes),
         CLAIM(order_of_weights_1_2_3_never_changes),
         CLAIM(order_is_the_same_with_and_without_facts),
