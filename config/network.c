@@ -9,7 +9,7 @@ static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 #define MAPPED_BITS 96U
 
 static bool parse_prefix(const char *text, unsigned max, unsigned *prefix_out);
-static bool unmap(struct network *network);
+static void unmap(struct network *network);
 static bool has_bits_after_prefix(const struct network *network);
 static bool same_bits(const uint8_t *left, const uint8_t *right, unsigned bits);
 
@@ -37,7 +37,8 @@ bool network_parse(const char *text, struct network *network_out)
             !parse_prefix(slash + 1, 128, &network.prefix))
             return false;
     }
-    if (!unmap(&network) || has_bits_after_prefix(&network))
+    unmap(&network);
+    if (has_bits_after_prefix(&network))
         return false;
     *network_out = network;
     return true;
@@ -50,8 +51,9 @@ bool network_parse_address(const char *text, struct network *address_out)
     if (inet_pton(AF_INET, text, address.bytes) != 1) {
         address.family = NETWORK_IPV6;
         address.prefix = 128;
-        if (inet_pton(AF_INET6, text, address.bytes) != 1 || !unmap(&address))
+        if (inet_pton(AF_INET6, text, address.bytes) != 1)
             return false;
+        unmap(&address);
     }
     *address_out = address;
     return true;
@@ -108,20 +110,17 @@ static bool parse_prefix(const char *text, unsigned max, unsigned *prefix_out)
     return true;
 }
 
-/* Turns IPv4-mapped into IPv4. False when the prefix ends within the mapping:
- * such a network would hold some IPv4 addresses in disguise. */
-static bool unmap(struct network *network)
+/* Turns IPv4-mapped into IPv4. A prefix that ends within the mapping leaves
+ * bits after it, which are refused. */
+static void unmap(struct network *network)
 {
-    if (network->family == NETWORK_IPV4 ||
+    if (network->family == NETWORK_IPV4 || network->prefix < MAPPED_BITS ||
         memcmp(network->bytes, mapped, sizeof(mapped)) != 0)
-        return true;
-    if (network->prefix < MAPPED_BITS)
-        return false;
+        return;
     network->family = NETWORK_IPV4;
     network->prefix -= MAPPED_BITS;
     memmove(network->bytes, network->bytes + sizeof(mapped), 4);
     memset(network->bytes + 4, 0, sizeof(network->bytes) - 4);
-    return true;
 }
 
 /* 10.0.0.1/8 is a slip of the pen: was one address meant, or the network? */

@@ -95,10 +95,11 @@ static void reason_escapes_control_characters(void **state)
     struct reasons *reasons = *state;
 
     reasons_add(reasons, REASON_ERROR, "f", "$",
-                "\x1b[2J\r\n\x7f \xc2\x9b \xc3\xa4", "x");
+                "\x1b[2J\r\n\x7f \xc2\x80\xc2\x9f \xc3\xa4\xc2\xa0", "x");
 
-    assert_string_equal(reasons->items[0].found,
-                        "\\x1b[2J\\x0d\\x0a\\x7f \\xc2\\x9b \xc3\xa4");
+    assert_string_equal(
+        reasons->items[0].found,
+        "\\x1b[2J\\x0d\\x0a\\x7f \\xc2\\x80\\xc2\\x9f \xc3\xa4\xc2\xa0");
 }
 
 static void reason_cuts_long_texts(void **state)

@@ -301,6 +301,9 @@ static void pools_are_checked(void **state)
         {ROUTE_CASE_POOL("\"backends\": [\"b1\", \"b2\", \"b1\"]"),
          "f: $.pools.p.backends[2]: found \"b1\", expected each backend "
          "once\n"},
+        {ROUTE_CASE_POOL("\"backends\": [\"x\"]"),
+         "f: $.pools.p.backends[0]: found \"x\", expected the name of a "
+         "backend\n"},
         {"{\"backends\": {\"b\": 1}, \"pools\": 2, \"default\": \"p\"}",
          "f: $.backends.b: found 1, expected an object\n"
          "f: $.pools: found 2, expected an object with at least one entry\n"},
