@@ -176,8 +176,7 @@ void session_begin_dialogue(struct session *session, bool is_secure)
     fill_login_rules(session_settings(session), before->tls, &rules);
     before->login = login_new(&rules, is_secure);
     if (session->env->is_draining) {
-        session_end(session, "drained",
-                    "[UNAVAILABLE] Going down, try again later.");
+        session_end(session, "drained", SESSION_GOING_DOWN);
         return;
     }
     login_greet(before->login);

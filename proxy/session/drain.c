@@ -46,14 +46,12 @@ static size_t end_some(struct env *env, session_filter *matches, size_t most,
     return ended;
 }
 
-/* How many of all should have gone by now, rounded up. */
+/* How many of all should have gone by now: the last one at the very end. */
 static size_t due(const struct drain *drain, uint64_t passed_ms)
 {
     if (passed_ms >= drain->duration_ms)
         return SIZE_MAX;
-    return (size_t)((drain->total * (passed_ms + STEP_MS) + drain->duration_ms -
-                     1) /
-                    drain->duration_ms);
+    return (size_t)(drain->total * passed_ms / drain->duration_ms);
 }
 
 static void step(struct drain *drain)
@@ -64,8 +62,8 @@ static void step(struct drain *drain)
         drain->ended +=
             end_some(drain->env, is_quiet, wanted - drain->ended, NULL);
     if (wanted > drain->ended)
-        drain->ended +=
-            end_some(drain->env, is_any, wanted - drain->ended, NULL);
+        drain->ended += end_some(drain->env, is_any, wanted - drain->ended,
+                                 SESSION_GOING_DOWN);
 }
 
 static void on_timer(struct wheel_timer *timer)
@@ -95,8 +93,7 @@ void drain_start(struct drain *drain, struct env *env, uint64_t duration_ms)
     drain->env = env;
     drain->started_ms = clock_now_ms();
     drain->duration_ms = duration_ms;
-    (void)end_some(env, is_before_login, SIZE_MAX,
-                   "[UNAVAILABLE] Going down, try again later.");
+    (void)end_some(env, is_before_login, SIZE_MAX, SESSION_GOING_DOWN);
     drain->total = count_spliced(env);
     wheel_timer_init(&drain->timer, on_timer);
     io_arm(&env->io, &drain->timer, STEP_MS);

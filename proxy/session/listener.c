@@ -1,8 +1,10 @@
 #include "session/listener.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "session/session.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,10 +21,12 @@ enum {
     PAUSE_MS = 50
 };
 
-/* How long the queue of a listener that stops must have been empty. Handshakes
- * of TCP that are under way end up in it too. */
+/* How long the queue of a listener that stops should have been empty, since
+ * handshakes of TCP that are under way end up in it too; and how long that is
+ * waited for where clients keep coming. */
 enum {
-    STOP_QUIET_MS = 200
+    STOP_QUIET_MS = 200,
+    STOP_BUSY_MS = 1000
 };
 
 struct listener {
@@ -33,6 +37,7 @@ struct listener {
     bool is_paused; /* libuv holds a connection that we have not taken */
     bool is_stopping;
     bool accepted_since; /* the stop timer last looked */
+    uint64_t stop_by_ms;
     listener_closed *closed;
     void *owner;
 };
@@ -89,10 +94,31 @@ static void on_closed(uv_handle_t *handle)
     free(listener);
 }
 
-static void wait_for_quiet(struct listener *listener)
+static void look_again(struct listener *listener, uint64_t delay_ms)
 {
     listener->accepted_since = false;
-    io_arm(&listener->env->io, &listener->timer, STOP_QUIET_MS);
+    io_arm(&listener->env->io, &listener->timer, delay_ms);
+}
+
+static bool queue_is_empty(const struct listener *listener)
+{
+    struct pollfd queue = {.events = POLLIN};
+
+    return uv_fileno((const uv_handle_t *)&listener->tcp, &queue.fd) != 0 ||
+           poll(&queue, 1, 0) == 0;
+}
+
+/* Closes in the very moment in which the queue was seen to be empty. */
+static void close_when_empty(struct listener *listener)
+{
+    bool is_late = clock_now_ms() >= listener->stop_by_ms;
+
+    if (listener->accepted_since && !is_late)
+        look_again(listener, STOP_QUIET_MS);
+    else if (!queue_is_empty(listener))
+        look_again(listener, 0); /* libuv accepts it in this very turn */
+    else if (!uv_is_closing((uv_handle_t *)&listener->tcp))
+        uv_close((uv_handle_t *)&listener->tcp, on_closed);
 }
 
 static void on_timer(struct wheel_timer *timer)
@@ -101,17 +127,10 @@ static void on_timer(struct wheel_timer *timer)
         (struct listener *)(void *)((char *)timer -
                                     offsetof(struct listener, timer));
 
-    if (listener->is_paused) {
+    if (listener->is_paused)
         take_one(listener);
-        if (listener->is_paused)
-            return;
-    }
-    if (!listener->is_stopping)
-        return;
-    if (listener->accepted_since)
-        wait_for_quiet(listener);
-    else if (!uv_is_closing((uv_handle_t *)&listener->tcp))
-        uv_close((uv_handle_t *)&listener->tcp, on_closed);
+    if (listener->is_stopping && !listener->is_paused)
+        close_when_empty(listener);
 }
 
 int listener_open(struct env *env, int fd, enum listener_tls tls,
@@ -141,6 +160,7 @@ void listener_stop(struct listener *listener, listener_closed *closed,
     listener->is_stopping = true;
     listener->closed = closed;
     listener->owner = owner;
+    listener->stop_by_ms = clock_now_ms() + STOP_BUSY_MS;
     if (!listener->is_paused)
-        wait_for_quiet(listener);
+        look_again(listener, STOP_QUIET_MS);
 }

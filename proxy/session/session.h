@@ -15,6 +15,9 @@
 
 struct session;
 
+/* The BYE of a server that drains (RFC 5530, 3). */
+#define SESSION_GOING_DOWN "[UNAVAILABLE] Going down, try again later."
+
 /* Accepts one connection from the listener. The quota must have been taken;
  * it is given back when the session is gone, or at once on failure (UV_E*). */
 MUST_USE int session_open(struct env *env, uv_stream_t *listener,
