@@ -9,6 +9,7 @@ struct reload {
     uv_thread_t thread;
     const char *config_file;
     const struct snapshot_parts *parts;
+    struct resolver *resolver;
     reload_handler *handler;
     void *owner;
     bool is_running;
@@ -69,6 +70,11 @@ static void load(void *argument)
         !can_follow(reload->in_force->settings, reload->loaded->settings,
                     reload->reasons))
         snapshot_unref(&reload->loaded);
+    if (reload->loaded != NULL) {
+        resolver_update(reload->resolver, reload->loaded->backends,
+                        reload->loaded->settings->resolve_interval_ms);
+        (void)resolver_wait(reload->resolver, RELOAD_RESOLVE_MS);
+    }
     uv_async_send(&reload->done);
 }
 
@@ -105,12 +111,14 @@ static void on_done(uv_async_t *done)
 
 struct reload *reload_new(uv_loop_t *loop, const char *config_file,
                           const struct snapshot_parts *parts,
-                          reload_handler *handler, void *owner)
+                          struct resolver *resolver, reload_handler *handler,
+                          void *owner)
 {
     struct reload *reload = mem_zalloc(sizeof(*reload));
 
     reload->config_file = config_file;
     reload->parts = parts;
+    reload->resolver = resolver;
     reload->handler = handler;
     reload->owner = owner;
     reload->done.data = reload;

@@ -4,6 +4,7 @@
 #ifndef PROXY_RELOAD_H
 #define PROXY_RELOAD_H
 
+#include "backend/resolver.h"
 #include "config/mem.h"
 #include "config/reason.h"
 #include "state/snapshot.h"
@@ -17,10 +18,17 @@ struct reload;
 typedef struct snapshot *reload_handler(struct snapshot *snapshot,
                                         struct reasons *reasons, void *owner);
 
-/* parts is borrowed until reload_free; config_file likewise. */
+/* How long names that are new may take to resolve before what names them is
+ * put in force all the same; until they do, their backends are down. */
+enum {
+    RELOAD_RESOLVE_MS = 2000
+};
+
+/* parts, resolver and config_file are borrowed until reload_free. */
 struct reload *reload_new(uv_loop_t *loop, const char *config_file,
                           const struct snapshot_parts *parts,
-                          reload_handler *handler, void *owner);
+                          struct resolver *resolver, reload_handler *handler,
+                          void *owner);
 
 /* Starts to load, in comparison to what is in force now. */
 void reload_request(struct reload *reload, struct snapshot *in_force);

@@ -249,8 +249,6 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     quota_set_max(&server->quota,
                   quota_from_descriptors(snapshot->settings->limits.sessions,
                                          reserve_of(server), &descriptors));
-    resolver_update(server->resolver, snapshot->backends,
-                    snapshot->settings->resolve_interval_ms);
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
 }
@@ -316,8 +314,9 @@ static void prepare_loop(struct server *server)
                    TICKET_CHECK_MS);
     server->idle_bell.data = server;
     uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
-    server->reload = reload_new(&server->loop, server->config_file,
-                                &server->parts, on_reloaded, server);
+    server->reload =
+        reload_new(&server->loop, server->config_file, &server->parts,
+                   server->resolver, on_reloaded, server);
 }
 
 static void make_parts(struct server *server)
@@ -362,6 +361,7 @@ static bool start(struct server *server)
     server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
     resolver_update(server->resolver, server->snapshot->backends,
                     settings->resolve_interval_ms);
+    (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
     if (!start_workers(server))
         return false;
