@@ -5,8 +5,6 @@
 
 #include "config/json_read.h"
 
-#define POOL_BACKENDS_MAX 65535
-
 static void add_plain_rules(struct route_table *table, size_t count);
 static void read_pool(struct route_loader *loader,
                       const struct json_place *place, struct pool *pool,

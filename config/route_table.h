@@ -43,6 +43,11 @@ enum pool_when_down {
     POOL_NEXT
 };
 
+/* Backends of one pool; a login looks at each of them. */
+enum {
+    POOL_BACKENDS_MAX = 1024
+};
+
 struct pool {
     char *name;
     const struct backend_config **backends; /* each once, in file order */

@@ -65,7 +65,7 @@ const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
 
     if (pick->has_given && pool->when_down == POOL_REFUSE)
         return NULL;
-    for (size_t i = 0; i < pool->backend_count && i < PICK_BACKENDS_MAX; i++) {
+    for (size_t i = 0; i < pool->backend_count; i++) {
         struct place place;
 
         if (pool->backends[i]->weight == 0 || was_given(pick, i))

@@ -15,17 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Backends of a pool past these are not looked at. */
-enum {
-    PICK_BACKENDS_MAX = 1024
-};
-
 /* An iteration; allocates nothing and may be abandoned at any time. */
 struct pick {
     const struct pool *pool;
     const struct backend_set *set;
     uint64_t user_hash;
-    uint64_t given[PICK_BACKENDS_MAX / 64]; /* a bit for each one given */
+    uint64_t given[POOL_BACKENDS_MAX / 64]; /* a bit for each one given */
     bool has_given;
 };
 
