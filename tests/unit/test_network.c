@@ -58,6 +58,7 @@ static void a_mapped_network_is_an_ipv4_network(void **state)
     assert_int_equal(network.family, NETWORK_IPV4);
     assert_int_equal(network.prefix, 8);
     assert_true(contains("::ffff:10.0.0.0/104", "10.1.2.3"));
+    assert_true(contains("::ffff:0.0.0.0/96", "10.1.2.3"));
 }
 
 static void a_mapped_address_counts_as_ipv4(void **state)

@@ -362,6 +362,11 @@ static void listeners_are_checked(void **state)
          "f: $.listeners[0].tls: found nothing, expected \"implicit\" or "
          "\"starttls\"\n"
          "f: $.listeners[1]: found 5, expected an object\n"},
+        {LISTENERS("[{\"address\": 1, \"port\": 993, \"tls\": "
+                   "\"implicit\"}, {\"address\": \"*\", \"port\": 993, "
+                   "\"tls\": \"implicit\"}]"),
+         "f: $.listeners[0].address: found 1, expected an IP address, or "
+         "\"*\" for all\n"},
         {LISTENERS("[{\"address\": \"*\", \"port\": 0, \"tls\": "
                    "\"implicit\", \"prot\": 993}]"),
          "f: $.listeners[0].port: found 0, expected a whole number from 1 to "
@@ -452,6 +457,9 @@ static void username_rules_are_checked(void **state)
         {USERNAME("\"case\": \"upper\""),
          "f: $.auth.username.case: found \"upper\", expected \"lower\" or "
          "\"keep\"\n"},
+        {USERNAME("\"seperators\": \"@\""),
+         "f: $.auth.username.seperators: found an unknown key, expected "
+         "\"separators\"\n"},
         {USERNAME("\"separators\": \"@.\""),
          "f: $.auth.username.separators: found \"@.\", expected only signs of "
          "@%+:#/!|^&=~?;,$*\n"},
@@ -511,6 +519,9 @@ static void timeouts_are_checked(void **state)
          "86400\n"
          "f: $.timeouts.drain: found 86401, expected seconds from 0 to "
          "86400\n"},
+        {SMALLEST(", \"timeouts\": {\"keepalive\": {\"couns\": 4}}"),
+         "f: $.timeouts.keepalive.couns: found an unknown key, expected "
+         "\"count\"\n"},
         {SMALLEST(", \"timeouts\": {\"keepalive\": {\"count\": 128}}"),
          "f: $.timeouts.keepalive.count: found 128, expected a whole number "
          "from 1 to 127\n"},
