@@ -260,7 +260,7 @@ def test_h5_a_log_nobody_reads_stops_no_session(gatepost, backend):
     front = gatepost(routes_to(backend), log=DEBUG)
     front.hearing.clear()
 
-    for number in range(250):
+    for number in range(500):
         with front.secure() as client:
             client.login(f"user{number}" + "x" * 400, "wrong")
     with front.secure() as client:

@@ -52,7 +52,7 @@ def test_b10_memory_of_half_handshakes_is_given_back(
     front = gatepost(routes_to(backend), timeouts={"handshake": 1})
     hello = front.connect().start_tls()
     sizes, resting = [], front.resting_descriptors()
-    for _ in range(4):
+    for _ in range(3):
         clients = [front.connect() for _ in range(300)]
         for client in clients:
             client.send_raw(hello[:-1])
