@@ -23,6 +23,8 @@ struct backend {
     struct backend_registry *registry;
     struct backend *next; /* of the registry, under its lock */
     char *name;
+    char *host;
+    uint16_t port;
 
     atomic_uint refs;
     _Atomic uint32_t sessions;
@@ -33,8 +35,6 @@ struct backend {
     _Atomic uint64_t dial_failures;
 
     pthread_mutex_t lock; /* for whoever writes what follows */
-    char *host;
-    uint16_t port;
     /* Readers go to addresses[generation % 2]; a writer fills the other and
      * raises the generation. Only a reader whose set was replaced meanwhile
      * tries again, so nobody waits for a writer that lost its processor. */
@@ -68,29 +68,40 @@ void backend_registry_free(struct backend_registry **registry)
 }
 
 static struct backend *new_backend(struct backend_registry *registry,
-                                   const char *name)
+                                   const char *name, const char *host,
+                                   uint16_t port)
 {
     struct backend *backend = mem_zalloc(sizeof(*backend));
 
     backend->registry = registry;
     backend->name = mem_strdup(name);
+    backend->host = mem_strdup(host);
+    backend->port = port;
     pthread_mutex_init(&backend->lock, NULL);
     backend->next = registry->first;
     registry->first = backend;
     return backend;
 }
 
+static bool is_at(const struct backend *backend, const char *name,
+                  const char *host, uint16_t port)
+{
+    return backend->port == port && strcmp(backend->name, name) == 0 &&
+           strcmp(backend->host, host) == 0;
+}
+
 struct backend *backend_registry_get(struct backend_registry *registry,
-                                     const char *name)
+                                     const char *name, const char *host,
+                                     uint16_t port)
 {
     struct backend *backend;
 
     pthread_mutex_lock(&registry->lock);
     backend = registry->first;
-    while (backend != NULL && strcmp(backend->name, name) != 0)
+    while (backend != NULL && !is_at(backend, name, host, port))
         backend = backend->next;
     if (backend == NULL)
-        backend = new_backend(registry, name);
+        backend = new_backend(registry, name, host, port);
     atomic_fetch_add(&backend->refs, 1);
     pthread_mutex_unlock(&registry->lock);
     return backend;
@@ -224,20 +235,6 @@ static bool has_addresses(const struct backend *backend)
 
     return atomic_load_explicit(&backend->addresses[generation % 2].count,
                                 memory_order_relaxed) > 0;
-}
-
-void backend_aim(struct backend *backend, const char *host, uint16_t port)
-{
-    pthread_mutex_lock(&backend->lock);
-    if (backend->host == NULL || backend->port != port ||
-        strcmp(backend->host, host) != 0) {
-        free(backend->host);
-        backend->host = mem_strdup(host);
-        backend->port = port;
-        publish_locked(backend, NULL, 0);
-        atomic_store(&backend->failures, 0);
-    }
-    pthread_mutex_unlock(&backend->lock);
 }
 
 static bool is_same(const struct backend *backend,

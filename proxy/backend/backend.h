@@ -1,6 +1,6 @@
 /* What is known about each backend while it runs: state, load, addresses.
- * Facts are keyed by the backend's name and outlive a reload; what the table
- * says of a backend (config/route_table.h) does not live here.
+ * Facts are keyed by the backend's name and place, and outlive a reload; what
+ * the table says of a backend (config/route_table.h) does not live here.
  *
  * All functions may be called from any thread. Those that a login needs take
  * no lock. */
@@ -37,14 +37,17 @@ enum {
 struct backend;
 struct backend_registry;
 
-/* The one place where names become facts. Free it after the last backend. */
+/* The one place where keys become facts. Free it after the last backend. */
 struct backend_registry *backend_registry_new(void);
 void backend_registry_free(struct backend_registry **registry);
 
-/* The backend of that name, made when there is none: up, without addresses.
- * The caller owns a reference. Takes a lock: for loading, not for logins. */
+/* The backend of that name at that place, made when there is none: without
+ * addresses. A table that moves a backend gets other facts than the one still
+ * in force, which dials the old place to its end. The caller owns a reference.
+ * Takes a lock: for loading, not for logins. */
 struct backend *backend_registry_get(struct backend_registry *registry,
-                                     const char *name);
+                                     const char *name, const char *host,
+                                     uint16_t port);
 
 struct backend *backend_ref(struct backend *backend);
 
@@ -76,12 +79,8 @@ size_t backend_set_count(const struct backend_set *set);
 struct backend *backend_set_at(const struct backend_set *set, size_t index,
                                const struct backend_config **config_out);
 
-/* Says where the table now places the backend. When that is another place
- * than before, its addresses and failures are forgotten. Takes a lock. */
-void backend_aim(struct backend *backend, const char *host, uint16_t port);
-
 /* Sets the addresses, in the order in which they are to be tried; their ports
- * are replaced by the one aimed at, and those past BACKEND_ADDRESSES_MAX are
+ * are replaced by the backend's, and those past BACKEND_ADDRESSES_MAX are
  * left out. Returns true if that changed anything. New addresses are tried at
  * once, also while the backend is down. Takes a lock. */
 bool backend_set_addresses(struct backend *backend,

@@ -25,10 +25,11 @@ struct backend_set *backend_set_new(struct backend_registry *registry,
     set->configs = configs;
     set->count = count;
     for (size_t i = 0; i < count; i++) {
-        const char *name = configs[i].name;
+        const struct backend_config *config = &configs[i];
 
-        set->members[i].backend = backend_registry_get(registry, name);
-        set->members[i].seed = rendezvous_seed(name);
+        set->members[i].backend = backend_registry_get(
+            registry, config->name, config->host, config->port);
+        set->members[i].seed = rendezvous_seed(config->name);
     }
     return set;
 }

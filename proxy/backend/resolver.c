@@ -139,7 +139,6 @@ static void add_target_locked(struct resolver *resolver,
     struct target *target;
     size_t count;
 
-    backend_aim(backend, config->host, config->port);
     if (read_literal(config->host, literal, &count)) {
         backend_set_addresses(backend, literal, count);
         return;

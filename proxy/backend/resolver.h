@@ -33,10 +33,11 @@ struct resolver *resolver_new(uint64_t interval_ms, resolver_lookup *lookup);
 /* Does not wait for a lookup that is under way; its answer is thrown away. */
 void resolver_free(struct resolver **resolver);
 
-/* Replaces what is looked up by the backends of the set, aims them
- * (backend_aim) and starts a round. Literals have their addresses on return,
- * unchanged names keep theirs. Call it before the set's snapshot takes
- * effect, and once that cannot fail any more. The set may go afterwards. */
+/* Replaces what is looked up by the backends of the set and starts a round.
+ * Literals have their addresses on return, unchanged places keep theirs, and
+ * a backend that the set has elsewhere is not touched. Call it before the
+ * set's snapshot takes effect, and once that cannot fail any more. The set may
+ * go afterwards. */
 void resolver_update(struct resolver *resolver, const struct backend_set *set,
                      uint64_t interval_ms);
 

@@ -116,9 +116,13 @@ static void wait_for_first_question(void)
     pthread_mutex_unlock(&server.lock);
 }
 
+/* Moves a backend, and looks at its facts there from now on. */
 static void set_host(size_t index, const char *host)
 {
     snprintf(hosts[index], sizeof(hosts[index]), "%s", host);
+    backend_unref(&backends[index]);
+    backends[index] =
+        backend_registry_get(registry, names[index], host, configs[index].port);
 }
 
 static void forget_questions(void)
@@ -139,7 +143,6 @@ static int set_up(void **state)
         configs[i] = (struct backend_config){
             .name = names[i], .host = hosts[i], .port = 993};
         set_host(i, "mail.example.org");
-        backends[i] = backend_registry_get(registry, names[i]);
     }
     resolver = resolver_new(NEVER_MS, ask_server);
     return 0;
@@ -322,6 +325,24 @@ static void name_that_stays_keeps_its_addresses_over_an_update(void **state)
     assert_int_equal(backend_addresses(backends[0], out), 1);
 }
 
+static void place_that_a_backend_left_keeps_its_addresses(void **state)
+{
+    struct address out[BACKEND_ADDRESSES_MAX];
+    struct backend *former = backend_ref(backends[0]);
+
+    (void)state;
+    update(1, NEVER_MS);
+    assert_true(resolver_wait(resolver, WAIT_MS));
+    set_host(0, "192.0.2.200");
+    update(1, NEVER_MS);
+
+    assert_int_equal(backend_addresses(former, out), 1);
+    assert_address(0, out, "192.0.2.1");
+    assert_int_equal(backend_addresses(backends[0], out), 1);
+    assert_address(0, out, "192.0.2.200");
+    backend_unref(&former);
+}
+
 static void resolver_is_freed_while_a_name_server_hangs(void **state)
 {
     struct backend_set *set = backend_set_new(registry, configs, 1);
@@ -383,6 +404,7 @@ int main(void)
         CLAIM(address_that_stands_twice_is_tried_once),
         CLAIM(answer_for_a_former_table_is_thrown_away),
         CLAIM(name_that_stays_keeps_its_addresses_over_an_update),
+        CLAIM(place_that_a_backend_left_keeps_its_addresses),
         CLAIM(resolver_is_freed_while_a_name_server_hangs),
         CLAIM(system_knows_localhost),
         CLAIM(system_says_when_there_is_no_such_name),

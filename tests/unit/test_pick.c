@@ -30,12 +30,15 @@ static struct pool pool;
 static struct backend_registry *registry;
 static struct backend_set *set;
 
+static char host[] = "127.0.0.1";
+
 static void make_pool(size_t count, enum pool_balance balance,
                       enum pool_when_down when_down)
 {
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof(names[i]), "imap-%zu", i);
-        configs[i] = (struct backend_config){.name = names[i], .weight = 1};
+        configs[i] = (struct backend_config){
+            .name = names[i], .host = host, .port = 143, .weight = 1};
         members[i] = &configs[i];
     }
     pool = (struct pool){.backends = members,
