@@ -195,7 +195,7 @@ def test_a_new_message_reaches_another_clients_idle(
 
     assert append(writer, b"Subject: news\r\n\r\nhello\r\n").startswith(b"OK")
 
-    assert idler.read_until(b"EXISTS\r\n").startswith(b"* %d " % (count + 1))
+    idler.read_until(b"* %d EXISTS\r\n" % (count + 1))
     idler.send(b"DONE\r\n")
     assert idler.read_reply("i")[-1].startswith(b"i OK")
     assert b"hello" in b"".join(idler.command(f"FETCH {count + 1} BODY[]"))
@@ -222,7 +222,7 @@ def test_an_idle_of_half_an_hour_and_more_stays_awake(
         shard.deliver(f"{name}-idle@example.org", "late")
 
     for idler in idlers:
-        assert b"EXISTS" in idler.read_line()
+        idler.read_until(b" EXISTS\r\n")  # Dovecot says "Still here" too
         idler.send(b"DONE\r\n")
         assert idler.read_reply("i")[-1].startswith(b"i OK")
 
