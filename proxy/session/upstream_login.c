@@ -58,9 +58,8 @@ void upstream_login_free(struct upstream_login **login)
 static enum upstream_login_result refuse_start(struct upstream_login *login,
                                                const char *reason)
 {
-    struct imap_span none = {NULL, 0};
-
-    upstream_refusal_unavailable(&login->refusal, reason, none);
+    upstream_refusal_unavailable(&login->refusal, UPSTREAM_REFUSAL_OURS,
+                                 reason);
     login->refusal.is_config_fault = true;
     return UPSTREAM_LOGIN_REFUSED;
 }
@@ -99,8 +98,8 @@ upstream_login_start(struct upstream_login *login,
 static enum upstream_login_result break_off(struct upstream_login *login,
                                             const char *reason)
 {
-    upstream_refusal_unavailable(&login->refusal, reason,
-                                 imap_response_reader_line(&login->reader));
+    upstream_refusal_unavailable(&login->refusal, UPSTREAM_REFUSAL_BROKEN,
+                                 reason);
     wiped_buffer_clear(&login->to_backend);
     wiped_buffer_clear(&login->to_client);
     return UPSTREAM_LOGIN_BROKEN;
@@ -177,7 +176,8 @@ on_login_answer(struct upstream_login *login,
     if (!imap_response_is_for(response, login->tag))
         return break_off(login, "backend-wrong-tag");
     if (response->status != IMAP_STATUS_OK) {
-        upstream_refusal_from(&login->refusal, response, line);
+        upstream_refusal_from(&login->refusal, response, line,
+                              login->command.credentials);
         return UPSTREAM_LOGIN_REFUSED;
     }
     /* Who is content without the password has not checked it. */

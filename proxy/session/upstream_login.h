@@ -22,8 +22,16 @@ enum upstream_login_result {
 #define UPSTREAM_CODE_MAX 128
 #define UPSTREAM_TEXT_MAX 512
 
+enum upstream_refusal_kind {
+    UPSTREAM_REFUSAL_OURS,  /* the backend was not asked */
+    UPSTREAM_REFUSAL_NO,    /* it understood, and says no */
+    UPSTREAM_REFUSAL_BAD,   /* it did not understand our command */
+    UPSTREAM_REFUSAL_BROKEN /* it does not speak as it should */
+};
+
 /* Why there is no login: what the client may hear, and what the log shall. */
 struct upstream_refusal {
+    enum upstream_refusal_kind kind;
     enum login_answer answer;
     bool is_config_fault; /* ours: an error in the log */
     const char *reason;   /* a fixed word for the log, such as "backend-no" */
@@ -31,7 +39,9 @@ struct upstream_refusal {
     size_t code_len;
     char text[UPSTREAM_TEXT_MAX + 1];
     size_t text_len;
-    uint8_t original[UPSTREAM_TEXT_MAX]; /* the backend's own line: hostile */
+    /* The backend's own line: hostile. Of a NO alone, and not if it echoes the
+     * secret, as a BAD may do with the whole command. */
+    uint8_t original[UPSTREAM_TEXT_MAX];
     size_t original_len;
 };
 

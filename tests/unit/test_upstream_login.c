@@ -535,10 +535,57 @@ static void each_refusal_is_answered_by_the_table(void **state)
                      cases[i].code, strlen(cases[i].code));
         assert_bytes((const uint8_t *)refusal->text, refusal->text_len,
                      cases[i].text, strlen(cases[i].text));
-        assert_bytes(refusal->original, refusal->original_len, cases[i].line,
-                     strlen(cases[i].line) - 2);
+        if (strncmp(cases[i].line, "a1 BAD", 6) == 0) {
+            assert_int_equal(refusal->kind, UPSTREAM_REFUSAL_BAD);
+            assert_int_equal(refusal->original_len, 0);
+        } else {
+            assert_int_equal(refusal->kind, UPSTREAM_REFUSAL_NO);
+            assert_bytes(refusal->original, refusal->original_len,
+                         cases[i].line, strlen(cases[i].line) - 2);
+        }
         upstream_login_free(&fixture.login);
     }
+}
+
+static void a_no_that_echoes_the_secret_is_not_kept(void **state)
+{
+    static const char *const lines[] = {
+        "a1 NO LOGIN bob hu\"nt\\er2: no\r\n",
+        "a1 NO LOGIN \"bob\" \"hu\\\"nt\\\\er2\"\r\n",
+        /* \0user\0secret, with users of three lengths */
+        "a1 NO AUTHENTICATE PLAIN AGIAaHUibnRcZXIy\r\n",
+        "a1 NO AUTHENTICATE PLAIN AGJvAGh1Im50XGVyMg==\r\n",
+        "a1 NO AUTHENTICATE PLAIN AGJvYgBodSJudFxlcjI=\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct fixture fixture = {upstream_login_new(),
+                                  {{0}, 0, {0}, 0, {0}, 0}};
+        const struct upstream_refusal *refusal;
+
+        set(&fixture, "bob", "hu\"nt\\er2");
+        assert_int_equal(start(&fixture, "IMAP4rev1"), UPSTREAM_LOGIN_MORE);
+        assert_int_equal(feed(&fixture, lines[i]), UPSTREAM_LOGIN_REFUSED);
+
+        refusal = upstream_login_refusal(fixture.login);
+        assert_int_equal(refusal->kind, UPSTREAM_REFUSAL_NO);
+        assert_int_equal(refusal->original_len, 0);
+        upstream_login_free(&fixture.login);
+    }
+}
+
+static void a_line_that_breaks_the_login_is_not_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct upstream_refusal *refusal;
+
+    start_bob(fixture);
+    assert_int_equal(feed(fixture, "a2 NO other\r\n"), UPSTREAM_LOGIN_BROKEN);
+
+    refusal = upstream_login_refusal(fixture->login);
+    assert_int_equal(refusal->kind, UPSTREAM_REFUSAL_BROKEN);
+    assert_int_equal(refusal->original_len, 0);
 }
 
 static void long_refusals_are_cut(void **state)
@@ -776,6 +823,8 @@ int main(void)
         TEST(alerts_are_bounded),
         TEST(alerts_of_a_failed_login_pass_but_not_its_list),
         TEST(each_refusal_is_answered_by_the_table),
+        TEST(a_no_that_echoes_the_secret_is_not_kept),
+        TEST(a_line_that_breaks_the_login_is_not_kept),
         TEST(long_refusals_are_cut),
         TEST(a_code_too_long_to_pass_is_as_good_as_none),
         TEST(only_our_tag_and_ok_is_a_login),
