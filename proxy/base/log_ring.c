@@ -38,8 +38,8 @@ static struct {
     enum writer_state writer;
     bool is_stopping;
     log_ring_report *report;
-    uint64_t put;   /* bytes ever put */
-    uint64_t taken; /* bytes ever taken */
+    uint64_t put;   /* bytes since it was last empty */
+    uint64_t taken; /* those of them that were taken */
     uint64_t lost;  /* lines, not yet reported */
     char bytes[LOG_RING_SIZE];
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -97,6 +97,13 @@ void log_ring_stop(uint64_t wait_ms)
 
 /* Below, a name ending in _locked is called with the lock held. */
 
+/* A quiet server touches only the first of the ring's pages. */
+static void rewind_locked(void)
+{
+    ring.put = 0;
+    ring.taken = 0;
+}
+
 static void copy_in_locked(const char *line, size_t len)
 {
     size_t at = ring.put % LOG_RING_SIZE;
@@ -123,6 +130,8 @@ static bool put_locked(const char *line, size_t len)
         ring.lost++;
         return false;
     }
+    if (ring.put == ring.taken)
+        rewind_locked();
     copy_in_locked(line, len);
     wakes = wants_waking_locked();
     if (wakes)
