@@ -115,7 +115,7 @@ static void set_defaults(struct settings *settings, const char *file)
         .login_reply_ms = 60000,
         .half_closed_ms = 60000,
         .drain_ms = 30000,
-        .user_timeout_ms = 120000,
+        .user_timeout_ms = 420000,
         .keepalive = {.idle_s = 300, .interval_s = 30, .count = 4},
     };
     settings->resolve_interval_ms = 30000;

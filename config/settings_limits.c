@@ -24,6 +24,8 @@ static void read_exempt(const struct json_place *list,
 static void read_idle(struct json_members *members, uint64_t *idle_ms);
 static void read_keepalive(const struct json_place *place,
                            struct keepalive_settings *keepalive);
+static void warn_of_user_timeout(const struct json_place *place,
+                                 const struct timeouts_settings *timeouts);
 
 void settings_read_limits(const struct json_place *place,
                           struct limits_settings *limits)
@@ -110,7 +112,25 @@ void settings_read_timeouts(const struct json_place *place,
     read_idle(&members, &timeouts->idle_ms);
     if (json_read_get(&members, "keepalive", &member))
         read_keepalive(&member, &timeouts->keepalive);
+    warn_of_user_timeout(place, timeouts);
     json_read_close(&members);
+}
+
+/* With a user timeout Linux no longer counts probes: it resets an idle
+ * connection at the first probe that finds the timeout passed since the last
+ * answer, so one lost probe would end a session. */
+static void warn_of_user_timeout(const struct json_place *place,
+                                 const struct timeouts_settings *timeouts)
+{
+    const struct keepalive_settings *keepalive = &timeouts->keepalive;
+    uint64_t needed_ms = ((uint64_t)keepalive->idle_s +
+                          (uint64_t)keepalive->interval_s * keepalive->count) *
+                         1000;
+
+    if (timeouts->user_timeout_ms != 0 && timeouts->user_timeout_ms < needed_ms)
+        json_place_warning(place, "a user_timeout below what keepalive takes",
+                           "at least idle + interval x count: a single lost "
+                           "probe ends an idle session");
 }
 
 static void read_idle(struct json_members *members, uint64_t *idle_ms)

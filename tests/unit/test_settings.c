@@ -138,7 +138,7 @@ static void timeouts_have_the_designed_defaults(void **state)
     assert_int_equal(timeouts->idle_ms, 0);
     assert_int_equal(timeouts->half_closed_ms, 60000);
     assert_int_equal(timeouts->drain_ms, 30000);
-    assert_int_equal(timeouts->user_timeout_ms, 120000);
+    assert_int_equal(timeouts->user_timeout_ms, 420000);
     assert_int_equal(timeouts->keepalive.idle_s, 300);
     assert_int_equal(timeouts->keepalive.interval_s, 30);
     assert_int_equal(timeouts->keepalive.count, 4);
@@ -197,7 +197,7 @@ static void each_timeout_is_read_into_its_place(void **state)
         ", \"timeouts\": {\"handshake\": 1, \"before_login\": 2, "
         "\"proxy_header\": 3, \"connect\": 4, \"backend_tls\": 5.5, "
         "\"greeting\": 6, \"login_reply\": 7, \"idle\": 1860, "
-        "\"half_closed\": 9, \"drain\": 0, \"user_timeout\": 11, "
+        "\"half_closed\": 9, \"drain\": 0, \"user_timeout\": 194, "
         "\"keepalive\": {\"idle\": 12, \"interval\": 13, \"count\": 14}}"));
     const struct timeouts_settings *timeouts = &settings->timeouts;
 
@@ -212,7 +212,7 @@ static void each_timeout_is_read_into_its_place(void **state)
     assert_int_equal(timeouts->idle_ms, 1860000);
     assert_int_equal(timeouts->half_closed_ms, 9000);
     assert_int_equal(timeouts->drain_ms, 0);
-    assert_int_equal(timeouts->user_timeout_ms, 11000);
+    assert_int_equal(timeouts->user_timeout_ms, 194000);
     assert_int_equal(timeouts->keepalive.idle_s, 12);
     assert_int_equal(timeouts->keepalive.interval_s, 13);
     assert_int_equal(timeouts->keepalive.count, 14);

@@ -24,7 +24,7 @@ static const char settings_json[] =
     "                  \"tls\": \"implicit\"}],"
     " \"tls\": {\"certificates\": [{\"chain\": \"tls.pem\","
     "                              \"key\": \"tls.key\"}]},"
-    " \"timeouts\": {\"user_timeout\": 7,"
+    " \"timeouts\": {\"user_timeout\": 167,"
     "                \"keepalive\": {\"idle\": 11, \"interval\": 12,"
     "                                \"count\": 13}},"
     " \"routes\": \"routes.json\"}";
@@ -182,7 +182,7 @@ static void snapshot_holds_what_the_files_say(void **state)
     assert_int_equal(snapshot->keepalive.idle_s, 11);
     assert_int_equal(snapshot->keepalive.interval_s, 12);
     assert_int_equal(snapshot->keepalive.count, 13);
-    assert_int_equal(snapshot->keepalive.user_timeout_ms, 7000);
+    assert_int_equal(snapshot->keepalive.user_timeout_ms, 167000);
     snapshot_unref(&snapshot);
 }
 
