@@ -137,13 +137,16 @@ static bool find_route(struct attempt *attempt)
     if (attempt->route.login_as != NULL &&
         !route_login_as(&attempt->route, &attempt->identity, attempt->login_as,
                         sizeof(attempt->login_as))) {
-        refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
+        /* It is the client's name that does not fit the rule. */
+        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_FAILED,
                "login-as-does-not-fit");
         return false;
     }
     return true;
 }
 
+/* Asked once the backend has said OK: a stranger who knows a name must not
+ * hold that user's places, nor learn that they are taken. */
 static bool respects_limits(struct attempt *attempt)
 {
     const struct limits_settings *rules = &attempt->snapshot->settings->limits;
@@ -206,7 +209,7 @@ bool attempt_start(struct attempt *attempt)
                "bad-name");
         return false;
     }
-    if (!find_route(attempt) || !respects_limits(attempt))
+    if (!find_route(attempt))
         return false;
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
@@ -255,6 +258,11 @@ static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
 {
     struct attempt_outcome *outcome = &attempt->outcome;
 
+    if (!respects_limits(attempt)) {
+        drop_upstream(attempt);
+        finish(attempt);
+        return;
+    }
     outcome->is_logged_in = true;
     outcome->to_client =
         upstream_login_to_client(attempt->login, &outcome->to_client_len);

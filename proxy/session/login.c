@@ -49,6 +49,7 @@ void login_secured(struct login *login)
     login->bad_commands = 0;
     login->wrong_state_commands = 0;
     login->tries = 0;
+    login->attempts = 0;
 }
 
 /* What a command has left in the reader may be a password: it is wiped as soon
@@ -177,12 +178,18 @@ enum login_decision login_failed(struct login *login, enum login_answer answer,
 {
     write_no(login, answer, code, code_len, text, text_len);
     login_attempt_end(login);
-    if (!is_a_try(answer, code, code_len))
-        return LOGIN_MORE;
-    login->tries++;
-    if (login->tries < login->rules.login_tries)
+    login->attempts++;
+    if (is_a_try(answer, code, code_len))
+        login->tries++;
+    if (login->tries < login->rules.login_tries &&
+        login->attempts < LOGIN_ATTEMPTS_MAX)
         return LOGIN_MORE;
     return login_say_bye(login, REPLY_BYE_LOGINS, "login-tries");
+}
+
+const struct login_tally *login_tally(const struct login *login)
+{
+    return &login->tally;
 }
 
 void login_bye(struct login *login, const char *text)

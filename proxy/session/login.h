@@ -22,11 +22,23 @@ struct login_rules {
     bool starttls;       /* offered while the connection is clear */
 };
 
+/* Attempts of one connection, however they were answered. */
+enum {
+    LOGIN_ATTEMPTS_MAX = 10
+};
+
 enum login_decision {
     LOGIN_MORE,     /* nothing to decide yet */
     LOGIN_STARTTLS, /* the tagged OK is in the output; see login_secured */
     LOGIN_TRY,      /* tag and credentials are ready; see login_failed */
     LOGIN_END       /* send the output, close; see login_end_reason */
+};
+
+/* What happened in a dialogue, for the counters; never set back. */
+struct login_tally {
+    unsigned bad_commands;     /* unknown, broken or in the wrong state */
+    unsigned cleartext_logins; /* tried without TLS, and refused */
+    bool spoke_http;
 };
 
 struct login;
@@ -67,7 +79,9 @@ const char *login_mechanism(const struct login *login);
  * try: LOGIN_MORE, or LOGIN_END with a BYE once the tries are spent. `code`
  * and `text` matter with LOGIN_ANSWER_CODED only: the inside of the brackets
  * and what follows them. A code that no client could parse becomes the fixed
- * LOGIN_ANSWER_BAD_CREDENTIALS; odd bytes of the text become '?'. */
+ * LOGIN_ANSWER_BAD_CREDENTIALS; odd bytes of the text become '?'. Answers that
+ * are no try are bounded too, at LOGIN_ATTEMPTS_MAX in all: a backend that has
+ * only such answers is no way around the limit of tries. */
 MUST_USE enum login_decision login_failed(struct login *login,
                                           enum login_answer answer,
                                           const char *code, size_t code_len,
@@ -80,6 +94,8 @@ void login_bye(struct login *login, const char *text);
 /* What to send to the client. Valid until the next call that may write. */
 const uint8_t *login_output(const struct login *login, size_t *len_out);
 void login_output_clear(struct login *login);
+
+const struct login_tally *login_tally(const struct login *login);
 
 /* After LOGIN_END: a fixed word for the log, such as "logout". */
 const char *login_end_reason(const struct login *login);

@@ -6,7 +6,7 @@
 #include "session/login_attempt.h"
 
 /* A client that asks this much and never logs in is not here for mail. */
-#define COMMANDS_MAX 1000
+#define COMMANDS_MAX 300
 
 bool login_command_wants_literal(const struct login *login)
 {
@@ -129,14 +129,18 @@ static enum login_decision run_command(struct login *login, bool is_broken)
     const char *tag = copy_tag(command, copy);
 
     login->commands++;
-    if (imap_command_is_http(command))
+    if (imap_command_is_http(command)) {
+        login->tally.spoke_http = true;
         return login_say_bye(login, REPLY_BYE_HTTP, "http");
+    }
     if (login->commands > COMMANDS_MAX)
         return login_say_bye(login, REPLY_BYE_COMMANDS, "command-count");
     /* One answer in clear, whatever was sent (RFC 8314, 4.1). */
     if (!login->is_secure &&
-        (command->name == IMAP_LOGIN || command->name == IMAP_AUTHENTICATE))
+        (command->name == IMAP_LOGIN || command->name == IMAP_AUTHENTICATE)) {
+        login->tally.cleartext_logins++;
         return login_refuse_early(login, REPLY_PRIVACY_REQUIRED, tag);
+    }
     if (is_broken)
         return login_refuse_bad(
             login, reply_for_fault(imap_reader_fault(&login->reader)), tag);

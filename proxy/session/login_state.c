@@ -32,6 +32,7 @@ enum login_decision login_refuse_bad(struct login *login, enum reply reply,
 {
     reply_write(&login->output, reply, tag);
     login->bad_commands++;
+    login->tally.bad_commands++;
     if (login->bad_commands < login->rules.bad_commands)
         return LOGIN_MORE;
     return login_say_bye(login, REPLY_BYE_BAD_COMMANDS, "bad-commands");
@@ -42,6 +43,7 @@ enum login_decision login_refuse_early(struct login *login, enum reply reply,
 {
     reply_write(&login->output, reply, tag);
     login->wrong_state_commands++;
+    login->tally.bad_commands++;
     if (login->wrong_state_commands < login->rules.wrong_state_commands)
         return LOGIN_MORE;
     return login_say_bye(login, REPLY_BYE_BAD_COMMANDS, "wrong-state");

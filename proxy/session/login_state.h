@@ -23,6 +23,8 @@ struct login {
     unsigned bad_commands;
     unsigned wrong_state_commands;
     unsigned tries;
+    unsigned attempts; /* tries, and those that were none */
+    struct login_tally tally;
     const char *end_reason;
     struct imap_reader reader;
     struct wiped_buffer output;

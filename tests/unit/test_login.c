@@ -749,7 +749,7 @@ static void failures_of_the_service_are_no_tries(void **state)
     struct login *login = new_secure();
 
     (void)state;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(feed(login, "a LOGIN u p\r\n"), LOGIN_TRY);
         assert_int_equal(refuse_try(login, LOGIN_ANSWER_UNAVAILABLE),
                          LOGIN_MORE);
@@ -759,8 +759,41 @@ static void failures_of_the_service_are_no_tries(void **state)
         assert_int_equal(
             login_failed(login, LOGIN_ANSWER_CODED, "UNAVAILABLE", 11, "x", 1),
             LOGIN_MORE);
-        login_output_clear(login);
     }
+    login_free(&login);
+}
+
+static void even_failures_of_the_service_are_bounded(void **state)
+{
+    struct login *login = new_secure();
+
+    (void)state;
+    for (int i = 0; i < LOGIN_ATTEMPTS_MAX - 1; i++) {
+        assert_int_equal(feed(login, "a LOGIN u p\r\n"), LOGIN_TRY);
+        assert_int_equal(refuse_try(login, LOGIN_ANSWER_UNAVAILABLE),
+                         LOGIN_MORE);
+    }
+    assert_int_equal(feed(login, "a LOGIN u p\r\n"), LOGIN_TRY);
+
+    assert_int_equal(refuse_try(login, LOGIN_ANSWER_UNAVAILABLE), LOGIN_END);
+    assert_string_equal(login_end_reason(login), "login-tries");
+    login_free(&login);
+}
+
+static void what_happened_is_tallied_across_starttls(void **state)
+{
+    struct login *login = new_clear();
+
+    (void)state;
+    assert_int_equal(feed(login, "a FOO\r\nb LOGIN u p\r\n"), LOGIN_MORE);
+    assert_int_equal(feed(login, "c STARTTLS\r\n"), LOGIN_STARTTLS);
+    login_secured(login);
+    assert_int_equal(feed(login, "d SELECT x\r\n"), LOGIN_MORE);
+    assert_int_equal(feed(login, "GET / HTTP/1.1\r\n"), LOGIN_END);
+
+    assert_int_equal(login_tally(login)->bad_commands, 3);
+    assert_int_equal(login_tally(login)->cleartext_logins, 1);
+    assert_true(login_tally(login)->spoke_http);
     login_free(&login);
 }
 
@@ -849,12 +882,12 @@ static void known_commands_too_early_get_more_patience(void **state)
     login_free(&login);
 }
 
-static void a_thousand_commands_are_enough(void **state)
+static void so_many_commands_are_enough(void **state)
 {
     struct login *login = new_secure();
 
     (void)state;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 300; i++) {
         assert_int_equal(feed(login, "a NOOP\r\n"), LOGIN_MORE);
         login_output_clear(login);
     }
@@ -1087,13 +1120,15 @@ int main(void)
         cmocka_unit_test(each_answer_has_its_words),
         cmocka_unit_test(the_last_try_ends_the_dialogue),
         cmocka_unit_test(failures_of_the_service_are_no_tries),
+        cmocka_unit_test(even_failures_of_the_service_are_bounded),
+        cmocka_unit_test(what_happened_is_tallied_across_starttls),
         cmocka_unit_test(each_try_has_its_own_credentials_only),
         cmocka_unit_test(
             what_is_pipelined_behind_a_login_stays_with_the_caller),
         cmocka_unit_test(nothing_resets_the_count_of_bad_commands),
         cmocka_unit_test(the_fifth_unknown_command_is_the_last),
         cmocka_unit_test(known_commands_too_early_get_more_patience),
-        cmocka_unit_test(a_thousand_commands_are_enough),
+        cmocka_unit_test(so_many_commands_are_enough),
         cmocka_unit_test(an_endless_line_ends_the_dialogue_at_its_limit),
         cmocka_unit_test(an_unreadable_literal_ends_the_dialogue),
         cmocka_unit_test(a_browser_is_sent_away_without_an_echo),
