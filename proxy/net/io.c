@@ -45,7 +45,10 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
     io->wire = mem_alloc(IO_WIRE_SIZE);
     io->plain = mem_alloc(IO_PLAIN_SIZE);
     tls_side_init(&io->front, front_output_for(flight_max), io);
-    tls_side_init(&io->back, IO_PLAIN_SIZE + IO_TLS_OVERHEAD, io);
+    /* What was sent ahead, up to one read beyond its bound, goes in one event.
+     */
+    tls_side_init(&io->back, IO_PLAIN_SIZE + IO_AHEAD_MAX + IO_TLS_OVERHEAD,
+                  io);
     return 0;
 }
 

@@ -24,6 +24,12 @@ enum {
     IO_PLAIN_SIZE = IO_WIRE_SIZE + 17 * 1024
 };
 
+/* What a client may send ahead of its login's verdict before it is read from
+ * no more. */
+enum {
+    IO_AHEAD_MAX = 16 * 1024
+};
+
 /* What encrypting all of that may add, record headers and tags. */
 enum {
     IO_TLS_OVERHEAD = 16 * 1024

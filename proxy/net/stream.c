@@ -1,5 +1,6 @@
 #include "net/stream.h"
 
+#include "base/slab.h"
 #include "net/stream_private.h"
 
 #include <stdio.h>
@@ -69,11 +70,14 @@ static void on_ending_timeout(struct wheel_timer *timer)
 
 void stream_discard_rest(struct stream *stream)
 {
-    if (stream_is(stream, STREAM_SAW_EOF | STREAM_IS_BROKEN))
+    if (stream_is(stream, STREAM_SAW_EOF | STREAM_IS_BROKEN)) {
         stream_close(stream);
-    else
-        stream_tail_arm(stream->tail, stream_io(stream), STREAM_DISCARD_MS,
-                        on_ending_timeout);
+        return;
+    }
+    stream->tail->discarded = 0;
+    stream_tail_arm(stream->tail, stream_io(stream), STREAM_DISCARD_MS,
+                    on_ending_timeout);
+    stream_resume(stream);
 }
 
 void stream_end(struct stream *stream, uint64_t flush_ms)
@@ -110,7 +114,7 @@ static void on_closed(uv_handle_t *handle)
         stream_tail_free(&stream->tail, stream_io(stream));
     stream_io(stream)->streams--;
     stream_emit(stream, STREAM_CLOSED);
-    free(stream);
+    slab_free(stream);
 }
 
 void stream_close(struct stream *stream)
@@ -127,7 +131,7 @@ void stream_close(struct stream *stream)
 static struct stream *new_stream(struct io *io, stream_handler *handler,
                                  void *owner)
 {
-    struct stream *stream = mem_zalloc(sizeof(*stream));
+    struct stream *stream = slab_zalloc(sizeof(*stream));
 
     io->streams++;
     stream->handler = handler;

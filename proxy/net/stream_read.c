@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <openssl/mem.h>
+#include <string.h>
 
 static void lend(struct stream *stream, const uint8_t *bytes, size_t len)
 {
@@ -60,13 +61,16 @@ static enum tls_result take_handshake(struct stream *stream)
     return result;
 }
 
-static enum tls_result take_records(struct stream *stream)
+/* why is kept before the handler runs, whose own writes may fail too. */
+static enum tls_result take_records(struct stream *stream,
+                                    char why[TLS_FAILURE_MAX])
 {
     struct io *io = stream_io(stream);
     size_t len;
     enum tls_result result = tls_read(stream_side(stream), stream->ssl,
                                       io->plain, IO_PLAIN_SIZE, &len);
 
+    memcpy(why, stream_side(stream)->failure, TLS_FAILURE_MAX);
     if (len > 0)
         lend(stream, io->plain, len);
     return result;
@@ -76,13 +80,16 @@ static void take_tls(struct stream *stream, const uint8_t *bytes, size_t len)
 {
     struct tls_side *side = stream_side(stream);
     enum tls_result result = TLS_OK;
+    char why[TLS_FAILURE_MAX];
 
     tls_begin(side, stream->ssl, bytes, len);
-    if (!stream_is(stream, STREAM_IS_SECURED))
+    if (!stream_is(stream, STREAM_IS_SECURED)) {
         result = take_handshake(stream);
+        memcpy(why, side->failure, sizeof(why));
+    }
     if (result == TLS_OK &&
         !stream_is(stream, STREAM_IS_ENDING | STREAM_IS_CLOSING)) {
-        result = take_records(stream);
+        result = take_records(stream, why);
         /* The scratch holds all that one read can give (IO_PLAIN_SIZE). */
         assert(result != TLS_OK);
     }
@@ -90,13 +97,22 @@ static void take_tls(struct stream *stream, const uint8_t *bytes, size_t len)
     if (result == TLS_CLOSED)
         meet_eof(stream);
     else if (result == TLS_FAILED)
-        stream_fail(stream, side->failure);
+        stream_fail(stream, why);
 }
 
-static void discard(struct stream *stream, size_t len)
+/* Nothing is read from what an ending stream still gets; in clear it may be a
+ * password all the same. While our own last bytes wait to leave, too much of
+ * it only stops the reading: closing would reset them away. */
+static void discard(struct stream *stream, const uv_buf_t *buf, size_t len)
 {
-    if (!stream_tail_may_discard(stream->tail, len))
+    if (stream->ssl == NULL)
+        OPENSSL_cleanse(buf->base, len);
+    if (stream_tail_may_discard(stream->tail, len))
+        return;
+    if (stream_is(stream, STREAM_SENT_FIN))
         stream_close(stream);
+    else
+        stream_pause(stream);
 }
 
 static void meet_end_of_wire(struct stream *stream)
@@ -141,7 +157,7 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
     else if (got < 0)
         stream_meet_broken(stream, (int)got);
     else if (stream_is(stream, STREAM_IS_ENDING))
-        discard(stream, (size_t)got);
+        discard(stream, buf, (size_t)got);
     else if (stream->ssl != NULL)
         take_tls(stream, (const uint8_t *)buf->base, (size_t)got);
     else

@@ -58,8 +58,8 @@ void tls_begin(struct tls_side *side, const SSL *ssl, const uint8_t *bytes,
                size_t len);
 
 /* Closes the bracket and returns what must go on the wire, valid until the
- * side's next tls_begin. Every lent byte must have been taken, or the engine
- * has failed. */
+ * side's next tls_begin. Lent bytes that were not taken are dropped: they came
+ * behind a close_notify or a failure. */
 const uint8_t *tls_end(struct tls_side *side, const SSL *ssl, size_t *len_out);
 
 bool tls_is_open(const struct tls_side *side, const SSL *ssl);
