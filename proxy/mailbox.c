@@ -38,6 +38,8 @@ int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
     mailbox->reader = reader;
     mailbox->owner = owner;
     mailbox->bell.data = mailbox;
+    if (uv_mutex_init(&mailbox->bell_lock) != 0)
+        return UV_ENOMEM;
     return uv_async_init(loop, &mailbox->bell, on_bell);
 }
 
@@ -49,11 +51,17 @@ void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
     mine->next = atomic_load(&mailbox->letters);
     while (!atomic_compare_exchange_weak(&mailbox->letters, &mine->next, mine))
         continue;
-    uv_async_send(&mailbox->bell);
+    uv_mutex_lock(&mailbox->bell_lock);
+    if (!mailbox->is_closed)
+        uv_async_send(&mailbox->bell);
+    uv_mutex_unlock(&mailbox->bell_lock);
 }
 
 void mailbox_close(struct mailbox *mailbox)
 {
+    uv_mutex_lock(&mailbox->bell_lock);
+    mailbox->is_closed = true;
+    uv_mutex_unlock(&mailbox->bell_lock);
     uv_close((uv_handle_t *)&mailbox->bell, NULL);
 }
 
@@ -68,4 +76,5 @@ void mailbox_deinit(struct mailbox *mailbox)
         free(letter);
         letter = next;
     }
+    uv_mutex_destroy(&mailbox->bell_lock);
 }

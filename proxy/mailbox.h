@@ -7,6 +7,7 @@
 #include "state/snapshot.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -32,6 +33,8 @@ typedef void mailbox_reader(const struct letter *letter, void *owner);
 struct mailbox {
     _Atomic(struct letter *) letters; /* latest first */
     uv_async_t bell;
+    uv_mutex_t bell_lock; /* letters are rare; a closed bell must not be rung */
+    bool is_closed;
     mailbox_reader *reader;
     void *owner;
 };
@@ -40,7 +43,7 @@ struct mailbox {
 MUST_USE int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
                           mailbox_reader *reader, void *owner);
 
-/* From any thread, until the worker has ended. Copies the letter. */
+/* From any thread, until mailbox_deinit. Copies the letter. */
 void mailbox_put(struct mailbox *mailbox, const struct letter *letter);
 
 /* On the worker's loop: no letter is read any more. */

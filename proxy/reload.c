@@ -103,7 +103,7 @@ static void on_done(uv_async_t *done)
     reload->loaded = NULL;
     in_force = reload->handler(loaded, reload->reasons, reload->owner);
     drop_result(reload);
-    if (!reload->is_wanted_again)
+    if (!reload->is_wanted_again || in_force == NULL)
         return;
     reload->is_wanted_again = false;
     reload_request(reload, in_force);

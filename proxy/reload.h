@@ -14,7 +14,8 @@
 struct reload;
 
 /* On the loop. Takes the snapshot, which is NULL where loading failed; the
- * reasons are lent. Returns the one that is in force now. */
+ * reasons are lent. Returns the one that is in force now, or NULL when no more
+ * are wanted. */
 typedef struct snapshot *reload_handler(struct snapshot *snapshot,
                                         struct reasons *reasons, void *owner);
 

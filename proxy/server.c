@@ -10,7 +10,7 @@
 #include "state/reaper.h"
 #include "worker.h"
 
-#include <assert.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +261,10 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
         counters_set_at(server->counters, server->worker_count);
 
     server_log_reasons(reasons);
+    if (server->is_draining) { /* too late for it */
+        snapshot_unref(&snapshot);
+        return NULL;
+    }
     if (snapshot == NULL) {
         counters_add(counters, COUNTER_RELOADS_FAILED, 1);
         server_log_error("reload-refused", "file", server->config_file);
@@ -300,9 +304,18 @@ static void watch(struct server *server, uv_signal_t *watcher,
     uv_signal_start(watcher, callback, number);
 }
 
+/* A reload asked for while the server still starts waits until it can. */
+static void hold_hangup(int how)
+{
+    sigset_t hangup;
+
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(how, &hangup, NULL);
+}
+
 static void prepare_loop(struct server *server)
 {
-    signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&server->loop);
     watch(server, &server->hangup, on_hangup, SIGHUP);
     watch(server, &server->terminate, on_terminate, SIGTERM);
@@ -355,7 +368,10 @@ static bool start(struct server *server)
     quota_init(&server->quota, sessions);
     if (!open_sockets(server))
         return false;
-    log_start(level_of(settings), format_of(settings));
+    if (!log_start(level_of(settings), format_of(settings))) {
+        server_log_error("start-failed", "log", "no thread can be had");
+        return false;
+    }
     server->limits = limits_new();
     server->counters = counters_set_new(server->worker_count + 1);
     server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
@@ -367,6 +383,7 @@ static bool start(struct server *server)
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);
+    hold_hangup(SIG_UNBLOCK);
     return true;
 }
 
@@ -406,6 +423,8 @@ int server_run(const char *config_file)
 
     memset(&server, 0, sizeof(server));
     server.config_file = config_file;
+    signal(SIGPIPE, SIG_IGN);
+    hold_hangup(SIG_BLOCK);
     make_parts(&server);
     if (!load_first(&server)) {
         free_server(&server);
@@ -420,7 +439,8 @@ int server_run(const char *config_file)
         uv_loop_close(&server.loop);
     }
     log_stop(LAST_LINES_MS);
-    if (is_started)
-        free_server(&server);
-    return is_started ? 0 : 1;
+    if (!is_started)
+        _exit(1); /* workers that did start still use what is on this stack */
+    free_server(&server);
+    return 0;
 }

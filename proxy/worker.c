@@ -1,10 +1,12 @@
 #include "worker.h"
 
+#include "base/slab.h"
 #include "mailbox.h"
 #include "net/io.h"
 #include "session/drain.h"
 #include "session/listener.h"
 #include "session/registry.h"
+#include "session/session.h"
 #include "state/env.h"
 
 #include <assert.h>
@@ -53,8 +55,12 @@ static void end_if_empty(struct wheel_timer *timer)
 static void on_listener_closed(struct listener *listener, void *owner)
 {
     struct worker *worker = owner;
+    size_t i;
 
-    (void)listener;
+    for (i = 0; i < worker->listener_count; i++) {
+        if (worker->listeners[i] == listener)
+            worker->listeners[i] = NULL;
+    }
     worker->open_listeners--;
 }
 
@@ -70,10 +76,40 @@ static void stop_listening(struct worker *worker)
     io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
 }
 
+static void close_listeners(struct worker *worker)
+{
+    size_t i;
+
+    for (i = 0; i < worker->listener_count; i++) {
+        if (worker->listeners[i] != NULL)
+            listener_close(worker->listeners[i]);
+    }
+}
+
+/* Listeners and running sessions follow what they would not see by
+ * themselves. */
+static void follow(struct worker *worker, bool idle_is_new)
+{
+    struct registry_node *node = NULL;
+    size_t i;
+
+    for (i = 0; i < worker->listener_count; i++) {
+        if (worker->listeners[i] != NULL)
+            listener_set_keepalive(worker->listeners[i],
+                                   &worker->env.snapshot->keepalive);
+    }
+    while (idle_is_new &&
+           (node = registry_next(&worker->registry, node)) != NULL)
+        session_watch_idle(session_of_node(node));
+}
+
 static void adopt(struct worker *worker, struct snapshot *snapshot)
 {
+    bool had_idle = worker->env.snapshot->settings->timeouts.idle_ms != 0;
+
     snapshot_unref(&worker->env.snapshot);
     worker->env.snapshot = snapshot;
+    follow(worker, !had_idle && snapshot->settings->timeouts.idle_ms != 0);
     io_fit_flight(&worker->env.io,
                   tls_server_context_flight_max(snapshot->tls));
 }
@@ -92,6 +128,7 @@ static void on_letter(const struct letter *letter, void *owner)
         break;
     case LETTER_STOP:
         stop_listening(worker);
+        close_listeners(worker);
         drain_hurry(&worker->drain, &worker->env);
         break;
     }
@@ -137,6 +174,7 @@ static void run(void *argument)
 {
     struct worker *worker = argument;
 
+    slab_join_thread();
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     worker->parts.on_idle(worker->parts.owner);
 }
@@ -161,8 +199,6 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     *error_out = prepare(worker, counters, sockets, socket_count);
     if (*error_out == 0)
         *error_out = uv_thread_create(&worker->thread, run, worker);
-    /* A server that cannot start its workers ends; the kernel takes back what
-     * a half-made one holds. */
     return *error_out == 0 ? worker : NULL;
 }
 

@@ -32,7 +32,8 @@ struct worker_socket {
 };
 
 /* Starts the thread; takes a reference to the snapshot and the sockets. NULL
- * and UV_E* in error_out on failure, where the sockets taken are closed. */
+ * and UV_E* in error_out on failure; the process is to end then, and the
+ * kernel takes back what the half-made worker holds. */
 MUST_USE struct worker *worker_start(unsigned index,
                                      const struct worker_parts *parts,
                                      struct counters *counters,
@@ -47,7 +48,8 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot);
  * thread ends when none is left. */
 void worker_drain(struct worker *worker, uint64_t drain_ms);
 
-/* Ends everything now, then the thread. */
+/* Ends all sessions now, then the thread; connections to backends that refused
+ * a login may take their few seconds to end. */
 void worker_stop(struct worker *worker);
 
 /* Waits for the thread and frees. Accepts NULL inside. */

@@ -350,6 +350,11 @@ bool backend_dial_succeeded(struct backend *backend)
     return true;
 }
 
+void backend_dial_abandoned(struct backend *backend)
+{
+    atomic_store_explicit(&backend->retry_at_ms, 0, memory_order_relaxed);
+}
+
 struct backend *backend_session_opened(struct backend *backend)
 {
     atomic_fetch_add_explicit(&backend->sessions, 1, memory_order_relaxed);

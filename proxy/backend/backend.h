@@ -112,6 +112,11 @@ bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
  * returns true then. */
 bool backend_dial_succeeded(struct backend *backend);
 
+/* The dial was given up before either. The leave that it had while the backend
+ * is down goes back, so that clients who come and go at once cannot keep a
+ * backend down that has recovered. */
+void backend_dial_abandoned(struct backend *backend);
+
 /* Counts a session, which keeps the facts alive until it is closed. */
 struct backend *backend_session_opened(struct backend *backend);
 void backend_session_closed(struct backend **backend);

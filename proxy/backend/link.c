@@ -41,7 +41,8 @@ struct link {
     struct imap_response_reader reader;
     struct imap_capabilities capabilities;
     bool knows_capabilities;
-    bool has_more; /* bytes follow the line being taken */
+    bool is_our_fault; /* that it failed */
+    bool has_more;     /* bytes follow the line being taken */
     char failure[IO_FAILURE_MAX + 64];
 };
 
@@ -79,7 +80,11 @@ static bool finish(struct link *link, bool is_ready)
     } else {
         drop_stream(link);
         counters_add(link->io->counters, COUNTER_DIAL_FAILURES, 1);
-        backend_dial_failed(link->target->facts, clock_now_ms(), link->failure);
+        if (link->is_our_fault)
+            backend_dial_abandoned(link->target->facts);
+        else
+            backend_dial_failed(link->target->facts, clock_now_ms(),
+                                link->failure);
     }
     link->handler(link, is_ready, link->owner);
     return false;
@@ -336,6 +341,13 @@ static bool may_speak_to(const struct link *link, const struct address *address)
            address_is_loopback(address);
 }
 
+/* What is our own shortage says nothing about the backend. */
+static bool is_our_fault(int error)
+{
+    return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS ||
+           error == UV_ENOMEM || error == UV_EADDRNOTAVAIL;
+}
+
 static bool dial(struct link *link, const struct address *address)
 {
     char where[ADDRESS_TEXT_MAX];
@@ -350,10 +362,12 @@ static bool dial(struct link *link, const struct address *address)
     counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = stream_connect(link->io, address, link->rules.keepalive, on_stream,
                             link, &link->stream);
-    if (result != 0)
-        snprintf(link->failure, sizeof(link->failure), "connect: %s",
-                 uv_strerror(result));
-    return result == 0;
+    if (result == 0)
+        return true;
+    link->is_our_fault = is_our_fault(result);
+    snprintf(link->failure, sizeof(link->failure), "connect: %s",
+             uv_strerror(result));
+    return false;
 }
 
 static void dial_next(struct link *link)
@@ -419,6 +433,8 @@ void link_free(struct link **link)
     if (mine == NULL)
         return;
     io_disarm(mine->io, &mine->timer);
+    if (mine->state != LINK_OVER)
+        backend_dial_abandoned(mine->target->facts);
     drop_stream(mine);
     imap_response_reader_deinit(&mine->reader);
     free(mine);

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-/* What a client may send ahead while its login is under way; beyond it we
- * stop reading (threats.md, C14). */
-enum {
-    AHEAD_MAX = 16 * 1024
-};
-
 static void run_dialogue(struct session *session, const uint8_t *bytes,
                          size_t len);
 
@@ -18,8 +12,8 @@ void session_send_output(struct session *session)
     size_t len;
     const uint8_t *bytes = login_output(login, &len);
 
-    if (len > 0)
-        (void)stream_write(session_client(session), bytes, len);
+    if (len > 0 && !stream_write(session_client(session), bytes, len))
+        stream_pause(session_client(session));
     login_output_clear(login);
 }
 
@@ -66,6 +60,12 @@ static void on_attempt(struct attempt *attempt, void *owner)
     wiped_buffer_deinit(&ahead);
 }
 
+void session_resume(struct session *session)
+{
+    if (session->before->ahead.len < IO_AHEAD_MAX)
+        stream_resume(session_client(session));
+}
+
 /* What the client sent behind its login waits for the verdict. */
 static void keep_ahead(struct session *session, const uint8_t *bytes,
                        size_t len)
@@ -73,7 +73,7 @@ static void keep_ahead(struct session *session, const uint8_t *bytes,
     struct wiped_buffer *ahead = &session->before->ahead;
 
     wiped_buffer_append(ahead, bytes, len);
-    if (ahead->len >= AHEAD_MAX)
+    if (ahead->len >= IO_AHEAD_MAX)
         stream_pause(session_client(session));
 }
 

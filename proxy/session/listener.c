@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +27,8 @@ enum {
  * waited for where clients keep coming. */
 enum {
     STOP_QUIET_MS = 200,
-    STOP_BUSY_MS = 1000
+    STOP_BUSY_MS = 1000,
+    STOP_FLOOD_MS = 5000 /* more, where the queue is never seen empty */
 };
 
 struct listener {
@@ -36,6 +38,7 @@ struct listener {
     enum listener_tls tls;
     bool is_paused; /* libuv holds a connection that we have not taken */
     bool is_stopping;
+    int reserve_fd;      /* given up for one accept when descriptors run out */
     bool accepted_since; /* the stop timer last looked */
     uint64_t stop_by_ms;
     listener_closed *closed;
@@ -52,6 +55,32 @@ static void pause_accepting(struct listener *listener)
     io_arm(&listener->env->io, &listener->timer, PAUSE_MS);
 }
 
+/* Our own count should keep descriptors from running out; where something else
+ * takes them, libuv would call back without end. Giving up the reserve lets it
+ * accept one, which then waits untaken until there is a reserve again. */
+static bool has_reserve(struct listener *listener)
+{
+    if (listener->reserve_fd < 0)
+        listener->reserve_fd = eventfd(0, EFD_CLOEXEC);
+    return listener->reserve_fd >= 0;
+}
+
+static void give_up_reserve(struct listener *listener)
+{
+    if (listener->reserve_fd >= 0)
+        close(listener->reserve_fd);
+    listener->reserve_fd = -1;
+}
+
+static void log_accept_failure(int error)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_WARN, "accept-failed");
+    log_text(&entry, "reason", uv_strerror(error));
+    log_end(&entry);
+}
+
 /* Takes the connection that libuv holds for us. Left there, libuv accepts no
  * more, which is how accepting pauses (decision 7). */
 static void take_one(struct listener *listener)
@@ -59,7 +88,7 @@ static void take_one(struct listener *listener)
     struct env *env = listener->env;
     int result;
 
-    if (!quota_take(env->quota)) {
+    if (!has_reserve(listener) || !quota_take(env->quota)) {
         pause_accepting(listener);
         return;
     }
@@ -67,22 +96,20 @@ static void take_one(struct listener *listener)
     listener->accepted_since = true;
     result =
         session_open(env, (uv_stream_t *)(void *)&listener->tcp, listener->tls);
-    if (result != 0) {
-        struct log_entry entry;
-
-        log_begin(&entry, LOG_WARN, "accept-failed");
-        log_text(&entry, "reason", uv_strerror(result));
-        log_end(&entry);
-    }
+    if (result != 0)
+        log_accept_failure(result);
 }
 
 static void on_connection(uv_stream_t *handle, int status)
 {
     struct listener *listener = (struct listener *)(void *)handle;
 
-    /* A failed accept is the client's that went away; libuv goes on. */
-    if (status == 0)
+    if (status == 0) {
         take_one(listener);
+        return;
+    }
+    log_accept_failure(status);
+    give_up_reserve(listener);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -90,6 +117,7 @@ static void on_closed(uv_handle_t *handle)
     struct listener *listener = (struct listener *)(void *)handle;
 
     io_disarm(&listener->env->io, &listener->timer);
+    give_up_reserve(listener);
     listener->closed(listener, listener->owner);
     free(listener);
 }
@@ -111,14 +139,15 @@ static bool queue_is_empty(const struct listener *listener)
 /* Closes in the very moment in which the queue was seen to be empty. */
 static void close_when_empty(struct listener *listener)
 {
-    bool is_late = clock_now_ms() >= listener->stop_by_ms;
+    uint64_t now_ms = clock_now_ms();
 
-    if (listener->accepted_since && !is_late)
+    if (listener->accepted_since && now_ms < listener->stop_by_ms)
         look_again(listener, STOP_QUIET_MS);
-    else if (!queue_is_empty(listener))
+    else if (!queue_is_empty(listener) &&
+             now_ms < listener->stop_by_ms + STOP_FLOOD_MS)
         look_again(listener, 0); /* libuv accepts it in this very turn */
-    else if (!uv_is_closing((uv_handle_t *)&listener->tcp))
-        uv_close((uv_handle_t *)&listener->tcp, on_closed);
+    else
+        listener_close(listener);
 }
 
 static void on_timer(struct wheel_timer *timer)
@@ -143,6 +172,7 @@ int listener_open(struct env *env, int fd, enum listener_tls tls,
         free(listener);
         return result;
     }
+    listener->reserve_fd = -1;
     listener->env = env;
     listener->tls = tls;
     wheel_timer_init(&listener->timer, on_timer);
@@ -152,6 +182,21 @@ int listener_open(struct env *env, int fd, enum listener_tls tls,
                            on_connection);
     *listener_out = listener;
     return result;
+}
+
+void listener_set_keepalive(struct listener *listener,
+                            const struct io_keepalive *keepalive)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)&listener->tcp, &fd) == 0)
+        (void)io_set_socket(fd, keepalive);
+}
+
+void listener_close(struct listener *listener)
+{
+    if (!uv_is_closing((uv_handle_t *)&listener->tcp))
+        uv_close((uv_handle_t *)&listener->tcp, on_closed);
 }
 
 void listener_stop(struct listener *listener, listener_closed *closed,

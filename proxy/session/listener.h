@@ -25,4 +25,12 @@ MUST_USE int listener_open(struct env *env, int fd, enum listener_tls tls,
 void listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner);
 
+/* Of one that is being stopped: closes it now, whoever waits. Not after its
+ * listener_closed. */
+void listener_close(struct listener *listener);
+
+/* What is accepted from now on inherits these. */
+void listener_set_keepalive(struct listener *listener,
+                            const struct io_keepalive *keepalive);
+
 #endif

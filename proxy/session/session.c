@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include "base/clock.h"
+#include "base/slab.h"
 #include "session/session_private.h"
 
 #include <assert.h>
@@ -90,6 +91,15 @@ void session_enter(struct session *session, enum session_state next)
     }
 }
 
+static void count_dialogue(struct counters *counters, const struct login *login)
+{
+    const struct login_tally *tally = login_tally(login);
+
+    counters_add(counters, COUNTER_BAD_COMMANDS, tally->bad_commands);
+    counters_add(counters, COUNTER_CLEARTEXT_LOGINS, tally->cleartext_logins);
+    counters_add(counters, COUNTER_HTTP_REQUESTS, tally->spoke_http ? 1 : 0);
+}
+
 static void free_before(struct session *session)
 {
     struct before_login *before = session->before;
@@ -98,6 +108,8 @@ static void free_before(struct session *session)
         return;
     session->before = NULL;
     attempt_free(&before->attempt);
+    if (before->login != NULL)
+        count_dialogue(session->env->counters, before->login);
     login_free(&before->login);
     wiped_buffer_deinit(&before->ahead);
     snapshot_unref(&before->snapshot);
@@ -112,7 +124,7 @@ static void vanish(struct session *session)
     registry_remove(env->registry, &session->node);
     counters_subtract(env->counters, COUNTER_SESSIONS_OPEN, 1);
     session_facts_deinit(&session->facts);
-    free(session);
+    slab_free(session);
     quota_give(env->quota);
 }
 
@@ -198,6 +210,13 @@ void session_abort(struct session *session, const char *reason)
         stream_close(session_client(session));
     if (session->splice.upstream != NULL)
         stream_close(session->splice.upstream);
+}
+
+void session_watch_idle(struct session *session)
+{
+    if (session->state == SESSION_SPLICE &&
+        !wheel_timer_is_armed(&session->timer))
+        arm(session, session_settings(session)->timeouts.idle_ms);
 }
 
 static void on_splice(struct splice *splice, enum splice_event event,
@@ -289,6 +308,9 @@ static void on_client(struct stream *client, enum stream_event event,
     case STREAM_DATA:
         session_take_bytes(session);
         break;
+    case STREAM_DRAINED:
+        session_resume(session);
+        break;
     case STREAM_EOF:
         session_finish(session,
                        stream_was_truncated(client) ? "client-truncated"
@@ -299,31 +321,46 @@ static void on_client(struct stream *client, enum stream_event event,
         on_failed(session);
         break;
     case STREAM_UP:
-    case STREAM_DRAINED:
     case STREAM_CLOSED:
         break;
     }
 }
 
+static bool has_queued_bytes(const struct session *session)
+{
+    return stream_queued(session->splice.client) > 0 ||
+           stream_queued(session->splice.upstream) > 0;
+}
+
+/* A slow reader of last words is not cut short: whether it still lives is the
+ * kernel's to find out, by TCP_USER_TIMEOUT. */
+static void on_half_closed_timeout(struct session *session)
+{
+    uint64_t limit_ms = session_settings(session)->timeouts.half_closed_ms;
+    uint64_t quiet_ms = session_quiet_ms(session);
+
+    if (has_queued_bytes(session))
+        arm(session, limit_ms);
+    else if (quiet_ms < limit_ms)
+        arm(session, limit_ms - quiet_ms);
+    else
+        session_finish(session, "half-closed-timeout", NULL);
+}
+
 /* Activity only stamps a time; the timer looks at the stamp when it fires. */
 static void on_splice_timeout(struct session *session)
 {
-    const struct timeouts_settings *timeouts =
-        &session_settings(session)->timeouts;
+    uint64_t limit_ms = session_settings(session)->timeouts.idle_ms;
     uint64_t quiet_ms = session_quiet_ms(session);
 
-    if ((session->splice.client_ended || session->splice.upstream_ended)) {
-        if (quiet_ms < timeouts->half_closed_ms)
-            arm(session, timeouts->half_closed_ms - quiet_ms);
-        else
-            session_finish(session, "half-closed-timeout", NULL);
-        return;
-    }
-    if (timeouts->idle_ms == 0 || quiet_ms < timeouts->idle_ms) {
-        arm(session, timeouts->idle_ms == 0 ? 0 : timeouts->idle_ms - quiet_ms);
-        return;
-    }
-    session_finish(session, "idle-timeout", NULL);
+    if (session->splice.client_ended || session->splice.upstream_ended)
+        on_half_closed_timeout(session);
+    else if (limit_ms == 0)
+        arm(session, 0);
+    else if (quiet_ms < limit_ms)
+        arm(session, limit_ms - quiet_ms);
+    else
+        session_finish(session, "idle-timeout", NULL);
 }
 
 static void on_timeout(struct wheel_timer *timer)
@@ -375,7 +412,7 @@ static struct before_login *new_before(struct session *session,
 
 static struct session *new_session(struct env *env, enum listener_tls tls)
 {
-    struct session *session = mem_zalloc(sizeof(*session));
+    struct session *session = slab_zalloc(sizeof(*session));
 
     session->env = env;
     session->state = SESSION_COMMAND;
@@ -400,6 +437,9 @@ static void turn_away(struct session *session, enum listener_tls tls,
         (void)stream_write(session_client(session), (const uint8_t *)bye,
                            sizeof(bye) - 1);
     session_finish(session, "limit", limits_answer_name(answer));
+    /* One address over its limit must not hold the places of others. */
+    if (tls == LISTENER_TLS_IMPLICIT)
+        stream_close(session_client(session));
 }
 
 int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)

@@ -28,6 +28,9 @@ MUST_USE int session_open(struct env *env, uv_stream_t *listener,
  * lasting, fixed word for the log. */
 void session_end(struct session *session, const char *reason, const char *bye);
 
+/* An idle timeout that was off is on: a spliced session starts to watch. */
+void session_watch_idle(struct session *session);
+
 /* Ends it now, without flushing. */
 void session_abort(struct session *session, const char *reason);
 

@@ -71,7 +71,10 @@ static inline struct stream *session_client(const struct session *session)
 void session_begin_dialogue(struct session *session, bool is_secure);
 /* Takes the lent bytes of the client, and wipes them. */
 void session_take_bytes(struct session *session);
-/* Sends what the dialogue has to say. */
+/* Reads on, unless the client has sent enough ahead of its login's verdict. */
+void session_resume(struct session *session);
+/* Sends what the dialogue has to say. A client that does not take it is not
+ * read from until it does. */
 void session_send_output(struct session *session);
 
 #endif

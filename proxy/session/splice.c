@@ -44,6 +44,7 @@ static void on_client(struct stream *client, enum stream_event event,
         pump(splice, client, splice->upstream, &splice->to_backend);
         break;
     case STREAM_DRAINED:
+        splice->active_ms = clock_now_ms();
         stream_resume(splice->upstream);
         break;
     case STREAM_EOF:
@@ -72,6 +73,7 @@ static void on_upstream(struct stream *upstream, enum stream_event event,
         pump(splice, upstream, splice->client, &splice->to_client);
         break;
     case STREAM_DRAINED:
+        splice->active_ms = clock_now_ms();
         stream_resume(splice->client);
         break;
     case STREAM_EOF:

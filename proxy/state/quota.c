@@ -2,6 +2,10 @@
 
 #include <sys/resource.h>
 
+enum {
+    DESCRIPTORS_USUAL = 1024 * 1024
+};
+
 static rlim_t raise_descriptors(void)
 {
     struct rlimit limit;
@@ -9,7 +13,11 @@ static rlim_t raise_descriptors(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 1024;
     limit.rlim_cur = limit.rlim_max;
-    /* Refused only where the hard limit is beyond the system's own. */
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return limit.rlim_cur;
+    /* The hard limit may be beyond the system's own, fs.nr_open, whose default
+     * this is. */
+    limit.rlim_cur = DESCRIPTORS_USUAL;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
