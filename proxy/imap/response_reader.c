@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "imap/literal.h"
+#include "imap/response.h"
 
 void imap_response_reader_init(struct imap_response_reader *reader)
 {
@@ -21,10 +22,25 @@ static enum imap_line_result break_off(struct imap_response_reader *reader,
     return IMAP_LINE_BROKEN;
 }
 
+/* Whether octets follow the line. The text of a status and of a continuation
+ * may end in anything: it has no literals (RFC 9051, 9: resp-text). */
+static bool announces_literal(struct imap_span line)
+{
+    struct imap_response response;
+    enum imap_literal_mark mark;
+    size_t len;
+
+    mark = imap_literal_find(line, &len);
+    if (mark != IMAP_LITERAL_SYNC && mark != IMAP_LITERAL_NONSYNC)
+        return false;
+    imap_response_parse(line, &response);
+    return response.status == IMAP_STATUS_NONE &&
+           response.kind != IMAP_RESPONSE_CONTINUE;
+}
+
 static enum imap_line_result end_line(struct imap_response_reader *reader)
 {
     struct imap_span line = {reader->line.bytes, reader->line.len - 1};
-    size_t literal_len;
 
     if (line.len == 0 || line.bytes[line.len - 1] != '\r')
         return break_off(reader, "lone-lf");
@@ -32,7 +48,7 @@ static enum imap_line_result end_line(struct imap_response_reader *reader)
     if (line.len > 0 && (memchr(line.bytes, 0, line.len) != NULL ||
                          memchr(line.bytes, '\r', line.len) != NULL))
         return break_off(reader, "odd-byte");
-    if (imap_literal_find(line, &literal_len) != IMAP_LITERAL_NONE)
+    if (announces_literal(line))
         return break_off(reader, "literal");
     reader->line_is_ready = true;
     return IMAP_LINE_READY;

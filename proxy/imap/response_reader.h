@@ -33,7 +33,7 @@ void imap_response_reader_deinit(struct imap_response_reader *reader);
 /* Takes bytes and stops right after a line: *used_out bytes are consumed.
  * Broken are: a line over IMAP_RESPONSE_LINE_MAX, more than
  * IMAP_RESPONSE_TOTAL_MAX in all, a line end other than CRLF, a NUL or CR
- * inside a line, and a literal, which has no place before a login. */
+ * inside a line, and a literal in data, which has no place before a login. */
 MUST_USE enum imap_line_result
 imap_response_reader_feed(struct imap_response_reader *reader,
                           const uint8_t *bytes, size_t len, size_t *used_out);

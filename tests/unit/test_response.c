@@ -76,8 +76,8 @@ static void what_is_no_line_breaks_the_dialogue(void **state)
         {"\n", 1, "lone-lf"},
         {"* O\0K\r\n", 7, "odd-byte"},
         {"* O\rK\r\n", 7, "odd-byte"},
-        {"* OK {5}\r\n", 10, "literal"},
-        {"* OK {5+}\r\n", 11, "literal"},
+        {"* ID {5}\r\n", 10, "literal"},
+        {"* ID {5+}\r\n", 11, "literal"},
         {"* LIST {9999999999}\r\n", 21, "literal"},
     };
 
@@ -93,6 +93,28 @@ static void what_is_no_line_breaks_the_dialogue(void **state)
                             cases[i].fault);
         assert_int_equal(feed(&reader, "* OK\r\n", 6, &used), IMAP_LINE_BROKEN);
         imap_response_reader_deinit(&reader);
+    }
+}
+
+static void a_brace_at_the_end_of_a_text_is_text(void **state)
+{
+    static const char *const lines[] = {
+        "* OK ready {host1}\r\n",
+        "* OK [ALERT] quota {50%}\r\n",
+        "a OK Logged in {sid=77}\r\n",
+        "a OK in }\r\n",
+        "a OK in {77}\r\n",
+        "a NO [LIMIT] {5+}\r\n",
+        "* BYE {010+}\r\n",
+        "* ID {host}\r\n",
+        "+ go {5}\r\n",
+    };
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        size_t used;
+
+        assert_int_equal(feed(*state, lines[i], strlen(lines[i]), &used),
+                         IMAP_LINE_READY);
     }
 }
 
@@ -311,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lines_come_one_by_one),
         TEST(what_is_no_line_breaks_the_dialogue),
+        TEST(a_brace_at_the_end_of_a_text_is_text),
         TEST(a_line_may_be_8192_octets_and_no_more),
         TEST(an_endless_line_is_cut_at_once),
         TEST(a_dialogue_may_not_go_on_for_ever),
