@@ -122,6 +122,7 @@ def test_d7_clients_that_vanish_before_login_leave_nothing(
     assert serves(front)
 
 
+@pytest.mark.threads
 @pytest.mark.threat("D7")
 @pytest.mark.parametrize("state", DURING_LOGIN)
 def test_d7_clients_that_vanish_during_or_after_login_leave_nothing(

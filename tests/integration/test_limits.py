@@ -10,6 +10,9 @@ from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient, WireTimeout
 
 
+pytestmark = pytest.mark.threads
+
+
 @pytest.fixture
 def backend(fake_backend):
     return fake_backend(ImapServer(
@@ -74,8 +77,11 @@ def test_per_user(gatepost, backend):
 
     client = front.secure()
     assert client.login("alice@x.org").startswith(b"NO [LIMIT]")
+    assert backend.conversation(2).ended.wait(5)
     assert client.login("bob@x.org").startswith(b"OK")
-    assert backend.connects == 3
+    # Who does not know the password learns nothing of the limit.
+    assert front.secure().login("alice@x.org", "wrong").startswith(
+        b"NO [AUTHENTICATIONFAILED]")
     held.pop().reset()
     eventually(lambda: front.secure().login("alice@x.org").startswith(b"OK"))
 

@@ -1,6 +1,7 @@
 """After the login: bytes, pressure, half-closes, idling (rows F1-F5, F7)."""
 
 import hashlib
+import os
 import random
 import socket
 import threading
@@ -465,10 +466,12 @@ def test_f5_an_idle_of_thirty_one_minutes_survives(
 
 
 @pytest.mark.threat("F5")
-def test_f5_keepalive_is_on_at_both_legs(gatepost, fake_backend):
-    """The kernel's timer column says so: 02 is keepalive."""
+@pytest.mark.parametrize("idle", [None, 40])
+def test_f5_keepalive_is_on_at_both_legs(gatepost, fake_backend, idle):
+    """The kernel's timer column says so: 02 is keepalive, due in `when`."""
     backend = fake_backend(ImapServer())
-    front = gatepost(routes_to(backend))
+    front = gatepost(routes_to(backend),
+                     timeouts={"keepalive": {"idle": idle}} if idle else {})
     client = front.logged_in()
     time.sleep(0.2)
     front_port = client.local[1]
@@ -481,12 +484,16 @@ def test_f5_keepalive_is_on_at_both_legs(gatepost, fake_backend):
             fields = row.split()
             local = int(fields[1].rsplit(":", 1)[1], 16)
             remote = int(fields[2].rsplit(":", 1)[1], 16)
-            timers[local, remote] = fields[5].split(":")[0]
+            kind, when = fields[5].split(":")
+            timers[local, remote] = (kind, int(when, 16) /
+                                     os.sysconf("SC_CLK_TCK"))
 
     ours = [timer for (local, remote), timer in timers.items()
             if (remote == front_port and local == front.address()[1]) or
             (remote == back_port and local != back_port)]
-    assert len(ours) == 2 and set(ours) == {"02"}, timers
+    assert [kind for kind, _ in ours] == ["02", "02"], timers
+    assert all((idle or 300) - 5 <= when <= (idle or 300)
+               for _, when in ours), ours
 
 
 def test_new_mail_reaches_an_idling_client(
@@ -520,6 +527,21 @@ def test_f6_what_is_spliced_is_not_inspected(gatepost, fake_backend):
     client.send(odd)
 
     assert client.read_exact(len(odd)) == odd
+
+
+def test_both_legs_end_with_close_notify(
+        gatepost, fake_backend, server_context):
+    backend = fake_backend(ImapServer(after=sink), tls=server_context())
+    front = gatepost(routes_to(backend, tls="implicit", ca="ca.pem",
+                               tls_name="localhost"))
+    client = front.logged_in()
+
+    client.half_close()
+    client.read_to_end(5)
+
+    assert client.saw_close_notify
+    assert backend.conversation().ended.wait(5)
+    assert backend.conversation().saw_close_notify
 
 
 def test_small_writes_are_not_delayed(gatepost, fake_backend):

@@ -676,6 +676,7 @@ def test_weight_zero_is_chosen_for_nobody(gatepost, fake_backend):
     assert idle.connects == 0
 
 
+@pytest.mark.threads
 def test_least_sessions_levels_the_load(gatepost, fake_backend):
     backends = [fake_backend(ImapServer()), fake_backend(ImapServer())]
     front = gatepost(two(*backends, balance="least-sessions"))

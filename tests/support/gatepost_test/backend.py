@@ -21,6 +21,7 @@ class Conversation:
         self.stopping = stopping
         self.received = bytearray()  # every byte read, plaintext
         self.server_name = None      # the SNI, once TLS is up
+        self.saw_close_notify = False  # the other side ended TLS cleanly
         self.user = self.password = None
         self.ended = threading.Event()
         self._unread = bytearray()
@@ -35,7 +36,7 @@ class Conversation:
         context.sni_callback = note_name
         try:
             self.sock = context.wrap_socket(self.sock, server_side=True,
-                                            suppress_ragged_eofs=True)
+                                            suppress_ragged_eofs=False)
         except (OSError, ssl.SSLError) as error:
             raise Gone(str(error)) from error
 
@@ -52,6 +53,7 @@ class Conversation:
         except (OSError, ValueError) as error:
             raise Gone(str(error)) from error
         if not octets:
+            self.saw_close_notify = isinstance(self.sock, ssl.SSLSocket)
             raise Gone("end of input")
         if len(self.received) < 64 << 20:
             self.received += octets
