@@ -3,17 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether what is in the braces looks like an attempt at a count. */
-static bool is_numeric(struct imap_span inside)
-{
-    for (size_t i = 0; i < inside.len; i++) {
-        if (strchr("0123456789+-", inside.bytes[i]) == NULL ||
-            inside.bytes[i] == 0)
-            return false;
-    }
-    return true;
-}
-
 /* Digits only. A leading zero is refused: some read it as octal. */
 static bool read_count(struct imap_span digits, size_t *count_out)
 {
@@ -40,8 +29,9 @@ static enum imap_literal_mark judge(struct imap_span inside, size_t *len_out)
         digits.len--;
     if (read_count(digits, len_out))
         return has_plus ? IMAP_LITERAL_NONSYNC : IMAP_LITERAL_SYNC;
-    return has_plus && is_numeric(inside) ? IMAP_LITERAL_UNSAFE
-                                          : IMAP_LITERAL_ODD;
+    /* Whoever writes "{3 +}" may well send octets after it: read as commands,
+     * they would be run (threat C2). */
+    return has_plus ? IMAP_LITERAL_UNSAFE : IMAP_LITERAL_ODD;
 }
 
 enum imap_literal_mark imap_literal_find(struct imap_span line, size_t *len_out)

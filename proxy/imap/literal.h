@@ -15,7 +15,7 @@ enum imap_literal_mark {
     IMAP_LITERAL_SYNC,    /* {n}: the octets follow when they are invited */
     IMAP_LITERAL_NONSYNC, /* {n+}: the octets follow */
     IMAP_LITERAL_ODD,     /* such as {} or {-1}: no octets follow */
-    IMAP_LITERAL_UNSAFE   /* such as {010+}: who knows what follows */
+    IMAP_LITERAL_UNSAFE   /* such as {010+} or {3 +}: who knows what follows */
 };
 
 /* Looks for the mark at the end of a line (without its CRLF), in whatever

@@ -237,7 +237,6 @@ static void reader_refuses_malformed_literals(void **state)
     static const char *const bad[] = {
         "a LOGIN {}\r\n",    "a LOGIN {-1}\r\n", "a LOGIN {+10}\r\n",
         "a LOGIN {010}\r\n", "a LOGIN {1 }\r\n", "a LOGIN {1x}\r\n",
-        "a LOGIN {x+}\r\n",
     };
     struct imap_reader *reader = *state;
 
@@ -275,6 +274,8 @@ static void reader_closes_where_it_cannot_tell_what_follows(void **state)
         "a X {010+}\r\n",  "a X {18446744073709551617+}\r\n",
         "a X {+}\r\n",     "a X {10++}\r\n",
         "a X {-1+}\r\n",   "a X {5+}\n",
+        "a X {3 +}\r\n",   "a X {x+}\r\n",
+        "a X {0x3+}\r\n",  "a X { 3+}\r\n",
     };
 
     (void)state;
