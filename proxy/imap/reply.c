@@ -131,6 +131,14 @@ void reply_backend_capability(struct wiped_buffer *out, struct imap_span list)
     wiped_buffer_append_text(out, "\r\n");
 }
 
+/* Whether a client would take its beginning for a response code. */
+static bool begins_with_code(struct imap_span text)
+{
+    while (imap_span_take(&text, ' ') || imap_span_take(&text, '\t'))
+        continue;
+    return text.len > 0 && text.bytes[0] == '[';
+}
+
 void reply_logged_in(struct wiped_buffer *out, const char *tag,
                      struct imap_span list, struct imap_span text)
 {
@@ -141,9 +149,10 @@ void reply_logged_in(struct wiped_buffer *out, const char *tag,
         wiped_buffer_append(out, list.bytes, list.len);
         wiped_buffer_append_text(out, "] ");
     }
-    if (text.len == 0)
+    if (text.len == 0 || begins_with_code(text))
         wiped_buffer_append_text(out, "Logged in.");
-    wiped_buffer_append(out, text.bytes, text.len);
+    else
+        wiped_buffer_append(out, text.bytes, text.len);
     wiped_buffer_append_text(out, "\r\n");
 }
 

@@ -77,7 +77,8 @@ bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
 void reply_backend_capability(struct wiped_buffer *out, struct imap_span list);
 
 /* "tag OK [CAPABILITY list] text": the backend's own OK with its list in it.
- * An empty list is left out, an empty text gets ours. */
+ * An empty list is left out. An empty text becomes ours, and so does one that
+ * begins with another code, which would pass unfiltered. */
 void reply_logged_in(struct wiped_buffer *out, const char *tag,
                      struct imap_span list, struct imap_span text);
 

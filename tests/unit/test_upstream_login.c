@@ -440,6 +440,44 @@ static void a_referral_never_reaches_the_client(void **state)
                               "a1 OK [CAPABILITY A] in\r\n");
 }
 
+static void a_second_code_never_takes_the_place_of_the_first(void **state)
+{
+    static const char *const lines[] = {
+        "a1 OK [REFERRAL imap://x/] [REFERRAL imap://evil/] hi\r\n",
+        "a1 OK [CAPABILITY ] [CAPABILITY IMAP4rev1 UNAUTHENTICATE] hi\r\n",
+        "a1 OK [CAPABILITY A][REFERRAL imap://evil/] hi\r\n",
+        "a1 OK  [REFERRAL imap://evil/] hi\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct fixture fixture = {upstream_login_new(),
+                                  {{0}, 0, {0}, 0, {0}, 0}};
+        enum upstream_login_result result;
+
+        start_bob(&fixture);
+        result = feed(&fixture, lines[i]);
+        if (result == UPSTREAM_LOGIN_MORE)
+            result = feed(&fixture, "* CAPABILITY A\r\nG2 OK x\r\n");
+        assert_int_equal(result, UPSTREAM_LOGIN_DONE);
+
+        assert_to_client(&fixture, "a1 OK [CAPABILITY A] Logged in.\r\n");
+        upstream_login_free(&fixture.login);
+    }
+}
+
+static void a_second_code_does_not_pass_without_a_list_either(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start_bob(fixture);
+    assert_int_equal(feed(fixture, "a1 OK [REFERRAL x] [REFERRAL y] hi\r\n"),
+                     UPSTREAM_LOGIN_MORE);
+    assert_int_equal(feed(fixture, "G2 NO\r\n"), UPSTREAM_LOGIN_DONE);
+
+    assert_to_client(fixture, "a1 OK Logged in.\r\n");
+}
+
 static void alerts_pass_and_all_else_untagged_is_dropped(void **state)
 {
     struct fixture *fixture = *state;
@@ -819,6 +857,8 @@ int main(void)
         TEST(a_backend_that_tells_no_list_is_logged_in_all_the_same),
         TEST(another_code_stays_and_the_list_goes_before_it),
         TEST(a_referral_never_reaches_the_client),
+        TEST(a_second_code_never_takes_the_place_of_the_first),
+        TEST(a_second_code_does_not_pass_without_a_list_either),
         TEST(alerts_pass_and_all_else_untagged_is_dropped),
         TEST(alerts_are_bounded),
         TEST(alerts_of_a_failed_login_pass_but_not_its_list),
