@@ -176,6 +176,7 @@ int listener_open(struct env *env, int fd, enum listener_tls tls,
     listener->env = env;
     listener->tls = tls;
     wheel_timer_init(&listener->timer, on_timer);
+    (void)has_reserve(listener);
     result = uv_tcp_open(&listener->tcp, fd);
     if (result == 0)
         result = uv_listen((uv_stream_t *)(void *)&listener->tcp, BACKLOG,
