@@ -20,24 +20,34 @@ static enum imap_status find_status(struct imap_span atom)
     return IMAP_STATUS_NONE;
 }
 
-/* RFC 9051, 9: "[" resp-text-code "]"; the span stands behind the bracket. */
+/* RFC 9051, 9: "[" resp-text-code "]"; the span stands at the bracket. False,
+ * with nothing taken, when it is not that. */
 static bool take_code(struct imap_span *rest, struct imap_response *response)
 {
-    const uint8_t *end =
-        rest->len == 0 ? NULL : memchr(rest->bytes, ']', rest->len);
-    struct imap_span inside = {rest->bytes, 0};
+    const uint8_t *end = memchr(rest->bytes, ']', rest->len);
+    struct imap_span inside = {rest->bytes + 1, 0};
+    struct imap_span code;
 
     if (end == NULL)
         return false;
-    inside.len = (size_t)(end - rest->bytes);
-    rest->bytes += inside.len + 1;
-    rest->len -= inside.len + 1;
-    response->code = imap_span_take_atom(&inside);
-    if (response->code.len == 0 ||
-        (inside.len > 0 && !imap_span_take(&inside, ' ')))
+    inside.len = (size_t)(end - inside.bytes);
+    code = imap_span_take_atom(&inside);
+    if (code.len == 0 || (inside.len > 0 && !imap_span_take(&inside, ' ')))
         return false;
+    response->code = code;
     response->code_data = inside;
+    rest->len -= (size_t)(end + 1 - rest->bytes);
+    rest->bytes = end + 1;
+    imap_span_take(rest, ' ');
     return true;
+}
+
+/* Whether a bracket without a readable code may be text: a refusal stays one,
+ * but nothing else is believed of who cannot write. */
+static bool may_lack_code(const struct imap_response *response)
+{
+    return response->tag.len > 0 && (response->status == IMAP_STATUS_NO ||
+                                     response->status == IMAP_STATUS_BAD);
 }
 
 /* What follows "* " or the tag. Some servers end the line at the status. */
@@ -49,11 +59,9 @@ static bool parse_status(struct imap_span rest, struct imap_response *response)
         return true;
     response->status = status;
     imap_span_take(&rest, ' ');
-    if (imap_span_take(&rest, '[')) {
-        if (!take_code(&rest, response))
-            return false;
-        imap_span_take(&rest, ' ');
-    }
+    if (rest.len > 0 && rest.bytes[0] == '[' && !take_code(&rest, response) &&
+        !may_lack_code(response))
+        return false;
     response->text = rest;
     return true;
 }

@@ -35,7 +35,8 @@ struct imap_response {
 };
 
 /* Classifies a line without its end. A tagged line without OK, NO or BAD is
- * invalid, and so is a status with a code that is never closed. */
+ * invalid, and so is a status with a code that cannot be read; but in a tagged
+ * NO or BAD that is text. */
 void imap_response_parse(struct imap_span line,
                          struct imap_response *response_out);
 

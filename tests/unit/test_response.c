@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,8 +210,9 @@ static void what_is_no_imap_is_invalid(void **state)
         "a\x01 OK",
         "* OK [ALERT x",
         "a1 OK [",
-        "a1 NO []",
-        "a1 NO [ x] y",
+        "a1 OK [] x",
+        "* NO []",
+        "* NO [ x] y",
         "220 smtp ESMTP",
         "\xff OK x",
     };
@@ -240,6 +242,32 @@ static void code_and_text_are_parted(void **state)
     response = parse("* OK no code [here]");
     assert_span(response.code, "");
     assert_span(response.text, "no code [here]");
+}
+
+static void an_unreadable_code_of_a_refusal_is_text(void **state)
+{
+    static const char *const texts[] = {"[temporary failure", "[] x", "[ x] y",
+                                        "["};
+    static const struct {
+        const char *name;
+        enum imap_status status;
+    } refusals[] = {{"NO", IMAP_STATUS_NO}, {"BAD", IMAP_STATUS_BAD}};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(texts) / sizeof(texts[0]); i++) {
+        char line[64];
+        struct imap_response response;
+
+        snprintf(line, sizeof(line), "a1 %s %s", refusals[i % 2].name,
+                 texts[i / 2]);
+        response = parse(line);
+
+        assert_int_equal(response.kind, IMAP_RESPONSE_TAGGED);
+        assert_int_equal(response.status, refusals[i % 2].status);
+        assert_span(response.code, "");
+        assert_span(response.code_data, "");
+        assert_span(response.text, texts[i / 2]);
+    }
 }
 
 static void only_our_own_tag_is_ours(void **state)
@@ -340,6 +368,7 @@ int main(void)
         TEST(statuses_are_told_apart),
         TEST(what_is_no_imap_is_invalid),
         TEST(code_and_text_are_parted),
+        TEST(an_unreadable_code_of_a_refusal_is_text),
         TEST(only_our_own_tag_is_ours),
         TEST(capabilities_are_found_in_data_and_in_codes),
         TEST(capability_names_have_no_case_and_no_order),

@@ -541,6 +541,8 @@ static void each_refusal_is_answered_by_the_table(void **state)
          "backend-no", "", ""},
         {"a1 NO [EXPIRED] Too old\r\n", LOGIN_ANSWER_CODED, false, "backend-no",
          "EXPIRED", "Too old"},
+        {"a1 NO [temporary failure\r\n", LOGIN_ANSWER_BAD_CREDENTIALS, false,
+         "backend-no", "", ""},
         {"a1 NO [AUTHORIZATIONFAILED] not you\r\n", LOGIN_ANSWER_CODED, false,
          "backend-no", "AUTHORIZATIONFAILED", "not you"},
         {"a1 NO [UNAVAILABLE] later\r\n", LOGIN_ANSWER_CODED, false,
