@@ -95,17 +95,21 @@ static void keep_original(struct upstream_refusal *refusal,
             copy_cut(refusal->original, sizeof(refusal->original), line);
 }
 
-/* The whole inside of the brackets; empty when it is too long to pass. */
-static struct imap_span whole_code(const struct imap_response *response)
+/* The inside of the brackets; its atom alone when the whole is too long to
+ * pass, and empty when that is too long as well. */
+static struct imap_span passing_code(const struct imap_response *response)
 {
-    struct imap_span code = response->code;
+    struct imap_span atom = response->code;
+    struct imap_span whole = atom;
 
     if (response->code_data.len > 0)
-        code.len = (size_t)(response->code_data.bytes +
-                            response->code_data.len - code.bytes);
-    if (code.len > UPSTREAM_CODE_MAX)
-        code.len = 0;
-    return code;
+        whole.len = (size_t)(response->code_data.bytes +
+                             response->code_data.len - whole.bytes);
+    if (whole.len <= UPSTREAM_CODE_MAX)
+        return whole;
+    if (atom.len > UPSTREAM_CODE_MAX)
+        atom.len = 0;
+    return atom;
 }
 
 /* A NO that says nothing of its own: without a code, with one that is not for
@@ -113,7 +117,7 @@ static struct imap_span whole_code(const struct imap_response *response)
  * users there are. */
 static bool is_plain_no(const struct imap_response *response)
 {
-    return whole_code(response).len == 0 ||
+    return passing_code(response).len == 0 ||
            imap_span_is(response->code, "AUTHENTICATIONFAILED") ||
            imap_span_is(response->code, "CAPABILITY");
 }
@@ -142,7 +146,7 @@ void upstream_refusal_from(struct upstream_refusal *refusal,
     } else {
         refusal->answer = LOGIN_ANSWER_CODED;
         refusal->code_len =
-            copy_cut(refusal->code, UPSTREAM_CODE_MAX, whole_code(response));
+            copy_cut(refusal->code, UPSTREAM_CODE_MAX, passing_code(response));
         refusal->text_len =
             copy_cut(refusal->text, UPSTREAM_TEXT_MAX, response->text);
     }

@@ -643,6 +643,25 @@ static void long_refusals_are_cut(void **state)
     assert_int_equal(upstream_login_refusal(fixture->login)->original_len, 512);
 }
 
+static void a_code_with_too_much_data_passes_without_them(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct upstream_refusal *refusal;
+    char line[300] = "a1 NO [UNAVAILABLE ";
+
+    memset(line + 19, 'x', 129);
+    strcpy(line + 148, "] later\r\n");
+    start_bob(fixture);
+
+    assert_int_equal(feed(fixture, line), UPSTREAM_LOGIN_REFUSED);
+
+    refusal = upstream_login_refusal(fixture->login);
+    assert_refusal(fixture, LOGIN_ANSWER_CODED, false, "backend-no");
+    assert_bytes((const uint8_t *)refusal->code, refusal->code_len,
+                 "UNAVAILABLE", 11);
+    assert_bytes((const uint8_t *)refusal->text, refusal->text_len, "later", 5);
+}
+
 static void a_code_too_long_to_pass_is_as_good_as_none(void **state)
 {
     struct fixture *fixture = *state;
@@ -868,6 +887,7 @@ int main(void)
         TEST(a_no_that_echoes_the_secret_is_not_kept),
         TEST(a_line_that_breaks_the_login_is_not_kept),
         TEST(long_refusals_are_cut),
+        TEST(a_code_with_too_much_data_passes_without_them),
         TEST(a_code_too_long_to_pass_is_as_good_as_none),
         TEST(only_our_tag_and_ok_is_a_login),
         TEST(a_secret_that_garbage_follows_is_kept),
