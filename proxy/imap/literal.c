@@ -47,6 +47,10 @@ enum imap_literal_mark imap_literal_find(struct imap_span line, size_t *len_out)
         return IMAP_LITERAL_NONE;
     inside.bytes = brace + 1;
     inside.len = (size_t)(line.bytes + line.len - 1 - inside.bytes);
+    /* With a quote between them, the "{" belongs to a quoted string and the
+     * "}" to an atom. No other "{" but a mark's is valid. */
+    if (memchr(inside.bytes, '"', inside.len) != NULL)
+        return IMAP_LITERAL_NONE;
     return judge(inside, len_out);
 }
 

@@ -232,6 +232,22 @@ static void reader_holds_little_however_much_comes(void **state)
     assert_int_equal(reader->held.capacity, 0);
 }
 
+static void reader_leaves_a_brace_in_a_quoted_string_alone(void **state)
+{
+    static const char *const good[] = {
+        "a LOGIN \"us{er\" pa}\r\n",
+        "a LOGIN \"us{er\" pa+}\r\n",
+        "a LOGIN \"{5\" \"+\" }\r\n",
+        "a LOGIN user pa}\r\n",
+    };
+    struct imap_reader *reader = *state;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(feed(reader, good[i]), IMAP_READER_COMMAND);
+        imap_reader_reset(reader);
+    }
+}
+
 static void reader_refuses_malformed_literals(void **state)
 {
     static const char *const bad[] = {
@@ -453,6 +469,7 @@ int main(void)
         TEST(reader_closes_at_the_octet_that_is_too_many),
         TEST(reader_counts_all_lines_of_a_command_together),
         TEST(reader_holds_little_however_much_comes),
+        TEST(reader_leaves_a_brace_in_a_quoted_string_alone),
         TEST(reader_refuses_malformed_literals),
         TEST(reader_refuses_large_synchronising_literals_unread),
         TEST(reader_closes_where_it_cannot_tell_what_follows),
