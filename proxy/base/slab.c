@@ -19,7 +19,7 @@ enum {
     SPAN_SIZE = 32 * 1024,
     SPAN_COUNT = 512 * 1024,
     SPANS_PER_STEP = 64, /* made writable at once */
-    STEP = 16,           /* sizes are multiples of it, and so is each block */
+    STEP = 8,            /* between the sizes of blocks */
     CLASS_COUNT = (SLAB_SIZE_MAX - SLAB_SIZE_MIN) / STEP + 1,
     MAP_WORDS = SPAN_SIZE / SLAB_SIZE_MIN / 64,
     RESERVE_MAX = 8 /* empty spans that a heap keeps: a quarter of 1 MiB */
