@@ -1,11 +1,9 @@
 #include "net/tls_memory.h"
 
-#include "config/mem.h"
+#include "base/slab.h"
 
-#include <malloc.h>
 #include <openssl/mem.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 /* BoringSSL looks for these three by weak symbols; no header declares them. */
 void *OPENSSL_memory_alloc(size_t size);
@@ -18,17 +16,17 @@ void tls_memory_link(void)
 
 void *OPENSSL_memory_alloc(size_t size)
 {
-    return mem_alloc(size);
+    return slab_alloc(size);
 }
 
 /* BoringSSL wipes whatever it frees, and leaves that to its hook. */
 void OPENSSL_memory_free(void *block)
 {
-    OPENSSL_cleanse(block, malloc_usable_size(block));
-    free(block);
+    OPENSSL_cleanse(block, slab_size(block));
+    slab_free(block);
 }
 
 size_t OPENSSL_memory_get_size(void *block)
 {
-    return malloc_usable_size(block);
+    return slab_size(block);
 }

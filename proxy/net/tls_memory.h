@@ -1,6 +1,7 @@
 /* BoringSSL's memory comes from here: its hooks leave out the length that it
- * would put before each of its blocks (64 bytes of a connection's 2,600), and
- * running out of memory aborts as everywhere else. */
+ * would put before each of its blocks (64 bytes of a connection's 2,600), what
+ * a connection keeps lies in the slab, and running out of memory aborts as
+ * everywhere else. */
 #ifndef NET_TLS_MEMORY_H
 #define NET_TLS_MEMORY_H
 
