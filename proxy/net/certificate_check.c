@@ -207,7 +207,28 @@ struct trust_anchors {
 struct anchor_reader {
     struct trust_anchors *anchors;
     size_t unread;
+    size_t unfit;
 };
+
+static bool is_self_signed(X509 *certificate)
+{
+    EVP_PKEY *key = X509_get_pubkey(certificate);
+    bool is_own = key != NULL && X509_verify(certificate, key) == 1 &&
+                  X509_NAME_cmp(X509_get_subject_name(certificate),
+                                X509_get_issuer_name(certificate)) == 0;
+
+    EVP_PKEY_free(key);
+    return is_own;
+}
+
+/* An authority, or a server's own certificate that nobody else vouches for.
+ * One that an authority issued is vouched for by that authority, which may
+ * revoke or replace it: taken for an anchor it would be a pin, good for as
+ * long as it is valid whoever lost its key, and nobody asked for a pin. */
+static bool is_fit(X509 *certificate)
+{
+    return X509_check_ca(certificate) != 0 || is_self_signed(certificate);
+}
 
 static void add_anchor(const uint8_t *der, size_t len, void *owner)
 {
@@ -218,25 +239,27 @@ static void add_anchor(const uint8_t *der, size_t len, void *owner)
     /* A certificate that is there already is refused by some versions. */
     if (certificate == NULL || end != der + len)
         reader->unread++;
+    else if (!is_fit(certificate))
+        reader->unfit++;
     else if (X509_STORE_add_cert(reader->anchors->store, certificate))
         reader->anchors->count++;
     X509_free(certificate);
     ERR_clear_error();
 }
 
-static void report_unread(const struct pem_file *file,
-                          const struct anchor_reader *reader,
-                          struct reasons *reasons)
+static void report_left_out(const struct pem_file *file,
+                            const struct anchor_reader *reader, size_t count,
+                            const char *kind, const char *expected,
+                            struct reasons *reasons)
 {
     bool is_empty = reader->anchors->count == 0;
     char found[64];
 
-    if (reader->unread == 0)
+    if (count == 0)
         return;
-    snprintf(found, sizeof(found), "%zu malformed certificates, left out",
-             reader->unread);
+    snprintf(found, sizeof(found), "%zu %s, left out", count, kind);
     reasons_add(reasons, is_empty ? REASON_ERROR : REASON_WARNING, file->name,
-                NULL, found, "X.509 in DER");
+                NULL, found, expected);
 }
 
 struct trust_anchors *trust_anchors_new(const struct pem_file *file,
@@ -251,7 +274,11 @@ struct trust_anchors *trust_anchors_new(const struct pem_file *file,
         mem_exhausted();
     SHA256(file->bytes, file->len, anchors->digest);
     if (pem_each_certificate(file, add_anchor, &reader, reasons)) {
-        report_unread(file, &reader, reasons);
+        report_left_out(file, &reader, reader.unread, "malformed certificates",
+                        "X.509 in DER", reasons);
+        report_left_out(file, &reader, reader.unfit,
+                        "certificates of no authority",
+                        "authorities, or self-signed certificates", reasons);
         if (anchors->count > 0)
             return anchors;
     }
@@ -317,7 +344,9 @@ static bool verify_path(X509_STORE_CTX *path, int64_t now,
     int error;
 
     X509_STORE_CTX_set_depth(path, DEPTH_MAX);
-    X509_STORE_CTX_set_flags(path, X509_V_FLAG_TRUSTED_FIRST);
+    /* A file may hold just the authority that issues, not the one above it. */
+    X509_STORE_CTX_set_flags(path, X509_V_FLAG_TRUSTED_FIRST |
+                                       X509_V_FLAG_PARTIAL_CHAIN);
     if (now != 0)
         X509_STORE_CTX_set_time(path, 0, (time_t)now);
     if (!X509_STORE_CTX_set_purpose(path, X509_PURPOSE_SSL_SERVER)) {

@@ -56,9 +56,10 @@ size_t certificate_each_name(const X509 *certificate,
  * backends that trust the same file and by all threads. */
 struct trust_anchors;
 
-/* Reads every certificate of a PEM file. One that BoringSSL cannot read is
- * left out with a warning, since bundles hold old ones; NULL and an error if
- * none is left. */
+/* Reads every certificate of a PEM file: authorities, of whatever rank, and
+ * self-signed ones. Any other, and one that BoringSSL cannot read, is left out
+ * with a warning, since bundles hold old ones; NULL and an error if none is
+ * left. */
 MUST_USE struct trust_anchors *trust_anchors_new(const struct pem_file *file,
                                                  struct reasons *reasons);
 struct trust_anchors *trust_anchors_ref(struct trust_anchors *anchors);

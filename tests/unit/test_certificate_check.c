@@ -153,6 +153,53 @@ static void a_self_signed_leaf_that_is_an_anchor_is_good(void **state)
     test_certificate_free(&leaf);
 }
 
+/* Checks a leaf, with its middle or alone, by a file that holds one of them. */
+static bool check_by(bool is_by_middle, size_t sent_count, size_t *errors_out)
+{
+    struct test_certificate *middle =
+        test_certificate_new(&(struct test_recipe){.common_name = "middle",
+                                                   .is_authority = true,
+                                                   .issuer = authority});
+    struct test_certificate *leaf = test_certificate_new(
+        &(struct test_recipe){.dns = {"imap.example.org"}, .issuer = middle});
+    const struct test_certificate *sent[] = {leaf, middle};
+    struct pem_file file =
+        test_anchor_file(is_by_middle ? middle : leaf, "ca.pem");
+    struct trust_anchors *usual = anchors;
+    struct reasons *reasons = reasons_new();
+    bool is_good;
+
+    anchors = trust_anchors_new(&file, reasons);
+    *errors_out = reasons->errors;
+    is_good =
+        anchors != NULL && check_sent(sent, sent_count, "imap.example.org");
+    trust_anchors_unref(&anchors);
+    anchors = usual;
+    reasons_free(&reasons);
+    test_certificate_free(&leaf);
+    test_certificate_free(&middle);
+    return is_good;
+}
+
+static void an_anchor_need_not_be_a_root(void **state)
+{
+    size_t errors;
+
+    (void)state;
+    assert_true(check_by(true, 1, &errors));
+    assert_true(check_by(true, 2, &errors));
+    assert_int_equal(errors, 0);
+}
+
+static void a_leaf_that_another_issued_is_no_anchor(void **state)
+{
+    size_t errors;
+
+    (void)state;
+    assert_false(check_by(false, 1, &errors));
+    assert_int_equal(errors, 1);
+}
+
 static void a_stranger_of_the_same_name_signs_nothing(void **state)
 {
     struct test_certificate *stranger =
@@ -583,6 +630,8 @@ int main(void)
         cmocka_unit_test(the_time_given_is_the_time_checked),
         cmocka_unit_test(a_self_signed_leaf_is_refused),
         cmocka_unit_test(a_self_signed_leaf_that_is_an_anchor_is_good),
+        cmocka_unit_test(an_anchor_need_not_be_a_root),
+        cmocka_unit_test(a_leaf_that_another_issued_is_no_anchor),
         cmocka_unit_test(a_stranger_of_the_same_name_signs_nothing),
         cmocka_unit_test(the_common_name_is_never_read),
         cmocka_unit_test(a_wildcard_stands_for_one_label),
