@@ -148,6 +148,32 @@ static void add_target_locked(struct resolver *resolver,
     target->host = mem_strdup(config->host);
 }
 
+static bool has_address(const struct target *target)
+{
+    struct address known[BACKEND_ADDRESSES_MAX];
+
+    return backend_addresses(target->backend, known) > 0;
+}
+
+/* So that a known name whose server is dead now does not delay new ones. */
+static void put_unknown_first_locked(struct resolver *resolver)
+{
+    struct target *known =
+        mem_alloc(resolver->target_count * sizeof(*resolver->targets));
+    size_t known_count = 0;
+    size_t unknown_count = 0;
+
+    for (size_t i = 0; i < resolver->target_count; i++) {
+        if (has_address(&resolver->targets[i]))
+            known[known_count++] = resolver->targets[i];
+        else
+            resolver->targets[unknown_count++] = resolver->targets[i];
+    }
+    memcpy(resolver->targets + unknown_count, known,
+           known_count * sizeof(*known));
+    free(known);
+}
+
 void resolver_update(struct resolver *resolver, const struct backend_set *set,
                      uint64_t interval_ms)
 {
@@ -163,6 +189,7 @@ void resolver_update(struct resolver *resolver, const struct backend_set *set,
 
         add_target_locked(resolver, backend, config);
     }
+    put_unknown_first_locked(resolver);
     pthread_cond_signal(&resolver->wake);
     pthread_mutex_unlock(&resolver->lock);
 }

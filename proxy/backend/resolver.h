@@ -35,7 +35,8 @@ void resolver_free(struct resolver **resolver);
 
 /* Replaces what is looked up by the backends of the set and starts a round.
  * Literals have their addresses on return, unchanged places keep theirs, and
- * a backend that the set has elsewhere is not touched. Call it before the
+ * a backend that the set has elsewhere is not touched. Names without an address
+ * are looked up first. Call it before the
  * set's snapshot takes effect, and once that cannot fail any more. The set may
  * go afterwards. */
 void resolver_update(struct resolver *resolver, const struct backend_set *set,

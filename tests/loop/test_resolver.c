@@ -34,6 +34,7 @@ static struct {
     size_t count; /* 0: it fails */
     bool hangs;
     unsigned asked;
+    char host[64]; /* of the last question */
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER,
             .changed = PTHREAD_COND_INITIALIZER};
 
@@ -50,9 +51,9 @@ static bool ask_server(const char *host,
 {
     bool is_found;
 
-    (void)host;
     pthread_mutex_lock(&server.lock);
     server.asked++;
+    snprintf(server.host, sizeof(server.host), "%s", host);
     pthread_cond_broadcast(&server.changed);
     while (server.hangs)
         pthread_cond_wait(&server.changed, &server.lock);
@@ -343,6 +344,25 @@ static void place_that_a_backend_left_keeps_its_addresses(void **state)
     backend_unref(&former);
 }
 
+static void name_without_an_address_is_asked_for_first(void **state)
+{
+    char host[64];
+
+    (void)state;
+    update(2, NEVER_MS);
+    assert_true(resolver_wait(resolver, WAIT_MS));
+    set_hanging(true);
+    forget_questions();
+    set_host(2, "new.example.org");
+    update(3, NEVER_MS);
+    wait_for_first_question();
+    pthread_mutex_lock(&server.lock);
+    memcpy(host, server.host, sizeof(host));
+    pthread_mutex_unlock(&server.lock);
+
+    assert_string_equal(host, "new.example.org");
+}
+
 static void resolver_is_freed_while_a_name_server_hangs(void **state)
 {
     struct backend_set *set = backend_set_new(registry, configs, 1);
@@ -405,6 +425,7 @@ int main(void)
         CLAIM(answer_for_a_former_table_is_thrown_away),
         CLAIM(name_that_stays_keeps_its_addresses_over_an_update),
         CLAIM(place_that_a_backend_left_keeps_its_addresses),
+        CLAIM(name_without_an_address_is_asked_for_first),
         CLAIM(resolver_is_freed_while_a_name_server_hangs),
         CLAIM(system_knows_localhost),
         CLAIM(system_says_when_there_is_no_such_name),
