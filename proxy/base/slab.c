@@ -22,7 +22,7 @@ enum {
     STEP = 8,            /* between the sizes of blocks */
     CLASS_COUNT = (SLAB_SIZE_MAX - SLAB_SIZE_MIN) / STEP + 1,
     MAP_WORDS = SPAN_SIZE / SLAB_SIZE_MIN / 64,
-    RESERVE_MAX = 8 /* empty spans that a heap keeps: a quarter of 1 MiB */
+    RESERVE_MAX = 4 /* empty spans that a heap keeps for any size */
 };
 
 /* What is known of a span lies outside it, so that neither an empty span nor
@@ -35,7 +35,7 @@ struct span {
     uint64_t free_map[MAP_WORDS]; /* a bit is 1 while its block is free */
     uint32_t inverse;             /* 2^32 / block_size, rounded up */
     uint16_t block_size;
-    uint16_t used; /* blocks */
+    uint16_t free_count;
 };
 _Static_assert(sizeof(struct span) <= 64, "one line of cache");
 
@@ -45,7 +45,7 @@ struct returned {
 };
 
 struct heap {
-    struct span *partial[CLASS_COUNT]; /* used, and not full */
+    struct span *partial[CLASS_COUNT]; /* not full */
     struct span *reserve;
     unsigned reserve_count;
     _Atomic(struct returned *) returned;
@@ -65,6 +65,7 @@ static struct {
 static _Thread_local struct heap *own_heap;
 
 static void reserve_region(void);
+static void *from_malloc(size_t size);
 static struct span *need_span(struct heap *heap, size_t class);
 static void *take_block(struct heap *heap, struct span *span);
 static void put_block(struct heap *heap, struct span *span, const char *block);
@@ -86,12 +87,12 @@ void *slab_alloc(size_t size)
     size_t class;
 
     if (heap == NULL || size < SLAB_SIZE_MIN || size > SLAB_SIZE_MAX)
-        return mem_alloc(size);
+        return from_malloc(size);
     class = (size - SLAB_SIZE_MIN + STEP - 1) / STEP;
     span = heap->partial[class];
     if (span == NULL)
         span = need_span(heap, class);
-    return span == NULL ? mem_alloc(size) : take_block(heap, span);
+    return span == NULL ? from_malloc(size) : take_block(heap, span);
 }
 
 void *slab_zalloc(size_t size)
@@ -129,6 +130,17 @@ size_t slab_size(const void *block)
                         : span->block_size;
 }
 
+/* What mem_alloc does, without its way over realloc: most of a login's blocks
+ * come by here. */
+static void *from_malloc(size_t size)
+{
+    void *block = malloc(size == 0 ? 1 : size);
+
+    if (block == NULL)
+        mem_exhausted();
+    return block;
+}
+
 size_t slab_held_bytes(void)
 {
     size_t spans;
@@ -144,15 +156,6 @@ size_t slab_held_bytes(void)
 static char *bytes_of(const struct span *span)
 {
     return region.bytes + (size_t)(span - region.spans) * SPAN_SIZE;
-}
-
-static bool is_full(const struct span *span)
-{
-    uint64_t free_blocks = 0;
-
-    for (size_t i = 0; i < MAP_WORDS; i++)
-        free_blocks |= span->free_map[i];
-    return free_blocks == 0;
 }
 
 static void link_span(struct span **list, struct span *span)
@@ -189,23 +192,29 @@ static void *take_block(struct heap *heap, struct span *span)
         word++;
     slot = word * 64 + (size_t)__builtin_ctzll(span->free_map[word]);
     span->free_map[word] &= span->free_map[word] - 1;
-    span->used++;
-    if (is_full(span))
+    if (--span->free_count == 0)
         unlink_span(list_of(heap, span), span);
     return bytes_of(span) + slot * span->block_size;
 }
 
-/* offset / block_size without a division: exact, since the offset is below
+/* offset / block_size without a division: exact, since the offset is at most
  * 2^15 and the inverse too large by less than 1. */
 static size_t slot_at(const struct span *span, size_t offset)
 {
     return (size_t)(offset * (uint64_t)span->inverse >> 32);
 }
 
+static bool is_last_of_list(const struct span *span)
+{
+    return span->previous == NULL && span->next == NULL;
+}
+
 static void retire_span(struct heap *heap, struct span *span);
 
 /* A span that was full goes to the front: of all it lacks the least, and the
- * emptier ones behind it get a chance to become empty. */
+ * emptier ones behind it get a chance to become empty. The last one of its
+ * size stays: a login that comes when nobody is here asks the kernel for
+ * nothing. */
 static void put_block(struct heap *heap, struct span *span, const char *block)
 {
     size_t offset = (size_t)(block - bytes_of(span));
@@ -214,10 +223,10 @@ static void put_block(struct heap *heap, struct span *span, const char *block)
 
     assert(slot * span->block_size == offset);
     assert((span->free_map[slot / 64] & bit) == 0); /* not freed twice */
-    if (is_full(span))
+    if (span->free_count++ == 0)
         link_span(list_of(heap, span), span);
     span->free_map[slot / 64] |= bit;
-    if (--span->used == 0)
+    if (span->free_count == slot_at(span, SPAN_SIZE) && !is_last_of_list(span))
         retire_span(heap, span);
 }
 
@@ -270,7 +279,7 @@ static void cut_span(struct span *span, size_t block_size)
     span->block_size = (uint16_t)block_size;
     span->inverse =
         (uint32_t)((((uint64_t)1 << 32) + block_size - 1) / block_size);
-    span->used = 0;
+    span->free_count = (uint16_t)blocks;
     for (size_t i = 0; i < MAP_WORDS; i++, blocks -= blocks < 64 ? blocks : 64)
         span->free_map[i] =
             blocks < 64 ? ((uint64_t)1 << blocks) - 1 : UINT64_MAX;
@@ -293,7 +302,7 @@ static struct span *need_span(struct heap *heap, size_t class)
     return span;
 }
 
-/* Some empty spans stay at hand: what one login empties the next one fills. */
+/* Some empty spans stay at hand: what one burst empties the next one fills. */
 static void retire_span(struct heap *heap, struct span *span)
 {
     unlink_span(list_of(heap, span), span);

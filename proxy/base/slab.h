@@ -46,8 +46,9 @@ void slab_free(void *block);
 /* How many bytes of a block of slab_alloc or malloc may be used. */
 size_t slab_size(const void *block);
 
-/* Bytes of all spans that heaps hold, free blocks and the few empty spans
- * that each keeps at hand included. Takes a lock. */
+/* Bytes of all spans that heaps hold: free blocks are included, and the empty
+ * spans that each keeps, a few for all sizes and one for each size that it
+ * ever served. Takes a lock. */
 size_t slab_held_bytes(void);
 
 #endif

@@ -23,8 +23,9 @@
 #define CLAIM(name) cmocka_unit_test(name)
 
 enum {
-    /* What a heap may keep when all its blocks are gone. */
-    RESERVE_BYTES = 256 * 1024,
+    /* What a heap may keep when all its blocks of one size are gone. */
+    SPAN_BYTES = 32 * 1024,
+    RESERVE_BYTES = 4 * SPAN_BYTES + SPAN_BYTES,
     /* Enough for some dozens of spans. */
     MANY = 2000
 };
@@ -303,7 +304,7 @@ static void *check_cost(void *unused)
         cost = slab_held_bytes() - before;
         end_many();
         /* The reserve hides some; a span's rest and the last span add some. */
-        if (cost > MANY * sizes[i] / 100 * 101 + 32 * 1024)
+        if (cost > MANY * sizes[i] / 100 * 101 + SPAN_BYTES)
             return say("the blocks cost more than their bytes");
     }
     return NULL;
@@ -355,6 +356,46 @@ static void pages_go_back_when_the_blocks_are_gone(void **state)
 {
     (void)state;
     assert_claim(check_pages);
+}
+
+/* A block of each size, and all freed again: a login in an empty house. */
+static void visit(void)
+{
+    void *visitors[(SLAB_SIZE_MAX - SLAB_SIZE_MIN) / 8];
+    size_t count = sizeof(visitors) / sizeof(visitors[0]);
+
+    for (size_t i = 0; i < count; i++) {
+        visitors[i] = slab_alloc(SLAB_SIZE_MIN + i * 8);
+        memset(visitors[i], 'x', SLAB_SIZE_MIN + i * 8);
+    }
+    for (size_t i = 0; i < count; i++)
+        slab_free(visitors[i]);
+}
+
+static long page_faults(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+static void *check_visits(void *unused)
+{
+    long before;
+
+    (void)unused;
+    visit();
+    before = page_faults();
+    for (int i = 0; i < 10; i++)
+        visit();
+    return page_faults() - before > 20 ? say("pages come and go") : NULL;
+}
+
+static void lone_visitors_ask_the_kernel_for_nothing(void **state)
+{
+    (void)state;
+    assert_claim(check_visits);
 }
 
 static void *check_other_size(void *unused)
@@ -433,7 +474,7 @@ static void *check_returned(void *unused)
     make_many(500);
     before = slab_held_bytes() - before;
     end_many();
-    return before > 32 * 1024 ? say("what others freed is not used") : NULL;
+    return before > SPAN_BYTES ? say("what others freed is not used") : NULL;
 }
 
 static void owner_uses_what_others_have_freed(void **state)
@@ -508,6 +549,7 @@ int main(void)
 #ifndef SLAB_IS_MALLOC
         CLAIM(block_costs_its_bytes),
         CLAIM(pages_go_back_when_the_blocks_are_gone),
+        CLAIM(lone_visitors_ask_the_kernel_for_nothing),
         CLAIM(empty_spans_serve_another_size),
         CLAIM(holes_are_filled_before_a_new_span_is_taken),
         CLAIM(block_of_an_ended_thread_can_be_freed),
