@@ -89,7 +89,8 @@ void route_table_free(struct route_table **table);
 
 /* Exact user, exact domain, longest wildcard, default. Returns false when no
  * rule matches: the login is refused. Time does not depend on the number of
- * users, and is linear in the length of the name. */
+ * users; every suffix of the domain may be hashed, up to the longest wildcard
+ * of the table, so it grows with the square of that (255 octets at most). */
 MUST_USE bool route_table_find(const struct route_table *table,
                                const struct identity *identity,
                                struct route *route_out);

@@ -30,7 +30,8 @@ enum imap_reader_fault {
     IMAP_READER_FAULT_TOO_LONG  /* a line over its limit */
 };
 
-/* Embedded by value; holds memory only while a command is under way. */
+/* Embedded by value; between commands it keeps what a wiped_buffer keeps, half
+ * a kilobyte at most. */
 struct imap_reader {
     struct wiped_buffer held; /* the command so far, kept literals included */
     size_t line_max;

@@ -19,7 +19,8 @@ enum imap_line_result {
     IMAP_LINE_BROKEN /* see imap_response_reader_fault; nothing more follows */
 };
 
-/* Embedded by value; holds no memory while no line is under way. */
+/* Embedded by value; between lines it keeps what a wiped_buffer keeps, half a
+ * kilobyte at most. */
 struct imap_response_reader {
     struct wiped_buffer line;
     size_t total;
