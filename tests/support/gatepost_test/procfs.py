@@ -24,8 +24,16 @@ def tree(pid):
 
 
 def descriptors(pid):
-    """How many descriptors the process tree holds."""
-    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in tree(pid))
+    """What the descriptors of the process tree are, as a list such as
+    ["socket:[77]", "anon_inode:[eventfd]", "/dev/null"]."""
+    found = []
+    for one in tree(pid):
+        for number in os.listdir(f"/proc/{one}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{one}/fd/{number}"))
+            except FileNotFoundError:
+                continue  # closed meanwhile
+    return found
 
 
 def rss_bytes(pid):
