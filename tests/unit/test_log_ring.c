@@ -15,7 +15,8 @@
 
 enum {
     LINE_SIZE = 2000,
-    STOP_MS = 10000
+    STOP_MS = 10000,
+    COME_BACK_US = 3000
 };
 
 static size_t report_nothing(uint64_t lost, char *out, size_t size)
@@ -26,7 +27,8 @@ static size_t report_nothing(uint64_t lost, char *out, size_t size)
     return 0;
 }
 
-/* Puts a line and waits until it is written, so that the ring is empty. */
+/* Puts a line and waits until it is written, and then for the moment that the
+ * writer takes to come back from that, so that the ring is empty. */
 static bool pass_a_line(int reader)
 {
     char line[LINE_SIZE];
@@ -42,6 +44,7 @@ static bool pass_a_line(int reader)
             return false;
         len += (size_t)result;
     }
+    usleep(COME_BACK_US);
     return true;
 }
 
