@@ -8,7 +8,7 @@ set(BORINGSSL_ROOT "" CACHE PATH "Prefix of a BoringSSL of your own")
 if(BORINGSSL_ROOT)
     set(_hints HINTS "${BORINGSSL_ROOT}" NO_DEFAULT_PATH)
     set(_include_suffixes include)
-    set(_library_suffixes lib lib64 .)
+    set(_library_suffixes lib lib64 "lib/${CMAKE_LIBRARY_ARCHITECTURE}" .)
 else()
     set(_hints)
     set(_include_suffixes android)
@@ -27,14 +27,9 @@ find_library(BoringSSL_SSL_LIBRARY ssl ${_hints}
 find_library(BoringSSL_CRYPTO_LIBRARY crypto ${_hints}
              PATH_SUFFIXES ${_library_suffixes})
 
-include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(BoringSSL
-    REQUIRED_VARS BoringSSL_SSL_LIBRARY BoringSSL_CRYPTO_LIBRARY
-                  BoringSSL_INCLUDE_DIR
-    REASON_FAILURE_MESSAGE
-    "install android-libboringssl-dev, or name a prefix by -DBORINGSSL_ROOT=")
-
-if(BoringSSL_FOUND AND NOT EXISTS
+# Asked first: headers of OpenSSL beside libraries that are not found must not
+# end in a message about libraries.
+if(BoringSSL_INCLUDE_DIR AND NOT EXISTS
    "${BoringSSL_INCLUDE_DIR}/openssl/is_boringssl.h")
     message(FATAL_ERROR
         "${BoringSSL_INCLUDE_DIR}/openssl holds OpenSSL's headers, not "
@@ -42,6 +37,13 @@ if(BoringSSL_FOUND AND NOT EXISTS
         "android-libboringssl-dev, or name the prefix of a BoringSSL by "
         "-DBORINGSSL_ROOT=PREFIX.")
 endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(BoringSSL
+    REQUIRED_VARS BoringSSL_SSL_LIBRARY BoringSSL_CRYPTO_LIBRARY
+                  BoringSSL_INCLUDE_DIR
+    REASON_FAILURE_MESSAGE
+    "install android-libboringssl-dev, or name a prefix by -DBORINGSSL_ROOT=")
 
 if(BoringSSL_FOUND AND NOT TARGET BoringSSL::SSL)
     include(CheckCSourceCompiles)
