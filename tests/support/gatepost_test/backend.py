@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 
+from .ports import free_port
 from .wire import set_reset_on_close
 
 
@@ -136,7 +137,7 @@ class FakeBackend:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, port))
+        self._listener.bind((host, port or free_port()))
         self._listener.listen(backlog)
         self.host, self.port = host, self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -220,7 +221,7 @@ class Blackhole:
 
     def __init__(self):
         self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener.bind(("127.0.0.1", free_port()))
         self._listener.listen(0)
         self.host, self.port = self._listener.getsockname()
         self._fillers = []

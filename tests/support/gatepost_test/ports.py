@@ -1,5 +1,6 @@
 """Free loopback ports, below the range the kernel hands to outgoing calls."""
 
+import os
 import random
 import socket
 
@@ -20,10 +21,22 @@ def _is_free(port):
     return True
 
 
+def _own_range():
+    """The ports of this process: tests that run side by side never meet, not
+    even on a port that one of them has just left."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    size = 12000 // count
+    first = 20000 + int(worker.removeprefix("gw")) % count * size
+    return range(first, first + size)
+
+
 def free_port():
-    """A port that is free on IPv4 and IPv6 and was not given out before."""
+    """A port that is free on IPv4 and IPv6 and was not given out before. Below
+    those that the kernel gives to clients."""
+    ports = _own_range()
     for _ in range(1000):
-        port = random.randrange(20000, 32000)
+        port = random.choice(ports)
         if port not in _taken and _is_free(port):
             _taken.add(port)
             return port
