@@ -1,6 +1,7 @@
 """A certificate authority for tests: good leaves, and every kind of bad."""
 
 import datetime
+import functools
 import ipaddress
 import os
 
@@ -12,9 +13,15 @@ from cryptography.x509.oid import NameOID
 _DAY = datetime.timedelta(days=1)
 
 
+@functools.lru_cache
+def _rsa_key():
+    """One for all RSA leaves, since making it takes long."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 def _new_key(kind):
     if kind == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return _rsa_key()
     return ec.generate_private_key(ec.SECP256R1())
 
 
