@@ -51,9 +51,11 @@ struct heap {
     _Atomic(struct returned *) returned;
 };
 
-/* The first two are set once, before any thread has a heap. */
+/* The first two are set once, before any thread has a heap, while a thread
+ * that needs none may be freeing blocks of malloc: whether that one sees the
+ * region yet makes no difference to it. */
 static struct {
-    char *bytes; /* NULL while not reserved */
+    _Atomic(char *) bytes; /* NULL while not reserved */
     struct span *spans;
     pthread_mutex_t lock;
     struct span *given_back;
@@ -64,6 +66,7 @@ static struct {
 
 static _Thread_local struct heap *own_heap;
 
+static char *region_bytes(void);
 static void reserve_region(void);
 static void *from_malloc(size_t size);
 static struct span *need_span(struct heap *heap, size_t class);
@@ -76,7 +79,7 @@ void slab_join_thread(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, reserve_region);
-    if (region.bytes != NULL && own_heap == NULL)
+    if (region_bytes() != NULL && own_heap == NULL)
         own_heap = mem_zalloc(sizeof(*own_heap));
 }
 
@@ -100,12 +103,18 @@ void *slab_zalloc(size_t size)
     return memset(slab_alloc(size), 0, size);
 }
 
+static char *region_bytes(void)
+{
+    return atomic_load_explicit(&region.bytes, memory_order_relaxed);
+}
+
 /* NULL for a block of malloc. */
 static struct span *span_of(const void *block)
 {
-    uintptr_t offset = (uintptr_t)block - (uintptr_t)region.bytes;
+    char *bytes = region_bytes();
+    uintptr_t offset = (uintptr_t)block - (uintptr_t)bytes;
 
-    if (region.bytes == NULL || offset / SPAN_SIZE >= SPAN_COUNT)
+    if (bytes == NULL || offset / SPAN_SIZE >= SPAN_COUNT)
         return NULL;
     return &region.spans[offset / SPAN_SIZE];
 }
@@ -155,7 +164,7 @@ size_t slab_held_bytes(void)
 
 static char *bytes_of(const struct span *span)
 {
-    return region.bytes + (size_t)(span - region.spans) * SPAN_SIZE;
+    return region_bytes() + (size_t)(span - region.spans) * SPAN_SIZE;
 }
 
 static void link_span(struct span **list, struct span *span)
@@ -342,7 +351,7 @@ static void reserve_region(void)
 static bool make_writable_locked(void)
 {
     if (region.writable == SPAN_COUNT ||
-        mprotect(region.bytes + region.writable * SPAN_SIZE,
+        mprotect(region_bytes() + region.writable * SPAN_SIZE,
                  (size_t)SPANS_PER_STEP * SPAN_SIZE,
                  PROT_READ | PROT_WRITE) != 0)
         return false;
