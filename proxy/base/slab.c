@@ -281,6 +281,8 @@ static struct span *take_empty_span(struct heap *heap)
     return span;
 }
 
+/* The map may have more bits than there are blocks. Those are never reached:
+ * the lowest goes first, and the count ends before them. */
 static void cut_span(struct span *span, size_t block_size)
 {
     size_t blocks = SPAN_SIZE / block_size;
@@ -289,9 +291,7 @@ static void cut_span(struct span *span, size_t block_size)
     span->inverse =
         (uint32_t)((((uint64_t)1 << 32) + block_size - 1) / block_size);
     span->free_count = (uint16_t)blocks;
-    for (size_t i = 0; i < MAP_WORDS; i++, blocks -= blocks < 64 ? blocks : 64)
-        span->free_map[i] =
-            blocks < 64 ? ((uint64_t)1 << blocks) - 1 : UINT64_MAX;
+    memset(span->free_map, 0xff, sizeof(span->free_map));
 }
 
 /* NULL where the region is used up. */
