@@ -11,11 +11,14 @@
 #include "base/log_ring.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     LINE_SIZE = 2000,
-    STOP_MS = 10000,
+    FEW = 8,
+    MANY = 200,
+    TRIES = 10,
     COME_BACK_US = 3000
 };
 
@@ -65,29 +68,54 @@ static long page_faults(void)
     return usage.ru_minflt;
 }
 
-static void lines_that_never_wait_use_few_pages(void **state)
+/* Page faults while 64 lines pass through a ring that is new; many if anything
+ * goes wrong. */
+static long faults_of_a_new_ring(void)
 {
-    int real_stderr = dup(STDERR_FILENO);
     unsigned passed = 0;
     long before;
-    long faults;
     int fds[2];
 
-    (void)state;
-    assert_int_equal(pipe(fds), 0);
-    dup2(fds[1], STDERR_FILENO);
-    if (log_ring_start(report_nothing))
-        passed = pass_lines(fds[0], 4);
+    if (pipe(fds) != 0 || dup2(fds[1], STDERR_FILENO) < 0 ||
+        !log_ring_start(report_nothing))
+        return MANY;
+    passed = pass_lines(fds[0], 4);
     before = page_faults();
-    if (passed == 4)
-        passed = pass_lines(fds[0], 64);
-    faults = page_faults() - before;
-    log_ring_stop(STOP_MS);
-    dup2(real_stderr, STDERR_FILENO);
+    passed += pass_lines(fds[0], 64);
+    return passed == 68 ? page_faults() - before : MANY;
+}
 
-    assert_int_equal(passed, 64);
+/* In a process of its own, since a ring keeps the pages that it once used. */
+static long faults_apart(void)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        long faults = faults_of_a_new_ring();
+
+        _exit(faults < MANY ? (int)faults : MANY);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return MANY;
+    return WEXITSTATUS(status);
+}
+
+/* Where the machine is busy the writer comes back late, and the ring is not
+ * empty when the next line is put: the best of some tries counts. */
+static void lines_that_never_wait_use_few_pages(void **state)
+{
+    long least = MANY;
+
+    (void)state;
+    for (int i = 0; i < TRIES && least > FEW; i++) {
+        long faults = faults_apart();
+
+        least = faults < least ? faults : least;
+    }
+
     /* Those lines one after the other are 32 pages. */
-    assert_in_range(faults, 0, 8);
+    assert_in_range(least, 0, FEW);
 }
 
 int main(void)
