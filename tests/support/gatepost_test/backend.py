@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 
-from .ports import free_port
+from .ports import bind_free
 from .wire import set_reset_on_close
 
 
@@ -137,7 +137,10 @@ class FakeBackend:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, port or free_port()))
+        if port:
+            self._listener.bind((host, port))
+        else:
+            bind_free(self._listener, host)
         self._listener.listen(backlog)
         self.host, self.port = host, self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -221,7 +224,7 @@ class Blackhole:
 
     def __init__(self):
         self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", free_port()))
+        bind_free(self._listener, "127.0.0.1")
         self._listener.listen(0)
         self.host, self.port = self._listener.getsockname()
         self._fillers = []

@@ -1,5 +1,6 @@
 """Free loopback ports, below the range the kernel hands to outgoing calls."""
 
+import errno
 import os
 import random
 import socket
@@ -41,3 +42,15 @@ def free_port():
             _taken.add(port)
             return port
     raise RuntimeError("no free port found")
+
+
+def bind_free(sock, host):
+    """Binds to a free port; another program may be quicker than we are."""
+    for _ in range(50):
+        try:
+            sock.bind((host, free_port()))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise RuntimeError("no port stays free")
