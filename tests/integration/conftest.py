@@ -234,9 +234,10 @@ def gatepost(binary, folder, settings, endings, request):
     sections of the settings. Stopped, and its end checked, after the test."""
     started = []
 
-    def start(routes, env=None, wait=True, **more):
+    def start(routes, env=None, wait=True, descriptors=None, **more):
         settings.update(more)
-        started.append(Gatepost(binary, folder, settings, routes, env, wait))
+        started.append(Gatepost(binary, folder, settings, routes, env, wait,
+                                descriptors))
         return started[-1]
 
     yield start

@@ -1,6 +1,5 @@
 """Limits refuse politely, count rightly, and give back what they took."""
 
-import resource
 import time
 
 import pytest
@@ -149,12 +148,7 @@ def test_g1_few_descriptors_neither_spin_nor_reset(
         binary, backend, folder, settings, gatepost):
     """With 64 descriptors, 80 clients: some are served, nobody is reset,
     and all are served once the first have gone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.prlimit(0, resource.RLIMIT_NOFILE, (hard, hard))
-    front = gatepost(routes_to(backend), workers=1, wait=False)
-    resource.prlimit(front.pid, resource.RLIMIT_NOFILE, (64, 64))
-    resource.prlimit(0, resource.RLIMIT_NOFILE, (soft, hard))
-    front.wait_listening()
+    front = gatepost(routes_to(backend), workers=1, descriptors=64)
     clients = [front.connect("starttls") for _ in range(80)]
     time.sleep(0.5)
     before = front.cpu()

@@ -62,7 +62,7 @@ class Gatepost:
     `folder`; the log is read as JSON lines (`log`, `wait_log`)."""
 
     def __init__(self, binary, folder, settings, routes, env=None,
-                 wait=True):
+                 wait=True, descriptors=None):
         self.binary, self.folder = binary, folder
         self.sanitizer = sanitizer_of(binary)
         self.config = os.path.join(folder, "gatepost.json")
@@ -76,8 +76,11 @@ class Gatepost:
         self.hearing = threading.Event()  # cleared: nobody reads the log
         self.hearing.set()
         self._logged = threading.Condition()
+        # prlimit becomes the program, under limits that hold from its start.
+        limits = (["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
+                  if descriptors else [])
         self.process = subprocess.Popen(
-            [binary, "serve", self.config], stdin=subprocess.DEVNULL,
+            [*limits, binary, "serve", self.config], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=environment(env or {}))
         self.pid = self.process.pid
