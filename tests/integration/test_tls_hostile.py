@@ -40,7 +40,7 @@ def test_b10_thousands_of_half_client_hellos_end_at_the_deadline(
     good.abandon()
     front.wait_descriptors(before, timeout=opened + 8)
 
-    if opened < 2:
+    if opened < 2.5:
         assert held >= count * 0.8
     assert time.monotonic() - start < opened + 6
     for client in clients:
