@@ -261,13 +261,3 @@ bool stream_peer(const struct stream *stream, struct address *out)
                0 &&
            address_from_sockaddr((struct sockaddr *)&name, out);
 }
-
-bool stream_local(const struct stream *stream, struct address *out)
-{
-    struct sockaddr_storage name;
-    int len = sizeof(name);
-
-    return uv_tcp_getsockname(&stream->tcp, (struct sockaddr *)&name, &len) ==
-               0 &&
-           address_from_sockaddr((struct sockaddr *)&name, out);
-}

@@ -105,6 +105,5 @@ const SSL *stream_tls(const struct stream *stream);
 size_t stream_queued(const struct stream *stream);
 /* False when the socket no longer knows (a peer that has gone). */
 bool stream_peer(const struct stream *stream, struct address *out);
-bool stream_local(const struct stream *stream, struct address *out);
 
 #endif

@@ -49,11 +49,6 @@ void quota_set_max(struct quota *quota, unsigned max)
     atomic_store(&quota->max, max);
 }
 
-unsigned quota_max(const struct quota *quota)
-{
-    return atomic_load(&quota->max);
-}
-
 bool quota_take(struct quota *quota)
 {
     unsigned max = atomic_load(&quota->max);

@@ -29,7 +29,6 @@ void quota_init(struct quota *quota, unsigned max);
 
 /* Sessions over a lowered max stay; only new ones wait. */
 void quota_set_max(struct quota *quota, unsigned max);
-unsigned quota_max(const struct quota *quota);
 
 MUST_USE bool quota_take(struct quota *quota);
 void quota_give(struct quota *quota);
