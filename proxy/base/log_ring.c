@@ -196,18 +196,18 @@ static uint64_t count_lines(const char *bytes, size_t len)
 /* Writes the lines at output->bytes + 1; returns how many were lost. */
 static uint64_t write_lines(struct output *output, size_t len)
 {
-    const char *from = output->bytes + 1;
-    size_t written;
+    size_t skipped = output->is_torn ? 0 : 1;
+    const char *end = output->bytes + 1 + len;
+    const char *from = output->bytes + skipped;
+    const char *stop;
 
-    if (output->is_torn) {
-        output->bytes[0] = '\n';
-        from--;
-        len++;
-    }
-    written = write_out(from, len);
-    if (written > 0)
-        output->is_torn = from[written - 1] != '\n';
-    return count_lines(from + written, len - written);
+    output->bytes[0] = '\n';
+    stop = from + write_out(from, (size_t)(end - from));
+    if (stop > from)
+        output->is_torn = stop[-1] != '\n';
+    else /* the end of the torn line is no line of its own */
+        stop = output->bytes + 1;
+    return count_lines(stop, (size_t)(end - stop));
 }
 
 /* Takes as many whole lines as fit a chunk. */
