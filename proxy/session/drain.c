@@ -4,9 +4,12 @@
 #include "session/registry.h"
 #include "session/session.h"
 
-/* Steps so small that a drain of many sessions is no burst either. */
 enum {
-    STEP_MS = 100
+    /* So small that a drain of many sessions is no burst either. */
+    STEP_MS = 100,
+    /* Who is in the handshake gets so long to finish it and hear the BYE; a
+     * stranger who stalls there does not hold the end. */
+    HANDSHAKE_MS = 1000
 };
 
 typedef bool session_filter(const struct session *session);
@@ -17,9 +20,10 @@ static bool is_quiet(const struct session *session)
            session_quiet_ms(session) >= DRAIN_QUIET_MS;
 }
 
-static bool is_before_login(const struct session *session)
+static bool can_hear_bye(const struct session *session)
 {
-    return !session_is_spliced(session) && !session_is_ending(session);
+    return !session_is_in_handshake(session) && !session_is_spliced(session) &&
+           !session_is_ending(session);
 }
 
 static bool is_any(const struct session *session)
@@ -56,8 +60,11 @@ static size_t due(const struct drain *drain, uint64_t passed_ms)
 
 static void step(struct drain *drain)
 {
-    size_t wanted = due(drain, clock_now_ms() - drain->started_ms);
+    uint64_t passed_ms = clock_now_ms() - drain->started_ms;
+    size_t wanted = due(drain, passed_ms);
 
+    if (passed_ms >= HANDSHAKE_MS)
+        (void)end_some(drain->env, session_is_in_handshake, SIZE_MAX, NULL);
     if (wanted > drain->ended)
         drain->ended +=
             end_some(drain->env, is_quiet, wanted - drain->ended, NULL);
@@ -93,7 +100,7 @@ void drain_start(struct drain *drain, struct env *env, uint64_t duration_ms)
     drain->env = env;
     drain->started_ms = clock_now_ms();
     drain->duration_ms = duration_ms;
-    (void)end_some(env, is_before_login, SIZE_MAX, SESSION_GOING_DOWN);
+    (void)end_some(env, can_hear_bye, SIZE_MAX, SESSION_GOING_DOWN);
     drain->total = count_spliced(env);
     wheel_timer_init(&drain->timer, on_timer);
     io_arm(&env->io, &drain->timer, STEP_MS);

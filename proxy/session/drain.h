@@ -1,6 +1,7 @@
 /* Ends the sessions of a worker over a time, so that their clients do not all
- * come back at once: those before login are told at once, quiet ones go before
- * busy ones, and at the end of the time none is left. */
+ * come back at once: those before login are told at once (in the TLS handshake:
+ * after it, if it ends within a second), quiet ones go before busy ones, and at
+ * the end of the time none is left. */
 #ifndef SESSION_DRAIN_H
 #define SESSION_DRAIN_H
 

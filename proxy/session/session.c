@@ -468,6 +468,11 @@ int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)
     return 0;
 }
 
+bool session_is_in_handshake(const struct session *session)
+{
+    return session->state == SESSION_HANDSHAKE;
+}
+
 bool session_is_spliced(const struct session *session)
 {
     return session->state == SESSION_SPLICE;

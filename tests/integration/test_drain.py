@@ -55,6 +55,22 @@ def test_h7_sessions_before_tls_hear_bye(gatepost, backend):
 
 
 @pytest.mark.threat("H7")
+def test_h7_who_is_in_the_handshake_hears_bye_after_it(gatepost, backend):
+    front = gatepost(routes_to(backend))
+    client = front.connect()
+    hello = client.start_tls()
+    client.send_raw(hello[:100])
+    time.sleep(0.3)
+
+    front.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    client.finish_handshake(hello[100:])
+
+    assert client.read_to_end(5).startswith(b"* BYE")
+    assert front.wait_exit() == 0
+
+
+@pytest.mark.threat("H7")
 def test_h7_nobody_new_is_accepted(gatepost, backend):
     front = gatepost(routes_to(backend), timeouts={"drain": 5})
     session = front.logged_in()
