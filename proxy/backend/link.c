@@ -360,8 +360,8 @@ static bool dial(struct link *link, const struct address *address)
         return false;
     }
     counters_add(link->io->counters, COUNTER_DIALS, 1);
-    result = stream_connect(link->io, address, link->rules.keepalive, on_stream,
-                            link, &link->stream);
+    result = stream_connect(link->io, address, NULL, link->rules.keepalive,
+                            on_stream, link, &link->stream);
     if (result == 0)
         return true;
     link->is_our_fault = is_our_fault(result);

@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
 #include "base/slab.h"
+#include "net/source_address.h"
 #include "net/stream_private.h"
 
 #include <stdio.h>
@@ -186,31 +187,36 @@ static void on_connected(uv_connect_t *request, int status)
 }
 
 static int connect_socket(struct stream *stream, const struct address *to,
+                          const struct address *from,
                           const struct io_keepalive *keepalive)
 {
     struct sockaddr_storage target;
     struct stream_tail *tail = stream_need_tail(stream);
     uv_os_fd_t fd;
-    int result;
+    int result = from == NULL ? 0 : source_address_open(&stream->tcp, from);
 
+    if (result != 0)
+        return result;
     address_to_sockaddr(to, &target);
     tail->is_connecting = true;
     result = uv_tcp_connect(&tail->connect, &stream->tcp,
                             (const struct sockaddr *)&target, on_connected);
     if (result != 0)
         return result;
-    /* libuv makes the socket as it connects; options follow at once. */
+    /* libuv makes the socket as it connects, unless it is bound; options
+     * follow at once. */
     result = uv_fileno((uv_handle_t *)&stream->tcp, &fd);
     return result != 0 ? result : io_set_socket(fd, keepalive);
 }
 
 int stream_connect(struct io *io, const struct address *to,
+                   const struct address *from,
                    const struct io_keepalive *keepalive,
                    stream_handler *handler, void *owner,
                    struct stream **stream_out)
 {
     struct stream *stream = new_stream(io, handler, owner);
-    int result = connect_socket(stream, to, keepalive);
+    int result = connect_socket(stream, to, from, keepalive);
 
     if (result != 0) {
         abandon(stream);

@@ -47,9 +47,12 @@ MUST_USE int stream_accept(struct io *io, uv_stream_t *listener,
                            stream_handler *handler, void *owner,
                            struct stream **stream_out);
 
-/* Starts to connect; STREAM_UP or STREAM_FAILED follows, then it reads.
- * keepalive is set on the socket, and TCP_NODELAY. */
+/* Starts to connect, from an address of ours or, with NULL, from one that the
+ * kernel chooses; STREAM_UP or STREAM_FAILED follows, then it reads. keepalive
+ * is set on the socket, and TCP_NODELAY. UV_EADDRNOTAVAIL when from is not ours
+ * or has no free port towards the peer. */
 MUST_USE int stream_connect(struct io *io, const struct address *to,
+                            const struct address *from,
                             const struct io_keepalive *keepalive,
                             stream_handler *handler, void *owner,
                             struct stream **stream_out);

@@ -234,8 +234,9 @@ static void dial(struct place *from, struct place *to, struct watch *dialling,
                  struct watch *accepted)
 {
     to->next_accepted = accepted;
-    assert_int_equal(stream_connect(&from->io, &to->address, &no_keepalive,
-                                    on_watched, dialling, &dialling->stream),
+    assert_int_equal(stream_connect(&from->io, &to->address, NULL,
+                                    &no_keepalive, on_watched, dialling,
+                                    &dialling->stream),
                      0);
 }
 
@@ -606,8 +607,9 @@ static void stream_connect_tells_a_refusal(void **state)
     struct address nobody = bench->peers.address;
     nobody.port = 1;
 
-    assert_int_equal(stream_connect(&bench->proxy.io, &nobody, &no_keepalive,
-                                    on_watched, &ours, &ours.stream),
+    assert_int_equal(stream_connect(&bench->proxy.io, &nobody, NULL,
+                                    &no_keepalive, on_watched, &ours,
+                                    &ours.stream),
                      0);
     assert_false(ours.has_failed);
     TURN_UNTIL(bench, ours.has_failed);
