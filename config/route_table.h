@@ -31,6 +31,7 @@ struct backend_config {
     char *certificate;    /* ours towards this backend, with key; or NULL */
     char *key;
     unsigned weight; /* 0..1000; 0 is chosen for nobody */
+    unsigned warm;   /* connections that each worker keeps ready, 0..64 */
 };
 
 enum pool_balance {
