@@ -1,21 +1,17 @@
-"""What a measurement is made of: a build, certificates, the cheap backend, the
-load generator, and the proxies in between. All of it on loopback, with ports
-that the kernel gives, in a folder that goes away at the end."""
+"""What a measurement is made of: a build, certificates, the cheap backend and
+the load generator; the proxies in between are in peers.py. All of it on
+loopback, with ports that the kernel gives, in a folder that goes away at the
+end."""
 
-import json
 import os
 import platform
-import re
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-START_SECONDS = 20
 STOP_SECONDS = 20
 
 
@@ -121,128 +117,6 @@ class Backend(Talker):
         self.hear()  # "ready"
 
 
-class Proxy:
-    """What every proxy under measurement can do. A subclass gives a command
-    and writes its configuration."""
-
-    name = None
-
-    def __init__(self, lab, backend_kind, backend_port, environment):
-        self.lab = lab
-        self.backend_kind = backend_kind
-        self.backend_port = backend_port
-        self.port = free_port()
-        self.log = lab.path(f"{self.name}.log")
-        with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                self.command(), env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_until_it_listens()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def freeze(self):
-        """It runs no further, and can only be stopped."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def stop(self):
-        """Ends it the quick way: its sessions are of no more use."""
-        self.process.kill()
-        self.process.wait(STOP_SECONDS)
-
-    def _wait_until_it_listens(self):
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            if is_listening(self.port):
-                return
-            time.sleep(0.05)
-        with open(self.log, encoding="utf-8") as log:
-            raise RuntimeError(f"{self.name} did not start:\n{log.read()}")
-
-
-class Gatepost(Proxy):
-    name = "gatepost"
-    binary = None  # a path, where it is not the build folder's own
-
-    @classmethod
-    def program(cls, lab):
-        return cls.binary or lab.program("gatepost")
-
-    @classmethod
-    def version(cls, lab):
-        return " ".join(output_of(cls.program(lab), "--version").split("\n"))
-
-    def command(self):
-        backend = {"host": "127.0.0.1", "port": self.backend_port,
-                   "tls": "none"}
-        if self.backend_kind == "tls":
-            backend.update(tls="implicit", tls_name="localhost",
-                           ca=self.lab.ca)
-        self.lab.write("routes.json", json.dumps({
-            "backends": {"cheap": backend},
-            "pools": {"all": {"backends": ["cheap"]}},
-            "default": "all",
-        }))
-        config = self.lab.write("gatepost.json", json.dumps({
-            "listeners": [{"address": "127.0.0.1", "port": self.port,
-                           "tls": "implicit"}],
-            "tls": {"certificates": [{"chain": self.lab.chain,
-                                      "key": self.lab.key}]},
-            "routes": "routes.json",
-        }))
-        return [self.program(self.lab), "serve", config]
-
-
-class HAProxy(Proxy):
-    """TLS offload in TCP mode: no IMAP, so a lower bound for its kind."""
-
-    name = "haproxy"
-
-    @classmethod
-    def version(cls, lab):
-        del lab
-        text = output_of("haproxy", "-vv")
-        library = re.search(r"Running on OpenSSL version : (.*)", text)
-        return f"{text.splitlines()[0]}, {library.group(1)}"
-
-    def command(self):
-        both = self.lab.path("both.pem")
-        with open(both, "w", encoding="utf-8") as file:
-            for name in (self.lab.chain, self.lab.key):
-                with open(name, encoding="utf-8") as part:
-                    file.write(part.read())
-        tls = ""
-        if self.backend_kind == "tls":
-            tls = (f" ssl ca-file {self.lab.ca} verify required"
-                   " sni str(localhost) verifyhost localhost")
-        config = self.lab.write("haproxy.cfg", f"""
-global
-    maxconn 9500
-    ssl-default-bind-options ssl-min-ver TLSv1.2
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-frontend imaps
-    bind 127.0.0.1:{self.port} ssl crt {both}
-    default_backend cheap
-backend cheap
-    server cheap 127.0.0.1:{self.backend_port}{tls}
-""")
-        return ["haproxy", "-db", "-f", config]
-
-
 class IdleLoad(Talker):
     """The load generator in mode idle."""
 
@@ -250,9 +124,6 @@ class IdleLoad(Talker):
         super().__init__(lab.program("bench_load"), "idle",
                          "--connect", f"127.0.0.1:{proxy.port}",
                          "--steps", ",".join(map(str, steps)), *more)
-
-
-PROXIES = {proxy.name: proxy for proxy in (Gatepost, HAProxy)}
 
 
 def pairs(words):
