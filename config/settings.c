@@ -17,8 +17,6 @@ static struct settings *read_settings(const uint8_t *bytes, size_t len,
                                       struct reasons *reasons);
 static void set_defaults(struct settings *settings, const char *file);
 static void read_root(const struct json_place *root, struct settings *settings);
-static void read_upstream(const struct json_place *place,
-                          struct settings *settings);
 static void read_admin(const struct json_place *place,
                        struct settings *settings);
 static void read_log(const struct json_place *place, struct settings *settings);
@@ -66,6 +64,7 @@ void settings_free(struct settings **settings)
     free(mine->tls.certificates);
     free(mine->routes);
     free(mine->limits.exempt);
+    free(mine->source_addresses);
     free(mine->admin_socket);
     identity_rules_deinit(&mine->auth.identity);
     free(mine);
@@ -147,23 +146,11 @@ static void read_root(const struct json_place *root, struct settings *settings)
     if (json_read_get(&members, "timeouts", &place))
         settings_read_timeouts(&place, &settings->timeouts);
     if (json_read_get(&members, "upstream", &place))
-        read_upstream(&place, settings);
+        settings_read_upstream(&place, settings);
     if (json_read_get(&members, "admin", &place))
         read_admin(&place, settings);
     if (json_read_get(&members, "log", &place))
         read_log(&place, settings);
-    json_read_close(&members);
-}
-
-static void read_upstream(const struct json_place *place,
-                          struct settings *settings)
-{
-    struct json_members members;
-
-    if (!json_read_open(&members, place))
-        return;
-    json_read_optional_seconds(&members, "resolve_interval", 1000,
-                               SETTINGS_DAY_MS, &settings->resolve_interval_ms);
     json_read_close(&members);
 }
 

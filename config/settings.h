@@ -115,7 +115,9 @@ struct settings {
     struct limits_settings limits;
     struct timeouts_settings timeouts;
     uint64_t resolve_interval_ms;
-    char *admin_socket; /* NULL: none */
+    struct network *source_addresses; /* single ones; that dials come from */
+    size_t source_address_count;      /* 0: the kernel chooses */
+    char *admin_socket;               /* NULL: none */
     enum settings_log_level log_level;
     enum settings_log_format log_format;
 };

@@ -159,6 +159,7 @@ static void the_rest_has_the_designed_defaults(void **state)
     assert_int_equal(settings->auth.identity.master_separator, '\0');
     assert_null(settings->auth.identity.default_domain);
     assert_int_equal(settings->resolve_interval_ms, 30000);
+    assert_int_equal(settings->source_address_count, 0);
     assert_null(settings->admin_socket);
     assert_int_equal(settings->log_level, SETTINGS_LOG_INFO);
     assert_int_equal(settings->log_format, SETTINGS_LOG_TEXT);
@@ -533,6 +534,58 @@ static void timeouts_are_checked(void **state)
     assert_all_refused(refusals, COUNT(refusals));
 }
 
+static void source_addresses_are_read_in_order(void **state)
+{
+    struct settings *settings =
+        parse(SMALLEST(", \"upstream\": {\"source_addresses\": [\"192.0.2.1\", "
+                       "\"2001:db8::1\", \"::ffff:192.0.2.2\"]}"));
+    char text[NETWORK_TEXT_MAX];
+
+    (void)state;
+    assert_int_equal(settings->source_address_count, 3);
+    network_format_address(&settings->source_addresses[0], text);
+    assert_string_equal(text, "192.0.2.1");
+    network_format_address(&settings->source_addresses[1], text);
+    assert_string_equal(text, "2001:db8::1");
+    network_format_address(&settings->source_addresses[2], text);
+    assert_string_equal(text, "192.0.2.2");
+    settings_free(&settings);
+}
+
+#define SOURCES(list)                                                          \
+    SMALLEST(", \"upstream\": {\"source_addresses\": " list "}")
+#define NO_SOURCE                                                              \
+    "expected an IP address of this host: no wildcard, multicast, broadcast "  \
+    "or link-local one\n"
+
+static void source_addresses_are_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {SOURCES("\"192.0.2.1\""),
+         "f: $.upstream.source_addresses: found "
+         "\"192.0.2.1\", expected a list of 0 to 64 items\n"},
+        {SOURCES("[\"192.0.2.0/24\", 4]"),
+         "f: $.upstream.source_addresses[0]: found \"192.0.2.0/24\", " NO_SOURCE
+         "f: $.upstream.source_addresses[1]: found 4, " NO_SOURCE},
+        {SOURCES("[\"0.0.0.0\", \"::\"]"),
+         "f: $.upstream.source_addresses[0]: found \"0.0.0.0\", " NO_SOURCE
+         "f: $.upstream.source_addresses[1]: found \"::\", " NO_SOURCE},
+        {SOURCES("[\"239.1.2.3\", \"ff02::1\"]"),
+         "f: $.upstream.source_addresses[0]: found \"239.1.2.3\", " NO_SOURCE
+         "f: $.upstream.source_addresses[1]: found \"ff02::1\", " NO_SOURCE},
+        {SOURCES("[\"255.255.255.255\", \"fe80::1\"]"),
+         "f: $.upstream.source_addresses[0]: found "
+         "\"255.255.255.255\", " NO_SOURCE
+         "f: $.upstream.source_addresses[1]: found \"fe80::1\", " NO_SOURCE},
+        {SOURCES("[\"192.0.2.1\", \"192.0.2.2\", \"::ffff:192.0.2.1\"]"),
+         "f: $.upstream.source_addresses[2]: found an address that stands "
+         "there already, expected each address once\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
 /* RFC 9051, 5.4 */
 static void an_idle_timeout_below_31_minutes_is_refused(void **state)
 {
@@ -656,6 +709,8 @@ int main(void)
         cmocka_unit_test(username_rules_are_checked),
         cmocka_unit_test(limits_are_checked),
         cmocka_unit_test(timeouts_are_checked),
+        cmocka_unit_test(source_addresses_are_read_in_order),
+        cmocka_unit_test(source_addresses_are_checked),
         cmocka_unit_test(an_idle_timeout_below_31_minutes_is_refused),
         cmocka_unit_test(a_socket_path_fits_into_its_address),
         cmocka_unit_test(every_problem_of_a_file_is_told),
