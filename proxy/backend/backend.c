@@ -33,6 +33,7 @@ struct backend {
     _Atomic uint64_t last_failure_ms;
     _Atomic uint64_t dials;
     _Atomic uint64_t dial_failures;
+    atomic_uint source_turn;
 
     pthread_mutex_t lock; /* for whoever writes what follows */
     /* Readers go to addresses[generation % 2]; a writer fills the other and
@@ -353,6 +354,12 @@ bool backend_dial_succeeded(struct backend *backend)
 void backend_dial_abandoned(struct backend *backend)
 {
     atomic_store_explicit(&backend->retry_at_ms, 0, memory_order_relaxed);
+}
+
+unsigned backend_source_turn(struct backend *backend)
+{
+    return atomic_fetch_add_explicit(&backend->source_turn, 1,
+                                     memory_order_relaxed);
 }
 
 struct backend *backend_session_opened(struct backend *backend)

@@ -117,6 +117,10 @@ bool backend_dial_succeeded(struct backend *backend);
  * backend down that has recovered. */
 void backend_dial_abandoned(struct backend *backend);
 
+/* 0, 1, ... to whoever asks: by it dials take their source addresses in turn,
+ * those of all workers together. */
+unsigned backend_source_turn(struct backend *backend);
+
 /* Counts a session, which keeps the facts alive until it is closed. */
 struct backend *backend_session_opened(struct backend *backend);
 void backend_session_closed(struct backend **backend);

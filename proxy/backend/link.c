@@ -341,11 +341,36 @@ static bool may_speak_to(const struct link *link, const struct address *address)
            address_is_loopback(address);
 }
 
+/* The source is not ours, has no port left towards this peer, or, as 127.0.0.1
+ * does, leads to other peers only. */
+static bool source_is_unfit(int error)
+{
+    return error == UV_EADDRNOTAVAIL || error == UV_EINVAL;
+}
+
 /* What is our own shortage says nothing about the backend. */
 static bool is_our_fault(int error)
 {
     return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS ||
-           error == UV_ENOMEM || error == UV_EADDRNOTAVAIL;
+           error == UV_ENOMEM || source_is_unfit(error);
+}
+
+static int connect_to(struct link *link, const struct address *address)
+{
+    const struct source_addresses *sources = link->rules.sources;
+    size_t count = source_addresses_count(sources, address->is_ipv6);
+    unsigned turn = count > 0 ? backend_source_turn(link->target->facts) : 0;
+    size_t tries = 0;
+    int result;
+
+    do {
+        result = stream_connect(
+            link->io, address,
+            source_addresses_pick(sources, address->is_ipv6, turn++),
+            link->rules.keepalive, on_stream, link, &link->stream);
+        tries++;
+    } while (source_is_unfit(result) && tries < count);
+    return result;
 }
 
 static bool dial(struct link *link, const struct address *address)
@@ -360,13 +385,13 @@ static bool dial(struct link *link, const struct address *address)
         return false;
     }
     counters_add(link->io->counters, COUNTER_DIALS, 1);
-    result = stream_connect(link->io, address, NULL, link->rules.keepalive,
-                            on_stream, link, &link->stream);
+    result = connect_to(link, address);
     if (result == 0)
         return true;
     link->is_our_fault = is_our_fault(result);
-    snprintf(link->failure, sizeof(link->failure), "connect: %s",
-             uv_strerror(result));
+    snprintf(link->failure, sizeof(link->failure), "connect: %s%s",
+             uv_strerror(result),
+             source_is_unfit(result) ? " on our side" : "");
     return false;
 }
 

@@ -13,6 +13,7 @@
 #include "config/settings.h"
 #include "imap/capability.h"
 #include "net/io.h"
+#include "net/source_address.h"
 #include "net/stream.h"
 #include "net/tls_client_context.h"
 
@@ -29,6 +30,7 @@ struct link_target {
 struct link_rules {
     const struct timeouts_settings *timeouts;
     const struct io_keepalive *keepalive;
+    const struct source_addresses *sources;
 };
 
 struct link;
@@ -39,7 +41,8 @@ struct link;
 typedef void link_handler(struct link *link, bool is_ready, void *owner);
 
 /* Starts; the link belongs to the caller. Each of the backend's addresses is
- * tried in turn until one is connected. */
+ * tried in turn until one is connected, from the source address whose turn it
+ * is or, where that has no port left, from the next. */
 struct link *link_open(struct io *io, const struct link_target *target,
                        const struct link_rules *rules, link_handler *handler,
                        void *owner);

@@ -55,6 +55,12 @@ socklen_t address_to_sockaddr(const struct address *from,
     return sizeof(*v4);
 }
 
+void address_from_network(const struct network *from, struct address *out)
+{
+    *out = (struct address){.is_ipv6 = from->family == NETWORK_IPV6};
+    memcpy(out->ip, from->bytes, out->is_ipv6 ? 16 : 4);
+}
+
 void address_format_ip(const struct address *address, char *out, size_t size)
 {
     if (inet_ntop(address->is_ipv6 ? AF_INET6 : AF_INET, address->ip, out,

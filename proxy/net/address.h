@@ -4,6 +4,7 @@
 #define NET_ADDRESS_H
 
 #include "config/mem.h"
+#include "config/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,9 @@ bool address_from_sockaddr(const struct sockaddr *from, struct address *out);
 /* The other way; returns the length used of *out. */
 socklen_t address_to_sockaddr(const struct address *from,
                               struct sockaddr_storage *out);
+
+/* The address of a network of one, with port 0. */
+void address_from_network(const struct network *from, struct address *out);
 
 /* "192.0.2.1:993" or "[2001:db8::1]:993". */
 void address_format(const struct address *address, char *out, size_t size);

@@ -168,7 +168,8 @@ static bool dial_next(struct attempt *attempt)
     uint64_t now_ms = clock_now_ms();
     const struct backend_config *config;
     struct link_rules rules = {&attempt->snapshot->settings->timeouts,
-                               &attempt->snapshot->keepalive};
+                               &attempt->snapshot->keepalive,
+                               &attempt->snapshot->sources};
 
     while ((config = pick_next(&attempt->pick, now_ms)) != NULL) {
         attempt->target = snapshot_target(attempt->snapshot, config);

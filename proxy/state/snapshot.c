@@ -6,6 +6,7 @@
 #include "state/trust_store.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -66,6 +67,7 @@ void snapshot_free(struct snapshot **snapshot)
     backend_set_free(&mine->backends);
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
+    source_addresses_deinit(&mine->sources);
     settings_free(&mine->settings);
     free(mine);
 }
@@ -101,6 +103,34 @@ static struct io_keepalive keepalive_of(const struct settings *settings)
     };
 }
 
+/* An address may come later, as those do that move between hosts. */
+static void warn_of_source(const struct settings *settings, size_t index,
+                           int error, struct reasons *reasons)
+{
+    char path[64], text[NETWORK_TEXT_MAX], found[128];
+
+    snprintf(path, sizeof(path), "$.upstream.source_addresses[%zu]", index);
+    network_format_address(&settings->source_addresses[index], text);
+    snprintf(found, sizeof(found), "%s, which cannot be used now (%s)", text,
+             uv_strerror(error));
+    reasons_add(reasons, REASON_WARNING, settings->file, path, found,
+                "an address that this host has; until then others are used");
+}
+
+static void warn_of_sources(const struct settings *settings,
+                            struct reasons *reasons)
+{
+    for (size_t i = 0; i < settings->source_address_count; i++) {
+        struct address address;
+        int error;
+
+        address_from_network(&settings->source_addresses[i], &address);
+        error = source_address_try(&address);
+        if (error != 0)
+            warn_of_source(settings, i, error, reasons);
+    }
+}
+
 /* Goes on after a fault, also with what is left of settings that were refused,
  * so that every file's faults are told at once. */
 static bool load(struct snapshot *snapshot, const char *config_file,
@@ -112,6 +142,11 @@ static bool load(struct snapshot *snapshot, const char *config_file,
     if (snapshot->settings == NULL)
         return false;
     snapshot->keepalive = keepalive_of(snapshot->settings);
+    source_addresses_init(&snapshot->sources,
+                          snapshot->settings->source_addresses,
+                          snapshot->settings->source_address_count);
+    if (is_good)
+        warn_of_sources(snapshot->settings, reasons);
     is_good &= load_clients_tls(snapshot, parts, reasons);
     is_good &= load_table(snapshot, parts, reasons);
     return is_good;

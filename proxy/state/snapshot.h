@@ -35,6 +35,7 @@ struct snapshot {
     struct tls_server_context *tls;
     size_t certificate_count;
     struct io_keepalive keepalive;
+    struct source_addresses sources;
 };
 
 /* What a snapshot is made with, beside the files. */
