@@ -25,6 +25,7 @@ class Lab:
         self.ca = self.path("ca.pem")
         self.chain = self.path("chain.pem")
         self.key = self.path("key.pem")
+        self.both = self.path("both.pem")  # chain and key in one
 
     def __enter__(self):
         _raise_descriptor_limit()
@@ -173,3 +174,7 @@ def _make_certificates(lab):
              "-CAkey", lab.path("ca.key"), "-CAcreateserial", "-days", "30",
              "-extfile", names, "-out", lab.chain]):
         subprocess.run(["openssl", *command], check=True, capture_output=True)
+    with open(lab.both, "w", encoding="utf-8") as both:
+        for name in (lab.chain, lab.key):
+            with open(name, encoding="utf-8") as part:
+                both.write(part.read())
