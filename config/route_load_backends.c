@@ -9,6 +9,7 @@
 
 #define HOST_MAX 255
 #define WEIGHT_MAX 1000
+#define WARM_MAX 64
 
 static void read_backend(const struct json_place *place,
                          struct backend_config *backend);
@@ -73,6 +74,7 @@ static void read_backend(const struct json_place *place,
                             &backend->allow_cleartext);
     json_read_optional_unsigned(&members, "weight", 0, WEIGHT_MAX,
                                 &backend->weight);
+    json_read_optional_unsigned(&members, "warm", 0, WARM_MAX, &backend->warm);
     if (knows_tls && backend->tls == BACKEND_TLS_NONE)
         check_cleartext(&members, backend);
     else if (knows_tls)

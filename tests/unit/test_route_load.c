@@ -107,7 +107,8 @@ static void backends_are_checked(void **state)
     static const struct refusal refusals[] = {
         {ROUTE_CASE_BACKEND(
              "\"host\": \"a b\", \"port\": 65536, \"tls\": \"ssl\", "
-             "\"weight\": 1001, \"verify\": false, \"wieght\": 1"),
+             "\"weight\": 1001, \"warm\": 65, \"verify\": false, "
+             "\"wieght\": 1"),
          "f: $.backends.b.host: found \"a b\", expected a host name or an IP "
          "address\n"
          "f: $.backends.b.port: found 65536, expected a whole number from 1 "
@@ -118,6 +119,8 @@ static void backends_are_checked(void **state)
          "\"none\"\n"
          "f: $.backends.b.weight: found 1001, expected a whole number from 0 "
          "to 1000\n"
+         "f: $.backends.b.warm: found 65, expected a whole number from 0 to "
+         "64\n"
          "f: $.backends.b.wieght: found an unknown key, expected "
          "\"weight\"\n"},
         {ROUTE_CASE_BACKEND(

@@ -78,7 +78,7 @@ static void a_backend_has_what_the_file_says(void **state)
         "\"host\": \"imap.example.org\", \"port\": 65535, \"tls\": "
         "\"starttls\", \"tls_name\": \"b.example.org\", \"ca\": "
         "\"ca.pem\", \"certificate\": \"/c.pem\", \"key\": "
-        "\"../k.pem\", \"weight\": 1000"));
+        "\"../k.pem\", \"weight\": 1000, \"warm\": 64"));
     size_t count;
     const struct backend_config *backend = route_table_backends(table, &count);
 
@@ -93,6 +93,7 @@ static void a_backend_has_what_the_file_says(void **state)
     assert_string_equal(backend->certificate, "/c.pem");
     assert_string_equal(backend->key, "/etc/gatepost/../k.pem");
     assert_int_equal(backend->weight, 1000);
+    assert_int_equal(backend->warm, 64);
     assert_true(backend->verify);
     assert_false(backend->allow_cleartext);
     route_table_free(&table);
@@ -114,6 +115,7 @@ static void a_backend_has_the_designed_defaults(void **state)
     assert_null(backend->key);
     assert_true(backend->verify);
     assert_int_equal(backend->weight, 1);
+    assert_int_equal(backend->warm, 0);
     route_table_free(&table);
 }
 
