@@ -29,7 +29,8 @@ struct client {
     void *owner;
     enum client_state state;
     size_t append_left;
-    bool is_leaving;
+    bool is_leaving; /* LOGOUT was sent */
+    bool has_bye;
     char user[USER_SIZE];
     char error[ERROR_SIZE];
 };
@@ -92,6 +93,12 @@ void client_line(struct client *client, const char *text)
     wire_write(client->wire, (const uint8_t *)line, (size_t)len);
 }
 
+void client_fail(struct client *client, const char *what)
+{
+    snprintf(client->error, sizeof(client->error), "%s", what);
+    client_close(client);
+}
+
 void client_close(struct client *client)
 {
     client->state = CLIENT_ENDING;
@@ -150,6 +157,10 @@ static void take_line(struct client *client, const uint8_t *line, size_t len)
             give_up(client, line, len);
     } else if (starts_with(line, len, tag)) {
         take_tagged(client, line, len);
+    } else if (starts_with(line, len, "* BYE")) {
+        client->has_bye = true;
+        if (!client->is_leaving)
+            give_up(client, line, len);
     } else if (starts_with(line, len, "+") && client->state == CLIENT_COMMAND) {
         client->handler(client, CLIENT_CONTINUE, client->owner);
     }
@@ -190,7 +201,8 @@ static void take_tagged(struct client *client, const uint8_t *line, size_t len)
     enum client_event event =
         client->state == CLIENT_LOGIN ? CLIENT_READY : CLIENT_DONE;
 
-    if (!starts_with(line, len, "a OK")) {
+    if (!starts_with(line, len, "a OK") ||
+        client->is_leaving != client->has_bye) {
         give_up(client, line, len);
         return;
     }
@@ -200,17 +212,18 @@ static void take_tagged(struct client *client, const uint8_t *line, size_t len)
 
 static void give_up(struct client *client, const uint8_t *line, size_t len)
 {
-    snprintf(client->error, sizeof(client->error), "server said: %.*s",
-             (int)len, (const char *)line);
-    client_close(client);
+    char what[ERROR_SIZE];
+
+    snprintf(what, sizeof(what), "server said: %.*s", (int)len,
+             (const char *)line);
+    client_fail(client, what);
 }
 
-/* A server closes after LOGOUT: that is no fault. */
 static void report_end(struct client *client)
 {
     const char *error = wire_error(client->wire);
 
-    if (client->error[0] == '\0' && !client->is_leaving)
+    if (client->error[0] == '\0')
         snprintf(client->error, sizeof(client->error), "%s", error);
     client->handler(client, CLIENT_CLOSED, client->owner);
     lines_clear(&client->lines);

@@ -8,7 +8,7 @@
 enum client_event {
     CLIENT_READY,    /* logged in */
     CLIENT_CONTINUE, /* "+" came for the command that was sent */
-    CLIENT_DONE,     /* its tagged OK came */
+    CLIENT_DONE,     /* its tagged OK came, after a BYE where it was LOGOUT */
     CLIENT_CLOSED    /* the last event: the client is freed when it returns */
 };
 
@@ -32,10 +32,13 @@ void client_append(struct client *client, size_t size);
 /* Sends a line as it is, such as the DONE that ends IDLE. */
 void client_line(struct client *client, const char *text);
 
-/* Ends the connection without LOGOUT. */
+/* Ends the connection, and client_error will say that `what` was the reason. */
+void client_fail(struct client *client, const char *what);
+
+/* Ends the connection without LOGOUT, or after its OK. */
 void client_close(struct client *client);
 
-/* Why it ended; "" when its owner closed it or LOGOUT was answered. */
+/* Why it ended; "" when its owner closed it. */
 const char *client_error(const struct client *client);
 
 /* NULL when the connection is plain. */

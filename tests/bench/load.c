@@ -14,6 +14,7 @@ struct mode {
 
 static const struct mode modes[] = {
     {"idle", mode_idle_run},
+    {"login", mode_login_run},
 };
 
 int main(int argc, char **argv)

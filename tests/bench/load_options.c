@@ -8,9 +8,15 @@
 #include <string.h>
 #include <uv.h>
 
+/* Of a batch: less than wraps around, more than anybody waits for. */
+static const uint64_t bytes_max = UINT64_C(1) << 50;
+
 static bool read_option(struct load_options *options, int letter,
                         const char *value);
+static bool read_direction(const char *text, bool *is_append_out);
 static bool read_number(const char *text, unsigned max, unsigned *number_out);
+static bool read_rate(const char *text, unsigned *rate_out);
+static bool read_bytes(const char *text, uint64_t *bytes_out);
 static bool read_address(const char *text, struct sockaddr_storage *remote_out);
 static bool read_tls_max(const char *text, uint16_t *version_out);
 static bool read_steps(struct load_options *options, const char *text);
@@ -26,6 +32,12 @@ bool load_options_read(int argc, char **argv, struct load_options *options_out)
         {"parallel", required_argument, NULL, 'n'},
         {"sources", required_argument, NULL, 'a'},
         {"traffic", required_argument, NULL, 'm'},
+        {"users", required_argument, NULL, 'u'},
+        {"count", required_argument, NULL, 'C'},
+        {"rate", required_argument, NULL, 'R'},
+        {"resume", no_argument, NULL, 'r'},
+        {"bytes", required_argument, NULL, 'b'},
+        {"direction", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
     struct load_options options = {
@@ -34,6 +46,9 @@ bool load_options_read(int argc, char **argv, struct load_options *options_out)
         .step_count = 2,
         .parallel = 32,
         .sources = 8,
+        .users = 1000,
+        .count = 1000,
+        .bytes = 1U << 30,
     };
     int letter;
 
@@ -71,6 +86,19 @@ static bool read_option(struct load_options *options, int letter,
         return read_number(value, 200, &options->sources);
     case 'm':
         return read_number(value, 1U << 30, &options->traffic);
+    case 'u':
+        return read_number(value, 1000000, &options->users);
+    case 'C':
+        return read_number(value, 10000000, &options->count);
+    case 'R':
+        return read_rate(value, &options->rate);
+    case 'r':
+        options->must_resume = true;
+        return true;
+    case 'b':
+        return read_bytes(value, &options->bytes);
+    case 'd':
+        return read_direction(value, &options->is_append);
     default:
         return false;
     }
@@ -87,6 +115,32 @@ static bool read_number(const char *text, unsigned max, unsigned *number_out)
         return false;
     *number_out = (unsigned)number;
     return true;
+}
+
+static bool read_rate(const char *text, unsigned *rate_out)
+{
+    *rate_out = 0;
+    return strcmp(text, "0") == 0 || read_number(text, 100000, rate_out);
+}
+
+static bool read_bytes(const char *text, uint64_t *bytes_out)
+{
+    char *end;
+    unsigned long long bytes;
+
+    errno = 0;
+    bytes = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || bytes < 1 ||
+        bytes > bytes_max)
+        return false;
+    *bytes_out = bytes;
+    return true;
+}
+
+static bool read_direction(const char *text, bool *is_append_out)
+{
+    *is_append_out = strcmp(text, "append") == 0;
+    return *is_append_out || strcmp(text, "fetch") == 0;
 }
 
 static bool read_address(const char *text, struct sockaddr_storage *remote_out)
@@ -137,7 +191,8 @@ static void print_usage(void)
 {
     fprintf(stderr, "usage: bench_load MODE --connect IP:PORT [--plain] "
                     "[--tls-max 1.2|1.3]\n"
-                    "       [--steps N,N,...] [--parallel N] [--sources N] "
-                    "[--traffic BYTES]\n"
-                    "modes: idle\n");
+                    "       [--parallel N] [--sources N] [--users N]\n"
+                    "modes and their options:\n"
+                    "  idle     [--steps N,N,...] [--traffic BYTES]\n"
+                    "  login    [--count N] [--resume] [--rate N]\n");
 }

@@ -17,9 +17,15 @@ struct load_options {
     uint16_t tls_max;               /* TLS1_2_VERSION or TLS1_3_VERSION */
     unsigned steps[LOAD_STEPS_MAX]; /* sessions open at each step, rising */
     unsigned step_count;
-    unsigned parallel; /* logins under way at once */
+    unsigned parallel; /* logins under way at once, or connections held */
     unsigned traffic;  /* bytes each session moves each way, once logged in */
     unsigned sources;  /* source addresses, from 127.0.0.2 on */
+    unsigned users;    /* different user names */
+    unsigned count;    /* logins or requests of a batch */
+    unsigned rate;     /* logins started per second; 0: as one ends */
+    bool must_resume;  /* logins offer TLS tickets */
+    uint64_t bytes;    /* of a batch, over all connections */
+    bool is_append;    /* bytes go to the server, not from it */
 };
 
 /* Prints usage on standard error and returns false on a bad command line. */

@@ -109,6 +109,8 @@ struct wire *wire_connect(struct wire_net *net,
 
     if (wire->ssl != NULL)
         SSL_set_connect_state(wire->ssl);
+    if (wire->ssl != NULL && target->ticket != NULL)
+        ticket_use(target->ticket, wire->ssl);
     error = open_from_source(wire, target);
     if (error == 0)
         error =

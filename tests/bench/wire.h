@@ -5,6 +5,8 @@
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
+#include "ticket.h"
+
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +33,7 @@ struct wire_target {
     struct sockaddr_storage remote;
     struct sockaddr_storage source; /* AF_UNSPEC: the kernel chooses */
     SSL_CTX *tls;                   /* NULL: plain */
+    struct ticket *ticket;          /* NULL: none is offered, none is kept */
 };
 
 struct wire_net *wire_net_new(uv_loop_t *loop);
