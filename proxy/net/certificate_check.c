@@ -14,6 +14,7 @@
 
 enum {
     LABEL_MAX = 63, /* RFC 1035, 2.3.4 */
+    DAY_S = 24 * 60 * 60,
     DEPTH_MAX = 8,
     CHAIN_MAX = PEM_CHAIN_MAX
 };
@@ -364,8 +365,50 @@ static bool verify_path(X509_STORE_CTX *path, int64_t now,
     return false;
 }
 
+static bool read_time(const ASN1_TIME *time, int64_t *out)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days;
+    int seconds;
+    bool is_read;
+
+    if (epoch == NULL)
+        mem_exhausted();
+    is_read = ASN1_TIME_diff(&days, &seconds, epoch, time) == 1;
+    ASN1_TIME_free(epoch);
+    if (is_read)
+        *out = (int64_t)days * DAY_S + seconds;
+    return is_read;
+}
+
+/* Over the path that was verified, its anchor included. Empty if a time cannot
+ * be read. */
+static void find_span(X509_STORE_CTX *path, struct certificate_span *out)
+{
+    STACK_OF(X509) *certificates = X509_STORE_CTX_get0_chain(path);
+    struct certificate_span span = {INT64_MIN, INT64_MAX};
+
+    *out = (struct certificate_span){0, 0};
+    for (size_t i = 0; i < sk_X509_num(certificates); i++) {
+        const X509 *certificate = sk_X509_value(certificates, i);
+        int64_t begins;
+        int64_t ends;
+
+        if (!read_time(X509_get0_notBefore(certificate), &begins) ||
+            !read_time(X509_get0_notAfter(certificate), &ends))
+            return;
+        if (begins > span.begins)
+            span.begins = begins;
+        if (ends < span.ends)
+            span.ends = ends;
+    }
+    if (sk_X509_num(certificates) > 0)
+        *out = span;
+}
+
 static bool check_path(const struct trust_anchors *anchors,
                        STACK_OF(X509) * chain, int64_t now,
+                       struct certificate_span *span_out,
                        char why[CERTIFICATE_WHY_MAX])
 {
     X509_STORE_CTX *path = X509_STORE_CTX_new();
@@ -375,6 +418,8 @@ static bool check_path(const struct trust_anchors *anchors,
                                              sk_X509_value(chain, 0), chain))
         mem_exhausted();
     is_good = verify_path(path, now, why);
+    if (is_good && span_out != NULL)
+        find_span(path, span_out);
     X509_STORE_CTX_free(path);
     return is_good;
 }
@@ -392,6 +437,7 @@ static bool check_name(const X509 *leaf, const struct server_name *name,
 bool certificate_check(const struct trust_anchors *anchors,
                        const STACK_OF(CRYPTO_BUFFER) * chain,
                        const struct server_name *name, int64_t now,
+                       struct certificate_span *span_out,
                        char why[CERTIFICATE_WHY_MAX])
 {
     STACK_OF(X509) *parsed = sk_X509_new_null();
@@ -401,7 +447,7 @@ bool certificate_check(const struct trust_anchors *anchors,
         mem_exhausted();
     why[0] = '\0';
     is_good = parse_chain(chain, parsed, why) &&
-              check_path(anchors, parsed, now, why) &&
+              check_path(anchors, parsed, now, span_out, why) &&
               check_name(sk_X509_value(parsed, 0), name, why);
     sk_X509_pop_free(parsed, X509_free);
     ERR_clear_error();

@@ -72,13 +72,23 @@ enum {
     CERTIFICATE_WHY_MAX = 128
 };
 
+/* The time in which every certificate of a path is valid, in seconds since the
+ * epoch: begins <= now < ends. */
+struct certificate_span {
+    int64_t begins;
+    int64_t ends;
+};
+
 /* Whether the chain, leaf first as the peer sent it, leads to an anchor, is
  * valid now, is meant for TLS servers and proves the name. If not, why gets
  * the reason in words, without a byte of the peer's. now is seconds since the
- * epoch; 0 means the system's time. */
+ * epoch; 0 means the system's time. span_out, which may be NULL, is set where
+ * the chain is good: nothing but time can make it bad, so that it stays good
+ * within the span. */
 MUST_USE bool certificate_check(const struct trust_anchors *anchors,
                                 const STACK_OF(CRYPTO_BUFFER) * chain,
                                 const struct server_name *name, int64_t now,
+                                struct certificate_span *span_out,
                                 char why[CERTIFICATE_WHY_MAX]);
 
 #endif

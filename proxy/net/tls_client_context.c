@@ -1,6 +1,8 @@
 #include "net/tls_client_context.h"
 
+#include "net/resumption.h"
 #include "net/tls_profile.h"
+#include "net/verified_chain.h"
 
 #include <assert.h>
 #include <openssl/err.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     PEER_CHAIN_BYTES_MAX = 64 * 1024
@@ -20,9 +23,11 @@ enum {
 struct tls_client_context {
     atomic_uint refs;
     SSL_CTX *ctx;
+    struct resumption *resumption; /* of ctx */
     struct server_name name;
     bool verify;
     struct trust_anchors *anchors;
+    struct verified_chain verified; /* against the name and the anchors */
     tls_verify_failed *verify_failed;
     uint8_t digest[SHA256_DIGEST_LENGTH]; /* of our certificate and key */
 };
@@ -55,9 +60,28 @@ static void digest_config(const struct tls_client_config *config,
     OPENSSL_cleanse(&hash, sizeof(hash)); /* it saw a private key */
 }
 
+/* A chain that was verified once stays good for as long as its certificates
+ * are valid, since neither name nor anchors ever change here. */
+static bool believes(struct tls_client_context *context,
+                     const STACK_OF(CRYPTO_BUFFER) * chain,
+                     char why[CERTIFICATE_WHY_MAX])
+{
+    int64_t now = (int64_t)time(NULL);
+    struct certificate_span span;
+
+    if (verified_chain_has(&context->verified, chain, now))
+        return true;
+    if (!certificate_check(context->anchors, chain, &context->name, now, &span,
+                           why))
+        return false;
+    verified_chain_keep(&context->verified, chain, &span);
+    return true;
+}
+
+/* Called in a resumed handshake too, with the chain of the first one. */
 static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *alert_out)
 {
-    const struct tls_client_context *context =
+    struct tls_client_context *context =
         SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
     char why[CERTIFICATE_WHY_MAX] = "no certificate";
@@ -67,8 +91,7 @@ static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *alert_out)
     SSL_set_tlsext_host_name(ssl, NULL);
     if (!context->verify)
         return ssl_verify_ok;
-    if (chain != NULL &&
-        certificate_check(context->anchors, chain, &context->name, 0, why))
+    if (chain != NULL && believes(context, chain, why))
         return ssl_verify_ok;
     if (context->verify_failed != NULL)
         context->verify_failed(ssl, why);
@@ -85,8 +108,7 @@ static SSL_CTX *new_ctx(struct tls_client_context *context)
     SSL_CTX_set_app_data(ctx, context);
     /* Asked even where nothing is verified: the callback decides. */
     SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify_peer);
-    /* Sessions are not resumed, so tickets would only be kept in vain. */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_reverify_on_resume(ctx, 1);
     SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_BYTES_MAX);
     return ctx;
 }
@@ -157,7 +179,9 @@ tls_client_context_new(const struct tls_client_config *config,
     context->verify_failed = config->verify_failed;
     if (config->anchors != NULL)
         context->anchors = trust_anchors_ref(config->anchors);
+    verified_chain_init(&context->verified);
     context->ctx = new_ctx(context);
+    context->resumption = resumption_attach(context->ctx);
     digest_config(config, context->digest);
     is_good = read_name(context, config, reasons);
     is_good &= load_certificate(context->ctx, config, reasons);
@@ -181,9 +205,22 @@ void tls_client_context_unref(struct tls_client_context **context)
     if (mine == NULL ||
         atomic_fetch_sub_explicit(&mine->refs, 1, memory_order_acq_rel) > 1)
         return;
+    resumption_end(mine->resumption);
     SSL_CTX_free(mine->ctx);
+    verified_chain_deinit(&mine->verified);
     trust_anchors_unref(&mine->anchors);
     free(mine);
+}
+
+/* Where the session has expired BoringSSL leaves it out by itself. */
+static void offer_session(const struct tls_client_context *context, SSL *ssl)
+{
+    SSL_SESSION *session = resumption_take(context->resumption);
+
+    if (session == NULL)
+        return;
+    SSL_set_session(ssl, session);
+    SSL_SESSION_free(session);
 }
 
 SSL *tls_client_context_open(struct tls_client_context *context)
@@ -194,11 +231,17 @@ SSL *tls_client_context_open(struct tls_client_context *context)
         mem_exhausted();
     SSL_set_connect_state(ssl);
     SSL_set_shed_handshake_config(ssl, 1);
+    offer_session(context, ssl);
     /* RFC 6066, 3: literal addresses are not permitted in SNI. */
     if (context->name.kind == SERVER_NAME_HOST &&
         !SSL_set_tlsext_host_name(ssl, context->name.text))
         mem_exhausted();
     return ssl;
+}
+
+void tls_client_context_forget(struct tls_client_context *context)
+{
+    resumption_forget(context->resumption);
 }
 
 const char *tls_client_context_name(const struct tls_client_context *context)

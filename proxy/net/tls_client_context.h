@@ -1,6 +1,10 @@
 /* What Gatepost is towards one backend in TLS: the name and the anchors that
  * its certificate must prove, the certificate of our own. Immutable, counted,
- * shared by all workers. Sessions are never resumed. */
+ * shared by all workers.
+ *
+ * It keeps a few sessions to resume, which by that are good for one backend,
+ * name and policy only. Whose chain is not, or no longer, good is refused in a
+ * resumed handshake as in a full one. No early data is ever sent. */
 #ifndef NET_TLS_CLIENT_CONTEXT_H
 #define NET_TLS_CLIENT_CONTEXT_H
 
@@ -45,8 +49,13 @@ tls_client_context_ref(struct tls_client_context *context);
 void tls_client_context_unref(struct tls_client_context **context);
 
 /* A connection in connect state with SNI set, which sheds its configuration
- * when the handshake is done. The caller owns it. */
+ * when the handshake is done; it offers to resume the newest session that is
+ * kept. The caller owns it. */
 MUST_USE SSL *tls_client_context_open(struct tls_client_context *context);
+
+/* A connection has failed: drops the sessions, lest a backend that stumbles
+ * over what it is offered never see a handshake from scratch. */
+void tls_client_context_forget(struct tls_client_context *context);
 
 /* The name that the backend must prove, in lower case. */
 const char *tls_client_context_name(const struct tls_client_context *context);

@@ -112,7 +112,7 @@ bool tls_pair_handshake(struct tls_pair *pair)
             break;
         carry(pair, pair->server, pair->client);
     }
-    if (is_good)
+    if (is_good && !pair->holds_tickets)
         read_tickets(pair);
     ERR_clear_error();
     return is_good && SSL_is_init_finished(pair->client) &&

@@ -15,6 +15,7 @@ struct tls_pair {
     uint8_t alert[2];  /* the last that the server sent in clear */
     uint8_t client_alert[2];
     bool is_fragmented; /* the client's records are cut to one byte each */
+    bool holds_tickets; /* they stay on the way until either side talks */
 };
 
 /* Takes both. */

@@ -58,7 +58,7 @@ static bool check_sent(const struct test_certificate *const *sent, size_t count,
     bool is_good;
 
     assert_true(server_name_parse(asked, strlen(asked), &name));
-    is_good = certificate_check(anchors, chain, &name, 0, why);
+    is_good = certificate_check(anchors, chain, &name, 0, NULL, why);
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
     return is_good;
 }
@@ -122,7 +122,7 @@ static void the_time_given_is_the_time_checked(void **state)
     (void)state;
     assert_true(server_name_parse("imap.example.org", 16, &name));
 
-    assert_false(certificate_check(anchors, chain, &name, hour_s, why));
+    assert_false(certificate_check(anchors, chain, &name, hour_s, NULL, why));
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
     test_certificate_free(&leaf);
 }
@@ -392,7 +392,7 @@ static void a_malformed_certificate_is_refused(void **state)
     assert_true(sk_CRYPTO_BUFFER_push(
         chain, CRYPTO_BUFFER_new((const uint8_t *)"0\x03\x02\x01", 4, NULL)));
 
-    assert_false(certificate_check(anchors, chain, &name, 0, why));
+    assert_false(certificate_check(anchors, chain, &name, 0, NULL, why));
     assert_string_equal(why, "certificate 1 of the chain is malformed");
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
 }

@@ -30,6 +30,21 @@ enum {
     CLIENT_BYTES_MAX = 2800
 };
 
+/* The clock of this program, to whose time() it belongs. BoringSSL's own age
+ * of a session goes by another clock. */
+static long clock_ahead_s;
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += clock_ahead_s;
+    if (out != NULL)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
 /* One authority, a backend of its making, a client that trusts it. */
 struct fixture {
     struct test_certificate *authority;
@@ -81,6 +96,7 @@ static int set_up(void **state)
         .verify_failed = note_failure,
         .now = (int64_t)time(NULL),
     };
+    clock_ahead_s = 0;
     memset(failure, 0, sizeof(failure));
     memset(asked, 0, sizeof(asked));
     *state = fixture;
@@ -414,22 +430,355 @@ static void asked_without_a_certificate_it_sends_none(void **state)
     tls_pair_deinit(&pair);
 }
 
-static void sessions_are_never_resumed(void **state)
+/* What it resumes: threats.md, E9. */
+
+/* One connection from its first to its last byte. */
+struct outcome {
+    bool is_good;
+    bool is_resumed;
+};
+
+static struct outcome connect_once(struct fixture *fixture)
+{
+    struct tls_pair pair = start(fixture);
+    struct outcome outcome;
+
+    failure[0] = '\0';
+    outcome.is_good = finish(&pair);
+    outcome.is_resumed = SSL_session_reused(pair.client) != 0;
+    tls_pair_deinit(&pair);
+    return outcome;
+}
+
+static void assert_connects(struct fixture *fixture, bool is_resumed)
+{
+    struct outcome outcome = connect_once(fixture);
+
+    assert_true(outcome.is_good);
+    assert_int_equal(outcome.is_resumed, is_resumed);
+}
+
+static void assert_refused(struct fixture *fixture, const char *reason)
+{
+    assert_false(connect_once(fixture).is_good);
+    assert_non_null(strstr(failure, reason));
+}
+
+/* A context and a backend of one version, after a first connection. */
+static void meet(struct fixture *fixture, uint16_t version)
+{
+    speak(fixture, version);
+    assert_true(build(fixture));
+    assert_connects(fixture, false);
+}
+
+static void the_second_connection_is_resumed(void **state)
 {
     struct fixture *fixture = *state;
 
     build_usual_backend(fixture);
-    assert_true(build(fixture));
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        for (size_t j = 0; j < 20; j++)
+            assert_connects(fixture, true);
+    }
+}
+
+static void sessions_are_resumed_where_nothing_is_verified(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config.verify = false;
+    fixture->config.anchors = NULL;
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        assert_connects(fixture, true);
+    }
+}
+
+static void sessions_are_resumed_with_a_certificate_of_our_own(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->own_certificate =
+        test_certificate_new(&(struct test_recipe){.common_name = "gatepost"});
+    fixture->config.certificate =
+        test_chain_file(fixture->own_certificate, "own.pem");
+    fixture->config.key = test_key_file(fixture->own_certificate, "own.key");
+    build_usual_backend(fixture);
+    SSL_CTX_set_custom_verify(fixture->backend,
+                              SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                              believe);
+    assert_true(SSL_CTX_set_session_id_context(fixture->backend,
+                                               (const uint8_t *)"b", 1));
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        assert_connects(fixture, true);
+    }
+}
+
+static void a_resumed_connection_sends_its_name_and_lets_it_go(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
         struct tls_pair pair;
 
-        speak(fixture, versions[i % 2]);
+        meet(fixture, versions[i]);
+        memset(asked, 0, sizeof(asked));
         pair = start(fixture);
         assert_true(finish(&pair));
-        assert_false(SSL_session_reused(pair.client));
-        assert_false(SSL_SESSION_has_ticket(SSL_get_session(pair.client)));
+        assert_true(SSL_session_reused(pair.client));
+        assert_string_equal(asked, "imap-a1.example.org");
+        assert_null(SSL_get_servername(pair.client, TLSEXT_NAMETYPE_host_name));
         tls_pair_deinit(&pair);
+    }
+}
+
+static void a_ticket_of_tls_1_3_is_used_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_pair pairs[3];
+
+    build_usual_backend(fixture);
+    meet(fixture, TLS1_3_VERSION);
+
+    /* The backend gave two tickets, and gives none while these are begun. */
+    for (size_t i = 0; i < 3; i++)
+        pairs[i] = start(fixture);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(finish(&pairs[i]));
+        assert_int_equal(SSL_session_reused(pairs[i].client), i < 2);
+        tls_pair_deinit(&pairs[i]);
+    }
+}
+
+static void another_context_of_the_same_backend_resumes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_client_context *first;
+
+    fixture->config.verify = false;
+    fixture->config.anchors = NULL;
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        first = tls_client_context_ref(fixture->context);
+        assert_true(build(fixture));
+        assert_connects(fixture, false);
+        tls_client_context_unref(&first);
+    }
+}
+
+static void a_backend_that_has_forgotten_us_gets_a_full_handshake(void **state)
+{
+    static const uint8_t other_keys[48] = {1};
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        assert_true(SSL_CTX_set_tlsext_ticket_keys(fixture->backend, other_keys,
+                                                   sizeof(other_keys)));
+        SSL_CTX_flush_sessions(fixture->backend, 0);
+        assert_connects(fixture, false);
+        assert_connects(fixture, true);
+        build_usual_backend(fixture);
+    }
+}
+
+static void a_backend_that_gives_nothing_to_resume_is_spoken_to(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+    SSL_CTX_set_session_cache_mode(fixture->backend, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(fixture->backend, SSL_OP_NO_TICKET);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        assert_connects(fixture, false);
+    }
+}
+
+static void a_session_id_does_where_there_are_no_tickets(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+    SSL_CTX_set_options(fixture->backend, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(fixture->backend, SSL_SESS_CACHE_SERVER);
+
+    meet(fixture, TLS1_2_VERSION);
+    assert_connects(fixture, true);
+}
+
+static void a_session_of_another_version_is_no_obstacle(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        speak(fixture, versions[1 - i]);
+        assert_connects(fixture, false);
+        assert_connects(fixture, true);
+    }
+}
+
+static void after_forgetting_the_next_handshake_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_usual_backend(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        meet(fixture, versions[i]);
+        tls_client_context_forget(fixture->context);
+        assert_connects(fixture, false);
+        assert_connects(fixture, true);
+    }
+}
+
+static void no_early_data_is_offered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_pair pair;
+
+    build_usual_backend(fixture);
+    SSL_CTX_set_early_data_enabled(fixture->backend, 1);
+    meet(fixture, TLS1_3_VERSION);
+    pair = start(fixture);
+
+    SSL_do_handshake(pair.client);
+    assert_false(SSL_in_early_data(pair.client));
+    assert_true(finish(&pair));
+    assert_true(SSL_session_reused(pair.client));
+    assert_false(SSL_early_data_accepted(pair.client));
+    tls_pair_deinit(&pair);
+}
+
+static void tickets_that_outlive_the_context_go_nowhere(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_pair pair;
+
+    build_usual_backend(fixture);
+    speak(fixture, TLS1_3_VERSION);
+    assert_true(build(fixture));
+    pair = start(fixture);
+    pair.holds_tickets = true;
+    assert_true(tls_pair_handshake(&pair));
+    tls_client_context_unref(&fixture->context);
+
+    assert_true(tls_pair_talks(&pair));
+    tls_pair_deinit(&pair);
+}
+
+/* What it believes a second time. */
+
+static void a_resumed_backend_is_refused_once_it_expires(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_backend(fixture, &(struct test_recipe){.dns = {"imap-a1.example.org"},
+                                                 .ends_s = hour_s,
+                                                 .issuer = fixture->authority});
+
+    for (size_t i = 0; i < 2; i++) {
+        clock_ahead_s = 0;
+        meet(fixture, versions[i]);
+        clock_ahead_s = hour_s - 60;
+        assert_connects(fixture, true);
+        clock_ahead_s = hour_s;
+        assert_refused(fixture, "expired");
+    }
+}
+
+static void a_resumed_backend_is_refused_before_its_time(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_backend(fixture, &(struct test_recipe){.dns = {"imap-a1.example.org"},
+                                                 .begins_s = -hour_s,
+                                                 .issuer = fixture->authority});
+
+    for (size_t i = 0; i < 2; i++) {
+        clock_ahead_s = 0;
+        meet(fixture, versions[i]);
+        clock_ahead_s = -hour_s - 60;
+        assert_refused(fixture, "not yet valid");
+    }
+}
+
+static void a_backend_expires_with_the_authority_above_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct test_certificate *between = test_certificate_new(
+        &(struct test_recipe){.common_name = "between",
+                              .is_authority = true,
+                              .ends_s = hour_s,
+                              .key = TEST_KEY_OTHER_P256,
+                              .issuer = fixture->authority});
+
+    build_backend(fixture, &(struct test_recipe){.dns = {"imap-a1.example.org"},
+                                                 .issuer = between});
+    assert_true(SSL_CTX_add1_chain_cert(fixture->backend,
+                                        test_certificate_x509(between)));
+
+    for (size_t i = 0; i < 2; i++) {
+        clock_ahead_s = 0;
+        meet(fixture, versions[i]);
+        assert_connects(fixture, true);
+        clock_ahead_s = hour_s + 60;
+        assert_refused(fixture, "expired");
+    }
+    test_certificate_free(&between);
+}
+
+static void a_full_handshake_too_sees_that_the_time_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+
+    build_backend(fixture, &(struct test_recipe){.dns = {"imap-a1.example.org"},
+                                                 .ends_s = hour_s,
+                                                 .issuer = fixture->authority});
+
+    for (size_t i = 0; i < 2; i++) {
+        clock_ahead_s = 0;
+        meet(fixture, versions[i]);
+        tls_client_context_forget(fixture->context);
+        clock_ahead_s = hour_s;
+        assert_refused(fixture, "expired");
+    }
+}
+
+/* Every certificate of a backend but the one that was verified last. */
+static void a_backend_that_changes_its_certificate_is_verified(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        build_usual_backend(fixture);
+        meet(fixture, versions[i]);
+        build_backend(fixture,
+                      &(struct test_recipe){.dns = {"imap-a2.example.org"},
+                                            .issuer = fixture->authority});
+        speak(fixture, versions[i]);
+        assert_refused(fixture, "does not name");
+        build_backend(fixture,
+                      &(struct test_recipe){.dns = {"imap-a1.example.org"}});
+        speak(fixture, versions[i]);
+        assert_refused(fixture, "certificate 1");
     }
 }
 
@@ -795,7 +1144,24 @@ int main(void)
         TEST(only_ecdhe_with_aead_is_offered),
         TEST(our_certificate_is_sent_only_when_asked_for),
         TEST(asked_without_a_certificate_it_sends_none),
-        TEST(sessions_are_never_resumed),
+        TEST(the_second_connection_is_resumed),
+        TEST(sessions_are_resumed_where_nothing_is_verified),
+        TEST(sessions_are_resumed_with_a_certificate_of_our_own),
+        TEST(a_resumed_connection_sends_its_name_and_lets_it_go),
+        TEST(a_ticket_of_tls_1_3_is_used_once),
+        TEST(another_context_of_the_same_backend_resumes_nothing),
+        TEST(a_backend_that_has_forgotten_us_gets_a_full_handshake),
+        TEST(a_backend_that_gives_nothing_to_resume_is_spoken_to),
+        TEST(a_session_id_does_where_there_are_no_tickets),
+        TEST(a_session_of_another_version_is_no_obstacle),
+        TEST(after_forgetting_the_next_handshake_is_full),
+        TEST(no_early_data_is_offered),
+        TEST(tickets_that_outlive_the_context_go_nowhere),
+        TEST(a_resumed_backend_is_refused_once_it_expires),
+        TEST(a_resumed_backend_is_refused_before_its_time),
+        TEST(a_backend_expires_with_the_authority_above_it),
+        TEST(a_full_handshake_too_sees_that_the_time_is_over),
+        TEST(a_backend_that_changes_its_certificate_is_verified),
         TEST(cbc_in_front_is_not_cbc_behind),
         TEST(verifying_backends_asks_nothing_of_clients),
         TEST(refusing_tickets_behind_gives_tickets_in_front),
