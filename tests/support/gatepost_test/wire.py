@@ -9,6 +9,9 @@ import struct
 import time
 
 
+IP_BIND_ADDRESS_NO_PORT = 24
+
+
 class WireTimeout(AssertionError):
     """What was expected did not come in time."""
 
@@ -69,6 +72,8 @@ class WireClient:
         if rcvbuf is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if source is not None:
+            # A port of this address towards this peer, not for all of them.
+            self.sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             self.sock.bind((source, 0))
         self.sock.connect(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
