@@ -2,6 +2,9 @@
 
 import os
 import struct
+import time
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessTree:
@@ -25,18 +28,26 @@ class ProcessTree:
         """Proportional set size: what is shared is divided by its sharers."""
         return sum(_read_pss(pid) for pid in self.pids())
 
+    def cpu_seconds(self):
+        """User and system time, exact for who lives and in ticks for children
+        that ended. Who starts or ends meanwhile may be missed: wait for the
+        rest first."""
+        return sum(_read_cpu(pid) for pid in self.pids())
+
+    def wait_for_rest(self, processes, sockets, seconds):
+        """Until it is back to these counts; False when it takes too long."""
+        deadline = time.monotonic() + seconds
+        while (len(self.pids()), self.socket_count()) != (processes, sockets):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
     def socket_count(self):
         """Sockets held, each once however many processes hold it."""
         sockets = set()
         for pid in self.pids():
-            folder = f"/proc/{pid}/fd"
-            for name in os.listdir(folder):
-                try:
-                    target = os.readlink(f"{folder}/{name}")
-                except FileNotFoundError:
-                    continue
-                if target.startswith("socket:"):
-                    sockets.add(target)
+            sockets.update(_sockets_of(f"/proc/{pid}/fd"))
         return len(sockets)
 
     def heap(self):
@@ -79,12 +90,47 @@ class Slope:
             self.blocks = (high.heap[1] - low.heap[1]) / sessions
 
 
-def _parent_of(pid):
+def _sockets_of(folder):
+    for name in _names_in(folder):
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            yield target
+
+
+def _names_in(folder):
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []  # the process has ended
+
+
+def _stat_of(pid):
+    """The fields of /proc/PID/stat from the third on; None when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-            return int(stat.read().rsplit(")", 1)[1].split()[1])
+            return stat.read().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
-        return -1
+        return None
+
+
+def _parent_of(pid):
+    stat = _stat_of(pid)
+    return -1 if stat is None else int(stat[1])
+
+
+def _read_cpu(pid):
+    """stat's own figure has 10 ms steps; the process's clock has none. The
+    number is the one that clock_getcpuclockid(3) would give."""
+    stat = _stat_of(pid)
+    try:
+        own = time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+    children = 0 if stat is None else int(stat[13]) + int(stat[14])
+    return own + children / TICKS_PER_SECOND
 
 
 def _read_pss(pid):
