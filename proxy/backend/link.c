@@ -69,6 +69,13 @@ static void drop_stream(struct link *link)
     link->stream = NULL;
 }
 
+/* Whatever went wrong, the next dial shall not offer the same again. */
+static void forget_sessions(struct link *link)
+{
+    if (link->stream != NULL && stream_is_tls(link->stream))
+        tls_client_context_forget(link->target->tls);
+}
+
 /* The owner may free the link in its callback: nobody touches it afterwards,
  * which the result false of the take_ functions tells on. */
 static bool finish(struct link *link, bool is_ready)
@@ -78,6 +85,7 @@ static bool finish(struct link *link, bool is_ready)
     if (is_ready) {
         backend_dial_succeeded(link->target->facts);
     } else {
+        forget_sessions(link);
         drop_stream(link);
         counters_add(link->io->counters, COUNTER_DIAL_FAILURES, 1);
         if (link->is_our_fault)
@@ -282,6 +290,11 @@ static void on_up(struct link *link)
 
 static void on_secure(struct link *link)
 {
+    counters_add(link->io->counters,
+                 SSL_session_reused(stream_tls(link->stream))
+                     ? COUNTER_BACKEND_HANDSHAKES_RESUMED
+                     : COUNTER_BACKEND_HANDSHAKES_FULL,
+                 1);
     if (link->target->config->tls == BACKEND_TLS_IMPLICIT)
         wait_in(link, LINK_GREETING, link->rules.timeouts->greeting_ms);
     else

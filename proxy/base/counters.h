@@ -43,6 +43,10 @@ enum counter_kind {
     X(DIALS, dials, TOTAL, "Connections to backends begun")                    \
     X(DIAL_FAILURES, dial_failures, TOTAL,                                     \
       "Connections to backends that failed before their greeting")             \
+    X(BACKEND_HANDSHAKES_FULL, backend_handshakes_full, TOTAL,                 \
+      "TLS handshakes with backends, not resumed")                             \
+    X(BACKEND_HANDSHAKES_RESUMED, backend_handshakes_resumed, TOTAL,           \
+      "TLS handshakes with backends, resumed")                                 \
     X(SESSIONS_OPEN, sessions_open, GAUGE, "Client connections open")          \
     X(SESSIONS_BEFORE_LOGIN, sessions_before_login, GAUGE,                     \
       "Client connections that are not logged in")                             \
