@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -125,6 +126,95 @@ static void the_time_given_is_the_time_checked(void **state)
     assert_false(certificate_check(anchors, chain, &name, hour_s, NULL, why));
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
     test_certificate_free(&leaf);
+}
+
+/* The span of a chain of two below the root, tried at its edges. */
+static struct certificate_span span_of(const struct test_recipe *between_recipe,
+                                       const struct test_recipe *leaf_recipe)
+{
+    struct test_certificate *between = test_certificate_new(between_recipe);
+    struct test_recipe recipe = *leaf_recipe;
+    struct test_certificate *leaf;
+    struct certificate_span span = {-1, -1};
+    STACK_OF(CRYPTO_BUFFER) * chain;
+    struct server_name name;
+
+    recipe.issuer = between;
+    leaf = test_certificate_new(&recipe);
+    chain =
+        test_sent_chain((const struct test_certificate *[]){leaf, between}, 2);
+    assert_true(server_name_parse("imap.example.org", 16, &name));
+    assert_true(certificate_check(anchors, chain, &name, 0, &span, why));
+    assert_true(
+        certificate_check(anchors, chain, &name, span.begins, NULL, why));
+    assert_true(
+        certificate_check(anchors, chain, &name, span.ends - 1, NULL, why));
+    assert_false(
+        certificate_check(anchors, chain, &name, span.begins - 1, NULL, why));
+    assert_false(
+        certificate_check(anchors, chain, &name, span.ends, NULL, why));
+    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    test_certificate_free(&leaf);
+    test_certificate_free(&between);
+    return span;
+}
+
+/* Certificates are made in the second in which the test runs, or before. */
+static void assert_near(int64_t time_s, long from_now_s)
+{
+    int64_t expected = (int64_t)time(NULL) + from_now_s;
+
+    assert_true(time_s >= expected - 60 && time_s <= expected);
+}
+
+static void a_chain_is_good_while_its_leaf_is_valid(void **state)
+{
+    struct certificate_span span =
+        span_of(&(struct test_recipe){.common_name = "between",
+                                      .is_authority = true,
+                                      .key = TEST_KEY_OTHER_P256,
+                                      .issuer = authority},
+                &(struct test_recipe){.dns = {"imap.example.org"},
+                                      .begins_s = -hour_s,
+                                      .ends_s = 2 * hour_s});
+
+    (void)state;
+    assert_near(span.begins, -hour_s);
+    assert_near(span.ends, 2 * hour_s);
+}
+
+static void a_chain_is_good_while_its_authority_is_valid(void **state)
+{
+    struct certificate_span span =
+        span_of(&(struct test_recipe){.common_name = "between",
+                                      .is_authority = true,
+                                      .key = TEST_KEY_OTHER_P256,
+                                      .begins_s = -hour_s,
+                                      .ends_s = 2 * hour_s,
+                                      .issuer = authority},
+                &(struct test_recipe){.dns = {"imap.example.org"}});
+
+    (void)state;
+    assert_near(span.begins, -hour_s);
+    assert_near(span.ends, 2 * hour_s);
+}
+
+static void a_chain_is_good_while_its_anchor_is_valid(void **state)
+{
+    struct certificate_span span =
+        span_of(&(struct test_recipe){.common_name = "between",
+                                      .is_authority = true,
+                                      .key = TEST_KEY_OTHER_P256,
+                                      .begins_s = -30 * day_s,
+                                      .ends_s = 365 * day_s,
+                                      .issuer = authority},
+                &(struct test_recipe){.dns = {"imap.example.org"},
+                                      .begins_s = -30 * day_s,
+                                      .ends_s = 365 * day_s});
+
+    (void)state;
+    assert_near(span.begins, -day_s);
+    assert_near(span.ends, 90 * day_s);
 }
 
 static void a_self_signed_leaf_is_refused(void **state)
@@ -628,6 +718,9 @@ int main(void)
         cmocka_unit_test(an_expired_leaf_is_refused),
         cmocka_unit_test(a_leaf_of_the_future_is_refused),
         cmocka_unit_test(the_time_given_is_the_time_checked),
+        cmocka_unit_test(a_chain_is_good_while_its_leaf_is_valid),
+        cmocka_unit_test(a_chain_is_good_while_its_authority_is_valid),
+        cmocka_unit_test(a_chain_is_good_while_its_anchor_is_valid),
         cmocka_unit_test(a_self_signed_leaf_is_refused),
         cmocka_unit_test(a_self_signed_leaf_that_is_an_anchor_is_good),
         cmocka_unit_test(an_anchor_need_not_be_a_root),

@@ -22,6 +22,7 @@ class Conversation:
         self.stopping = stopping
         self.received = bytearray()  # every byte read, plaintext
         self.server_name = None      # the SNI, once TLS is up
+        self.is_resumed = None       # the handshake, once TLS is up
         self.saw_close_notify = False  # the other side ended TLS cleanly
         self.user = self.password = None
         self.ended = threading.Event()
@@ -40,6 +41,7 @@ class Conversation:
                                             suppress_ragged_eofs=False)
         except (OSError, ssl.SSLError) as error:
             raise Gone(str(error)) from error
+        self.is_resumed = self.sock.session_reused
 
     def send(self, octets):
         """Sends everything."""
