@@ -22,8 +22,10 @@ enum {
     DESCRIPTORS_PER_WORKER = 16
 };
 
+/* How often ticket keys are looked at and free memory is given back. Giving
+ * back walks malloc's free blocks under its locks: seldom is best. */
 enum {
-    TICKET_CHECK_MS = 60 * 1000
+    CHORES_MS = 60 * 1000
 };
 
 /* How long the last log lines may take. */
@@ -38,7 +40,7 @@ struct server {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     uv_signal_t user1;
-    uv_timer_t tickets_timer;
+    uv_timer_t chores_timer;
     uv_async_t idle_bell; /* a worker has ended */
 
     struct snapshot_parts parts;
@@ -230,11 +232,13 @@ static void on_user1(uv_signal_t *signal, int number)
     server_log_counters(server->counters);
 }
 
-static void on_tickets_timer(uv_timer_t *timer)
+static void on_chores_timer(uv_timer_t *timer)
 {
     struct server *server = timer->data;
 
     ticket_keys_rotate_if_due(server->parts.tickets, clock_now_ms());
+    if (server->parts.reaper != NULL)
+        reaper_trim(server->parts.reaper);
 }
 
 /* Puts a loaded snapshot in force, on the main loop. */
@@ -282,7 +286,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->terminate, NULL);
     uv_close((uv_handle_t *)&server->interrupt, NULL);
     uv_close((uv_handle_t *)&server->user1, NULL);
-    uv_close((uv_handle_t *)&server->tickets_timer, NULL);
+    uv_close((uv_handle_t *)&server->chores_timer, NULL);
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
     reload_stop(server->reload);
 }
@@ -321,10 +325,10 @@ static void prepare_loop(struct server *server)
     watch(server, &server->terminate, on_terminate, SIGTERM);
     watch(server, &server->interrupt, on_terminate, SIGINT);
     watch(server, &server->user1, on_user1, SIGUSR1);
-    server->tickets_timer.data = server;
-    uv_timer_init(&server->loop, &server->tickets_timer);
-    uv_timer_start(&server->tickets_timer, on_tickets_timer, TICKET_CHECK_MS,
-                   TICKET_CHECK_MS);
+    server->chores_timer.data = server;
+    uv_timer_init(&server->loop, &server->chores_timer);
+    uv_timer_start(&server->chores_timer, on_chores_timer, CHORES_MS,
+                   CHORES_MS);
     server->idle_bell.data = server;
     uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
     server->reload =

@@ -3,6 +3,7 @@
 #include "base/thread.h"
 #include "state/snapshot.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,7 +13,13 @@ struct reaper {
     pthread_mutex_t lock;
     pthread_cond_t wakes;
     struct snapshot *first; /* taken and not yet begun */
+    bool wants_trim;
     bool is_ending;
+};
+
+struct work {
+    struct snapshot *first;
+    bool is_trim;
 };
 
 static void free_all(struct snapshot *first)
@@ -25,27 +32,40 @@ static void free_all(struct snapshot *first)
     }
 }
 
-/* Returns what there is to free; NULL means that there never will be. */
-static struct snapshot *wait_for_work(struct reaper *reaper)
+/* Returns false when there never will be work again. */
+static bool wait_for_work(struct reaper *reaper, struct work *work_out)
 {
-    struct snapshot *first;
+    bool has_work;
 
     pthread_mutex_lock(&reaper->lock);
-    while (reaper->first == NULL && !reaper->is_ending)
+    while (reaper->first == NULL && !reaper->wants_trim && !reaper->is_ending)
         pthread_cond_wait(&reaper->wakes, &reaper->lock);
-    first = reaper->first;
+    *work_out = (struct work){reaper->first, reaper->wants_trim};
+    has_work = reaper->first != NULL || reaper->wants_trim;
     reaper->first = NULL;
+    reaper->wants_trim = false;
     pthread_mutex_unlock(&reaper->lock);
-    return first;
+    return has_work;
+}
+
+/* Other C libraries do it by themselves, or cannot. */
+static void trim_heap(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 static void *run(void *argument)
 {
     struct reaper *reaper = argument;
-    struct snapshot *first;
+    struct work work;
 
-    while ((first = wait_for_work(reaper)) != NULL)
-        free_all(first);
+    while (wait_for_work(reaper, &work)) {
+        free_all(work.first);
+        if (work.is_trim)
+            trim_heap();
+    }
     return NULL;
 }
 
@@ -73,6 +93,14 @@ void reaper_take(struct reaper *reaper, struct snapshot *snapshot)
     pthread_mutex_lock(&reaper->lock);
     snapshot->next = reaper->first;
     reaper->first = snapshot;
+    pthread_cond_signal(&reaper->wakes);
+    pthread_mutex_unlock(&reaper->lock);
+}
+
+void reaper_trim(struct reaper *reaper)
+{
+    pthread_mutex_lock(&reaper->lock);
+    reaper->wants_trim = true;
     pthread_cond_signal(&reaper->wakes);
     pthread_mutex_unlock(&reaper->lock);
 }

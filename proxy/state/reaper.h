@@ -1,4 +1,5 @@
-/* A thread that frees snapshots, which takes longer than a loop may pause. */
+/* A thread for what takes longer than a loop may pause: freeing snapshots, and
+ * giving the kernel back what a burst left behind. */
 #ifndef STATE_REAPER_H
 #define STATE_REAPER_H
 
@@ -14,6 +15,12 @@ MUST_USE struct reaper *reaper_new(void);
 /* Takes over a snapshot without references. From any thread; waits for
  * nobody. Only snapshot_unref has a reason to call it. */
 void reaper_take(struct reaper *reaper, struct snapshot *snapshot);
+
+/* Gives the kernel the free pages that malloc holds, soon. What a burst of
+ * logins or of slow readers needed stays in malloc otherwise, since some small
+ * block that lives on always lies behind it. From any thread; waits for
+ * nobody. */
+void reaper_trim(struct reaper *reaper);
 
 /* Waits until all that was taken is freed, then ends the thread. Every
  * snapshot made with this reaper must have been dropped. Accepts NULL

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -788,6 +789,56 @@ static void threads_may_drop_a_snapshot_together(void **state)
     backend_registry_free(&world->registry);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    !defined(__GLIBC__)
+#define MALLOC_IS_GLIBC false
+#else
+#define MALLOC_IS_GLIBC true
+#endif
+
+static size_t resident_bytes(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "r");
+    unsigned long size;
+    unsigned long resident;
+
+    assert_non_null(statm);
+    assert_int_equal(fscanf(statm, "%lu %lu", &size, &resident), 2);
+    fclose(statm);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void the_reaper_gives_pages_between_small_blocks_back(void **state)
+{
+    enum {
+        COUNT = 1000,
+        LARGE = 32 * 1024
+    };
+    struct reaper *reaper;
+    void *small[COUNT];
+    void *large[COUNT];
+    size_t before;
+
+    (void)state;
+    if (!MALLOC_IS_GLIBC)
+        skip();
+    reaper = reaper_new();
+    for (size_t i = 0; i < COUNT; i++) {
+        large[i] = memset(mem_alloc(LARGE), 1, LARGE);
+        small[i] = memset(mem_alloc(64), 1, 64);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        free(large[i]);
+    before = resident_bytes();
+
+    reaper_trim(reaper);
+    reaper_free(&reaper);
+
+    assert_true(resident_bytes() < before - COUNT * LARGE / 2);
+    for (size_t i = 0; i < COUNT; i++)
+        free(small[i]);
+}
+
 static void a_reaper_without_work_ends(void **state)
 {
     struct reaper *reaper = reaper_new();
@@ -846,6 +897,7 @@ int main(void)
         CLAIM(a_failed_load_leaves_the_former_whole),
         CLAIM(the_reaper_has_freed_all_when_it_ends),
         CLAIM(threads_may_drop_a_snapshot_together),
+        CLAIM(the_reaper_gives_pages_between_small_blocks_back),
         CLAIM(a_reaper_without_work_ends),
     };
 
