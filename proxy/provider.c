@@ -168,7 +168,7 @@ static int bind_socket(const struct address *address, enum sharing sharing,
 static int set_up(int fd, const struct listener_config *config,
                   const struct io_keepalive *keepalive)
 {
-    int error = io_set_socket(fd, keepalive);
+    int error = io_set_listener(fd, keepalive);
 
     if (error == 0 && config->tls == LISTENER_TLS_IMPLICIT)
         error = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);

@@ -46,7 +46,7 @@ struct provider_sockets {
  *   - IPV6_V6ONLY whatever the system's setting; "*" opens IPv4 and IPv6, and
  *     passes over the one that the system does not have;
  *   - a backlog of 4096, which the kernel cuts to net.core.somaxconn;
- *   - the options of io_set_socket, which accepted sockets inherit;
+ *   - the options of io_set_listener, which accepted sockets inherit;
  *   - TCP_DEFER_ACCEPT where TLS is implicit: there the client speaks first,
  *     and who says nothing costs no descriptor (decision 7).
  * 0, or UV_E* with a sentence for the log in why. */

@@ -11,7 +11,7 @@
 
 enum link_state {
     LINK_START,
-    LINK_CONNECT,
+    LINK_CONNECT, /* or what comes next: its first byte is the sign of both */
     LINK_GREETING,
     LINK_STARTTLS,
     LINK_TLS,
@@ -34,6 +34,7 @@ struct link {
     enum link_state state;
     struct stream *stream;
     struct wheel_timer timer;
+    uint64_t dialled_ms;
     struct address addresses[BACKEND_ADDRESSES_MAX];
     size_t address_count;
     size_t next_address;
@@ -132,7 +133,6 @@ static void wait_in(struct link *link, enum link_state state,
 
 static void start_tls(struct link *link)
 {
-    wait_in(link, LINK_TLS, link->rules.timeouts->backend_tls_ms);
     stream_start_tls(link->stream, &link->io->back,
                      tls_client_context_open(link->target->tls));
 }
@@ -203,6 +203,7 @@ static bool take_starttls_answer(struct link *link,
     if (link->has_more)
         /* Replies injected in clear, to be read under TLS (E2). */
         return give_up(link, "bytes in clear follow the OK to STARTTLS", NULL);
+    wait_in(link, LINK_TLS, link->rules.timeouts->backend_tls_ms);
     start_tls(link);
     return true;
 }
@@ -229,6 +230,7 @@ static bool take_line(struct link *link)
 
     imap_response_parse(imap_response_reader_line(&link->reader), &response);
     switch (link->state) {
+    case LINK_CONNECT:
     case LINK_GREETING:
         return take_greeting(link, &response);
     case LINK_STARTTLS:
@@ -236,7 +238,6 @@ static bool take_line(struct link *link)
     case LINK_CAPABILITY:
         return take_capability_answer(link, &response);
     case LINK_START:
-    case LINK_CONNECT:
     case LINK_TLS:
     case LINK_OVER:
         break;
@@ -266,26 +267,60 @@ static void take_bytes(struct link *link, const uint8_t *bytes, size_t len)
     }
 }
 
+static bool begins_with_tls(const struct link *link)
+{
+    return link->target->config->tls == BACKEND_TLS_IMPLICIT;
+}
+
+/* How long what follows the connect may take, counted from the dial. */
+static uint64_t after_connect_ms(const struct link *link)
+{
+    return begins_with_tls(link) ? link->rules.timeouts->backend_tls_ms
+                                 : link->rules.timeouts->greeting_ms;
+}
+
+static void await_connect(struct link *link)
+{
+    uint64_t connect_ms = link->rules.timeouts->connect_ms;
+    uint64_t next_ms = after_connect_ms(link);
+
+    link->dialled_ms = clock_now_ms();
+    wait_in(link, LINK_CONNECT, connect_ms < next_ms ? connect_ms : next_ms);
+}
+
+static void fail_address(struct link *link, const char *why)
+{
+    snprintf(link->failure, sizeof(link->failure), "connect: %s", why);
+    drop_stream(link);
+    dial_next(link);
+}
+
+/* Only now is it asked which of the two is late. */
+static void on_connect_timeout(struct link *link)
+{
+    bool is_dialing = stream_is_dialing(link->stream);
+    uint64_t passed_ms = clock_now_ms() - link->dialled_ms;
+    uint64_t limit_ms =
+        is_dialing ? link->rules.timeouts->connect_ms : after_connect_ms(link);
+
+    if (passed_ms < limit_ms)
+        wait_in(link, LINK_CONNECT, limit_ms - passed_ms);
+    else if (is_dialing)
+        fail_address(link, "timeout");
+    else
+        give_up(link, begins_with_tls(link) ? "TLS" : "greeting", "timeout");
+}
+
 static void on_timeout(struct wheel_timer *timer)
 {
     struct link *link = LINK_OF(timer);
 
-    if (link->state == LINK_START || link->state == LINK_CONNECT) {
-        if (link->state == LINK_CONNECT)
-            snprintf(link->failure, sizeof(link->failure), "connect: timeout");
-        drop_stream(link);
+    if (link->state == LINK_START)
         dial_next(link);
-        return;
-    }
-    give_up(link, link->state == LINK_TLS ? "TLS" : "greeting", "timeout");
-}
-
-static void on_up(struct link *link)
-{
-    if (link->target->config->tls == BACKEND_TLS_IMPLICIT)
-        start_tls(link);
+    else if (link->state == LINK_CONNECT)
+        on_connect_timeout(link);
     else
-        wait_in(link, LINK_GREETING, link->rules.timeouts->greeting_ms);
+        give_up(link, link->state == LINK_TLS ? "TLS" : "greeting", "timeout");
 }
 
 static void on_secure(struct link *link)
@@ -295,23 +330,26 @@ static void on_secure(struct link *link)
                      ? COUNTER_BACKEND_HANDSHAKES_RESUMED
                      : COUNTER_BACKEND_HANDSHAKES_FULL,
                  1);
-    if (link->target->config->tls == BACKEND_TLS_IMPLICIT)
+    if (begins_with_tls(link))
         wait_in(link, LINK_GREETING, link->rules.timeouts->greeting_ms);
     else
         ask_capability(link);
 }
 
+static bool is_in_tls(const struct link *link)
+{
+    return link->state == LINK_TLS ||
+           (link->state == LINK_CONNECT && begins_with_tls(link));
+}
+
 static void on_failed(struct link *link)
 {
-    if (link->state == LINK_CONNECT) {
-        snprintf(link->failure, sizeof(link->failure), "connect: %s",
-                 stream_failure(link->stream));
-        drop_stream(link);
-        dial_next(link);
-        return;
-    }
-    give_up(link, link->state == LINK_TLS ? "TLS" : "connection",
-            stream_failure(link->stream));
+    const char *why = stream_failure(link->stream);
+
+    if (stream_is_dialing(link->stream))
+        fail_address(link, why);
+    else
+        give_up(link, is_in_tls(link) ? "TLS" : "connection", why);
 }
 
 static void on_stream(struct stream *stream, enum stream_event event,
@@ -321,9 +359,6 @@ static void on_stream(struct stream *stream, enum stream_event event,
     size_t len;
 
     switch (event) {
-    case STREAM_UP:
-        on_up(link);
-        break;
     case STREAM_SECURE:
         on_secure(link);
         break;
@@ -379,8 +414,8 @@ static int connect_to(struct link *link, const struct address *address)
     do {
         result = stream_connect(
             link->io, address,
-            source_addresses_pick(sources, address->is_ipv6, turn++),
-            link->rules.keepalive, on_stream, link, &link->stream);
+            source_addresses_pick(sources, address->is_ipv6, turn++), on_stream,
+            link, &link->stream);
         tries++;
     } while (source_is_unfit(result) && tries < count);
     return result;
@@ -399,8 +434,12 @@ static bool dial(struct link *link, const struct address *address)
     }
     counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = connect_to(link, address);
-    if (result == 0)
+    if (result == 0) {
+        await_connect(link);
+        if (begins_with_tls(link))
+            start_tls(link);
         return true;
+    }
     link->is_our_fault = is_our_fault(result);
     snprintf(link->failure, sizeof(link->failure), "connect: %s%s",
              uv_strerror(result),
@@ -411,10 +450,8 @@ static bool dial(struct link *link, const struct address *address)
 static void dial_next(struct link *link)
 {
     while (link->next_address < link->address_count) {
-        if (dial(link, &link->addresses[link->next_address++])) {
-            wait_in(link, LINK_CONNECT, link->rules.timeouts->connect_ms);
+        if (dial(link, &link->addresses[link->next_address++]))
             return;
-        }
     }
     finish(link, false);
 }
@@ -436,7 +473,6 @@ struct link *link_open(struct io *io, const struct link_target *target,
     snprintf(link->failure, sizeof(link->failure), "host has no address");
     if (link->address_count > 0 && dial(link, &link->addresses[0])) {
         link->next_address = 1;
-        wait_in(link, LINK_CONNECT, rules->timeouts->connect_ms);
     } else {
         link->next_address = link->address_count > 0 ? 1 : 0;
         wait_in(link, LINK_START, 0); /* the callback never comes from here */

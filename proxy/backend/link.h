@@ -29,7 +29,6 @@ struct link_target {
 
 struct link_rules {
     const struct timeouts_settings *timeouts;
-    const struct io_keepalive *keepalive;
     const struct source_addresses *sources;
 };
 

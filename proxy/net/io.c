@@ -35,6 +35,10 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
     result = uv_idle_init(loop, &io->latch);
     if (result == 0)
         result = uv_timer_init(loop, &io->tick);
+    /* With its first stream a loop opens a descriptor of its own, which is
+     * better had at the start than found missing later. */
+    if (result == 0)
+        result = uv_tcp_init(loop, &io->first);
     if (result != 0)
         return result;
     io->latch.data = io;
@@ -56,6 +60,7 @@ void io_stop(struct io *io)
 {
     uv_close((uv_handle_t *)&io->latch, NULL);
     uv_close((uv_handle_t *)&io->tick, NULL);
+    uv_close((uv_handle_t *)&io->first, NULL);
 }
 
 void io_deinit(struct io *io)
@@ -115,30 +120,44 @@ static int set_option(int fd, int level, int option, unsigned value)
                : uv_translate_sys_error(errno);
 }
 
-static int set_keepalive(int fd, const struct io_keepalive *keepalive)
+static int set_times(int fd, const struct io_keepalive *keepalive)
 {
-    int result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    int result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
 
-    if (result == 0)
-        result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
-    if (result == 0)
-        result =
-            set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval_s);
-    if (result == 0)
+    return result != 0 ? result
+                       : set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL,
+                                    keepalive->interval_s);
+}
+
+int io_set_keepalive(int fd, const struct io_keepalive *keepalive)
+{
+    int result = 0;
+
+    if (keepalive->idle_s != 0) {
+        result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        if (result == 0)
+            result = set_times(fd, keepalive);
+    }
+    /* Where there is a user timeout, the kernel looks at it and counts no
+     * probes (tcp(7)). */
+    if (result == 0 && keepalive->user_timeout_ms != 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                            keepalive->user_timeout_ms);
+    else if (result == 0 && keepalive->idle_s != 0)
         result = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive->count);
     return result;
 }
 
-int io_set_socket(int fd, const struct io_keepalive *keepalive)
+int io_set_listener(int fd, const struct io_keepalive *keepalive)
 {
     int result = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 
-    if (result == 0 && keepalive->idle_s != 0)
-        result = set_keepalive(fd, keepalive);
-    if (result == 0 && keepalive->user_timeout_ms != 0)
-        result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-                            keepalive->user_timeout_ms);
-    return result;
+    /* A reload may have turned off what stands there. */
+    if (result == 0)
+        result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+    if (result == 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+    return result != 0 ? result : io_set_keepalive(fd, keepalive);
 }
 
 void io_fit_flight(struct io *io, size_t flight_max)

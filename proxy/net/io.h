@@ -75,6 +75,7 @@ struct io {
     uv_idle_t latch;
     uv_timer_t tick; /* drives the wheel */
     uint64_t tick_at_ms;
+    uv_tcp_t first; /* never used: see io_init */
 };
 
 /* flight_max: the largest TLS flight of a server context, which the output
@@ -91,9 +92,12 @@ void io_deinit(struct io *io);
 void io_arm(struct io *io, struct wheel_timer *timer, uint64_t delay_ms);
 void io_disarm(struct io *io, struct wheel_timer *timer);
 
-/* Sets keepalive, user timeout and TCP_NODELAY on a descriptor; a listening
- * one hands them on to what it accepts. 0 or UV_E*. */
-int io_set_socket(int fd, const struct io_keepalive *keepalive);
+/* Sets keepalive and user timeout on a descriptor. 0 or UV_E*. */
+int io_set_keepalive(int fd, const struct io_keepalive *keepalive);
+
+/* The same and TCP_NODELAY, on a listening socket, which hands them on to what
+ * it accepts. */
+int io_set_listener(int fd, const struct io_keepalive *keepalive);
 
 /* A reload may bring longer chains: grows the front's output scratch. Call
  * it outside any event. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 static struct address address_of(const struct network *network)
 {
@@ -60,7 +61,7 @@ source_addresses_pick(const struct source_addresses *sources, bool is_ipv6,
 
 /* Without the option bind(2) would take a port for this socket alone, as long
  * as it lives, whoever the peer is. */
-static int bind_socket(int fd, const struct address *from)
+int source_address_bind(int fd, const struct address *from)
 {
     struct sockaddr_storage name;
     socklen_t len = address_to_sockaddr(from, &name);
@@ -73,41 +74,15 @@ static int bind_socket(int fd, const struct address *from)
     return 0;
 }
 
-static int open_socket(const struct address *from, int *fd_out)
+int source_address_try(const struct address *from)
 {
     int fd = socket(from->is_ipv6 ? AF_INET6 : AF_INET,
-                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                    SOCK_STREAM | SOCK_CLOEXEC, 0);
     int result;
 
     if (fd < 0)
         return uv_translate_sys_error(errno);
-    result = bind_socket(fd, from);
-    if (result != 0)
-        close(fd);
-    else
-        *fd_out = fd;
-    return result;
-}
-
-int source_address_open(uv_tcp_t *tcp, const struct address *from)
-{
-    int fd;
-    int result = open_socket(from, &fd);
-
-    if (result != 0)
-        return result;
-    result = uv_tcp_open(tcp, fd);
-    if (result != 0)
-        close(fd);
-    return result;
-}
-
-int source_address_try(const struct address *from)
-{
-    int fd;
-    int result = open_socket(from, &fd);
-
-    if (result == 0)
-        close(fd);
+    result = source_address_bind(fd, from);
+    close(fd);
     return result;
 }

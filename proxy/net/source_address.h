@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <uv.h>
 
 /* All zero is none: the kernel chooses then. */
 struct source_addresses {
@@ -33,10 +32,10 @@ const struct address *
 source_addresses_pick(const struct source_addresses *sources, bool is_ipv6,
                       unsigned turn);
 
-/* Gives a handle that has no socket yet one that comes from this address. Its
- * port is chosen by connect(2), so that connections to different peers may
- * have the same one. 0 or UV_E*: UV_EADDRNOTAVAIL when it is not ours. */
-MUST_USE int source_address_open(uv_tcp_t *tcp, const struct address *from);
+/* Binds a TCP socket to this address. Its port is chosen by connect(2), so
+ * that connections to different peers may have the same one. 0 or UV_E*:
+ * UV_EADDRNOTAVAIL when it is not ours. */
+MUST_USE int source_address_bind(int fd, const struct address *from);
 
 /* Whether this host would let a connection come from it now; 0 or UV_E*. */
 MUST_USE int source_address_try(const struct address *from);

@@ -1,11 +1,12 @@
 #include "net/stream.h"
 
 #include "base/slab.h"
-#include "net/source_address.h"
+#include "net/dial.h"
 #include "net/stream_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct stream_tail *stream_need_tail(struct stream *stream)
 {
@@ -27,9 +28,18 @@ void stream_latch_failure(struct stream *stream, const char *why)
         stream_tail_latch(stream_need_tail(stream), stream_io(stream), why);
 }
 
-void stream_latch_broken(struct stream *stream, int error)
+/* Only a connection that was there can be reset (RFC 9293, 3.10.7.3: a SYN's
+ * reset is a refusal). */
+static void note_broken(struct stream *stream, int error)
 {
     stream->facts |= STREAM_IS_BROKEN;
+    if (error == UV_ECONNRESET || error == UV_EPIPE)
+        stream_forget(stream, STREAM_IS_DIALING);
+}
+
+void stream_latch_broken(struct stream *stream, int error)
+{
+    note_broken(stream, error);
     stream_latch_failure(stream, uv_strerror(error));
 }
 
@@ -53,7 +63,7 @@ void stream_fail(struct stream *stream, const char *why)
 
 void stream_meet_broken(struct stream *stream, int error)
 {
-    stream->facts |= STREAM_IS_BROKEN;
+    note_broken(stream, error);
     stream_fail(stream, uv_strerror(error));
 }
 
@@ -155,75 +165,55 @@ static void abandon(struct stream *stream)
     stream_close(stream);
 }
 
-int stream_accept(struct io *io, uv_stream_t *listener, stream_handler *handler,
-                  void *owner, struct stream **stream_out)
+int stream_open(struct io *io, int fd, stream_handler *handler, void *owner,
+                struct stream **stream_out)
 {
     struct stream *stream = new_stream(io, handler, owner);
-    int result = uv_accept(listener, stream_handle(stream));
+    int result = uv_tcp_open(&stream->tcp, fd);
 
     if (result != 0) {
+        close(fd);
         abandon(stream);
         return result;
     }
     stream_start_reading(stream);
     *stream_out = stream;
     return 0;
-}
-
-static void on_connected(uv_connect_t *request, int status)
-{
-    struct stream *stream = stream_tail_of_connect(request)->stream;
-
-    stream->tail->is_connecting = false;
-    if (stream_is(stream, STREAM_IS_CLOSING))
-        return;
-    if (status != 0) {
-        stream_meet_broken(stream, status);
-        return;
-    }
-    stream_drop_idle_tail(stream);
-    stream_start_reading(stream);
-    stream_emit(stream, STREAM_UP);
-}
-
-static int connect_socket(struct stream *stream, const struct address *to,
-                          const struct address *from,
-                          const struct io_keepalive *keepalive)
-{
-    struct sockaddr_storage target;
-    struct stream_tail *tail = stream_need_tail(stream);
-    uv_os_fd_t fd;
-    int result = from == NULL ? 0 : source_address_open(&stream->tcp, from);
-
-    if (result != 0)
-        return result;
-    address_to_sockaddr(to, &target);
-    tail->is_connecting = true;
-    result = uv_tcp_connect(&tail->connect, &stream->tcp,
-                            (const struct sockaddr *)&target, on_connected);
-    if (result != 0)
-        return result;
-    /* libuv makes the socket as it connects, unless it is bound; options
-     * follow at once. */
-    result = uv_fileno((uv_handle_t *)&stream->tcp, &fd);
-    return result != 0 ? result : io_set_socket(fd, keepalive);
 }
 
 int stream_connect(struct io *io, const struct address *to,
-                   const struct address *from,
-                   const struct io_keepalive *keepalive,
-                   stream_handler *handler, void *owner,
-                   struct stream **stream_out)
+                   const struct address *from, stream_handler *handler,
+                   void *owner, struct stream **stream_out)
 {
-    struct stream *stream = new_stream(io, handler, owner);
-    int result = connect_socket(stream, to, from, keepalive);
+    int fd;
+    int result = dial_begin(to, from, &fd);
 
-    if (result != 0) {
-        abandon(stream);
-        return result;
-    }
-    *stream_out = stream;
-    return 0;
+    if (result == 0)
+        result = stream_open(io, fd, handler, owner, stream_out);
+    if (result == 0)
+        (*stream_out)->facts |= STREAM_IS_DIALING;
+    return result;
+}
+
+bool stream_is_dialing(const struct stream *stream)
+{
+    struct sockaddr_storage name;
+    int len = sizeof(name);
+
+    if (!stream_is(stream, STREAM_IS_DIALING))
+        return false;
+    return stream_is(stream, STREAM_IS_BROKEN) ||
+           uv_tcp_getpeername(&stream->tcp, (struct sockaddr *)&name, &len) !=
+               0;
+}
+
+void stream_set_keepalive(const struct stream *stream,
+                          const struct io_keepalive *keepalive)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&stream->tcp, &fd) == 0)
+        (void)io_set_keepalive(fd, keepalive);
 }
 
 void stream_set_owner(struct stream *stream, stream_handler *handler,
@@ -256,14 +246,4 @@ const SSL *stream_tls(const struct stream *stream)
 size_t stream_queued(const struct stream *stream)
 {
     return stream->tail == NULL ? 0 : stream->tail->queued;
-}
-
-bool stream_peer(const struct stream *stream, struct address *out)
-{
-    struct sockaddr_storage name;
-    int len = sizeof(name);
-
-    return uv_tcp_getpeername(&stream->tcp, (struct sockaddr *)&name, &len) ==
-               0 &&
-           address_from_sockaddr((struct sockaddr *)&name, out);
 }

@@ -22,7 +22,6 @@
 struct stream;
 
 enum stream_event {
-    STREAM_UP,      /* connected, plain */
     STREAM_SECURE,  /* TLS handshake done */
     STREAM_DATA,    /* stream_lent: bytes lent until the handler returns */
     STREAM_DRAINED, /* the write queue fell below its low mark */
@@ -41,21 +40,26 @@ enum {
     STREAM_LOW_MARK = 16 * 1024
 };
 
-/* Takes over an accepted connection from the listener. Starts reading at
- * once. 0 or UV_E*; nothing is left behind on failure. */
-MUST_USE int stream_accept(struct io *io, uv_stream_t *listener,
-                           stream_handler *handler, void *owner,
-                           struct stream **stream_out);
+/* Takes over a connected, non-blocking socket, which is closed on failure, and
+ * starts to read. 0 or UV_E*; nothing is left behind on failure. */
+MUST_USE int stream_open(struct io *io, int fd, stream_handler *handler,
+                         void *owner, struct stream **stream_out);
 
 /* Starts to connect, from an address of ours or, with NULL, from one that the
- * kernel chooses; STREAM_UP or STREAM_FAILED follows, then it reads. keepalive
- * is set on the socket, and TCP_NODELAY. UV_EADDRNOTAVAIL when from is not ours
- * or has no free port towards the peer. */
+ * kernel chooses, and to read. It may be written to and turned into TLS at
+ * once; the first event tells what became of it. 0 or UV_E*: UV_EADDRNOTAVAIL
+ * when from is not ours or has no free port towards the peer. */
 MUST_USE int stream_connect(struct io *io, const struct address *to,
-                            const struct address *from,
-                            const struct io_keepalive *keepalive,
-                            stream_handler *handler, void *owner,
-                            struct stream **stream_out);
+                            const struct address *from, stream_handler *handler,
+                            void *owner, struct stream **stream_out);
+
+/* There is no connection: not yet, or, once it has failed, there never was. */
+bool stream_is_dialing(const struct stream *stream);
+
+/* For a stream that connected: one that was accepted has it from its listener.
+ */
+void stream_set_keepalive(const struct stream *stream,
+                          const struct io_keepalive *keepalive);
 
 void stream_set_owner(struct stream *stream, stream_handler *handler,
                       void *owner);
@@ -106,7 +110,5 @@ bool stream_is_tls(const struct stream *stream);
 /* Of a secured stream; NULL while plain. Read only. */
 const SSL *stream_tls(const struct stream *stream);
 size_t stream_queued(const struct stream *stream);
-/* False when the socket no longer knows (a peer that has gone). */
-bool stream_peer(const struct stream *stream, struct address *out);
 
 #endif

@@ -19,7 +19,8 @@ enum {
     STREAM_SENT_FIN = 1u << 8, /* and the socket was told so */
     STREAM_IS_ENDING = 1u << 9,
     STREAM_IS_CLOSING = 1u << 10,
-    STREAM_IS_BROKEN = 1u << 11 /* the socket itself has failed */
+    STREAM_IS_BROKEN = 1u << 11, /* the socket itself has failed */
+    STREAM_IS_DIALING = 1u << 12 /* nothing was heard of the peer yet */
 };
 
 /* The owner stands in tcp.data and the io in the loop's data: a stream is

@@ -152,6 +152,8 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
     count_turn(stream_io(stream), got, buf->len);
     if (got == 0 || got == UV_ENOBUFS)
         return;
+    if (got > 0 || got == UV_EOF)
+        stream_forget(stream, STREAM_IS_DIALING);
     if (got == UV_EOF)
         meet_end_of_wire(stream);
     else if (got < 0)

@@ -69,18 +69,13 @@ void stream_tail_free(struct stream_tail **tail, struct io *io)
 
 bool stream_tail_is_idle(const struct stream_tail *tail)
 {
-    return !tail->is_connecting && !tail->is_latched && tail->queued == 0 &&
-           tail->flying == NULL && !wheel_timer_is_armed(&tail->timer);
+    return !tail->is_latched && tail->queued == 0 && tail->flying == NULL &&
+           !wheel_timer_is_armed(&tail->timer);
 }
 
 struct stream_tail *stream_tail_of(uv_write_t *write)
 {
     return OWNER_OF(write, write);
-}
-
-struct stream_tail *stream_tail_of_connect(uv_connect_t *connect)
-{
-    return OWNER_OF(connect, connect);
 }
 
 struct stream_tail *stream_tail_of_timer(struct wheel_timer *timer)

@@ -1,5 +1,5 @@
-/* What a stream holds only while something is pending: a connect, refused
- * output, a failure to be told, the timer of its end. Private to net/. */
+/* What a stream holds only while something is pending: refused output, a
+ * failure to be told, the timer of its end. Private to net/. */
 #ifndef NET_STREAM_TAIL_H
 #define NET_STREAM_TAIL_H
 
@@ -21,11 +21,7 @@ enum {
 
 struct stream_tail {
     struct stream *stream;
-    union {
-        uv_connect_t connect; /* over before the first write */
-        uv_write_t write;
-    };
-    bool is_connecting;
+    uv_write_t write;
     size_t queued;                /* bytes in flying and waiting */
     struct buffer_chunk *flying;  /* lent to libuv */
     struct buffer_chunk *waiting; /* behind them */
@@ -45,7 +41,6 @@ void stream_tail_free(struct stream_tail **tail, struct io *io);
 bool stream_tail_is_idle(const struct stream_tail *tail);
 
 struct stream_tail *stream_tail_of(uv_write_t *write);
-struct stream_tail *stream_tail_of_connect(uv_connect_t *connect);
 struct stream_tail *stream_tail_of_timer(struct wheel_timer *timer);
 
 /* Appends a copy. */

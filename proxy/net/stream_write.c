@@ -15,6 +15,11 @@ void stream_settle(struct stream *stream)
     if (stream->ssl != NULL && tls_is_open(stream_side(stream), stream->ssl))
         return; /* its output leaves first, at the bracket's end */
     stream->facts |= STREAM_SENT_FIN;
+    if (stream_is(stream, STREAM_IS_ENDING) &&
+        stream_is(stream, STREAM_SAW_EOF)) {
+        stream_close(stream); /* says the same as FIN */
+        return;
+    }
     /* libuv has nothing of ours under way, so the descriptor may be told
      * directly; uv_shutdown would need a request to live as long. */
     if (uv_fileno((uv_handle_t *)&stream->tcp, &fd) == 0)

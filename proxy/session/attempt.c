@@ -168,7 +168,6 @@ static bool dial_next(struct attempt *attempt)
     uint64_t now_ms = clock_now_ms();
     const struct backend_config *config;
     struct link_rules rules = {&attempt->snapshot->settings->timeouts,
-                               &attempt->snapshot->keepalive,
                                &attempt->snapshot->sources};
 
     while ((config = pick_next(&attempt->pick, now_ms)) != NULL) {
@@ -333,7 +332,6 @@ static void on_upstream(struct stream *stream, enum stream_event event,
     case STREAM_FAILED:
         fail_upstream(attempt, "backend-failed", stream_failure(stream));
         break;
-    case STREAM_UP:
     case STREAM_SECURE:
     case STREAM_DRAINED:
     case STREAM_CLOSED:

@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "session/session.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,13 +32,13 @@ enum {
 };
 
 struct listener {
-    uv_tcp_t tcp;
+    uv_poll_t poll;
+    int fd;
     struct env *env;
     struct wheel_timer timer;
     enum listener_tls tls;
-    bool is_paused; /* libuv holds a connection that we have not taken */
+    bool is_paused;
     bool is_stopping;
-    int reserve_fd;      /* given up for one accept when descriptors run out */
     bool accepted_since; /* the stop timer last looked */
     uint64_t stop_by_ms;
     listener_closed *closed;
@@ -47,29 +47,15 @@ struct listener {
 
 static void on_timer(struct wheel_timer *timer);
 
+/* Who waits in the queue goes on waiting there (decision 7). */
 static void pause_accepting(struct listener *listener)
 {
-    if (!listener->is_paused)
+    if (!listener->is_paused) {
         counters_add(listener->env->counters, COUNTER_ACCEPT_PAUSES, 1);
+        uv_poll_stop(&listener->poll);
+    }
     listener->is_paused = true;
     io_arm(&listener->env->io, &listener->timer, PAUSE_MS);
-}
-
-/* Our own count should keep descriptors from running out; where something else
- * takes them, libuv would call back without end. Giving up the reserve lets it
- * accept one, which then waits untaken until there is a reserve again. */
-static bool has_reserve(struct listener *listener)
-{
-    if (listener->reserve_fd < 0)
-        listener->reserve_fd = eventfd(0, EFD_CLOEXEC);
-    return listener->reserve_fd >= 0;
-}
-
-static void give_up_reserve(struct listener *listener)
-{
-    if (listener->reserve_fd >= 0)
-        close(listener->reserve_fd);
-    listener->reserve_fd = -1;
 }
 
 static void log_accept_failure(int error)
@@ -81,35 +67,63 @@ static void log_accept_failure(int error)
     log_end(&entry);
 }
 
-/* Takes the connection that libuv holds for us. Left there, libuv accepts no
- * more, which is how accepting pauses (decision 7). */
-static void take_one(struct listener *listener)
+/* Nobody waits any more, or nobody lost who was: not a shortage of ours. */
+static bool is_passing(int error)
 {
-    struct env *env = listener->env;
-    int result;
-
-    if (!has_reserve(listener) || !quota_take(env->quota)) {
-        pause_accepting(listener);
-        return;
-    }
-    listener->is_paused = false;
-    listener->accepted_since = true;
-    result =
-        session_open(env, (uv_stream_t *)(void *)&listener->tcp, listener->tls);
-    if (result != 0)
-        log_accept_failure(result);
+    return error == EAGAIN || error == EINTR || error == ECONNABORTED ||
+           error == EPROTO;
 }
 
-static void on_connection(uv_stream_t *handle, int status)
+/* Takes one connection; false where there is no room for it. Our own count
+ * should keep descriptors from running out, but others may take them too. */
+static bool take_one(struct listener *listener)
 {
-    struct listener *listener = (struct listener *)(void *)handle;
+    struct env *env = listener->env;
+    struct sockaddr_storage name;
+    struct address peer;
+    socklen_t len = sizeof(name);
+    int fd;
+    int result;
 
-    if (status == 0) {
-        take_one(listener);
-        return;
+    if (!quota_take(env->quota))
+        return false;
+    fd = accept4(listener->fd, (struct sockaddr *)&name, &len,
+                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        int error = errno;
+
+        quota_give(env->quota);
+        if (!is_passing(error) && !listener->is_paused)
+            log_accept_failure(uv_translate_sys_error(error));
+        return is_passing(error);
     }
-    log_accept_failure(status);
-    give_up_reserve(listener);
+    listener->accepted_since = true;
+    (void)address_from_sockaddr((const struct sockaddr *)&name, &peer);
+    result = session_open(env, fd, &peer, listener->tls);
+    if (result != 0)
+        log_accept_failure(result);
+    return true;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void watch(struct listener *listener)
+{
+    listener->is_paused = false;
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+/* One at a time: asking for the next costs a system call, which the loop's
+ * next turn makes for all sockets at once; and between two handshakes those
+ * who are in have their turn. */
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = (struct listener *)(void *)poll;
+
+    (void)status;
+    (void)events;
+    if (!take_one(listener))
+        pause_accepting(listener);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -117,7 +131,6 @@ static void on_closed(uv_handle_t *handle)
     struct listener *listener = (struct listener *)(void *)handle;
 
     io_disarm(&listener->env->io, &listener->timer);
-    give_up_reserve(listener);
     listener->closed(listener, listener->owner);
     free(listener);
 }
@@ -130,10 +143,9 @@ static void look_again(struct listener *listener, uint64_t delay_ms)
 
 static bool queue_is_empty(const struct listener *listener)
 {
-    struct pollfd queue = {.events = POLLIN};
+    struct pollfd queue = {.fd = listener->fd, .events = POLLIN};
 
-    return uv_fileno((const uv_handle_t *)&listener->tcp, &queue.fd) != 0 ||
-           poll(&queue, 1, 0) == 0;
+    return poll(&queue, 1, 0) == 0;
 }
 
 /* Closes in the very moment in which the queue was seen to be empty. */
@@ -145,7 +157,7 @@ static void close_when_empty(struct listener *listener)
         look_again(listener, STOP_QUIET_MS);
     else if (!queue_is_empty(listener) &&
              now_ms < listener->stop_by_ms + STOP_FLOOD_MS)
-        look_again(listener, 0); /* libuv accepts it in this very turn */
+        look_again(listener, 0); /* one is taken in every turn */
     else
         listener_close(listener);
 }
@@ -156,8 +168,10 @@ static void on_timer(struct wheel_timer *timer)
         (struct listener *)(void *)((char *)timer -
                                     offsetof(struct listener, timer));
 
-    if (listener->is_paused)
-        take_one(listener);
+    if (listener->is_paused && take_one(listener))
+        watch(listener);
+    else if (listener->is_paused)
+        pause_accepting(listener);
     if (listener->is_stopping && !listener->is_paused)
         close_when_empty(listener);
 }
@@ -166,38 +180,36 @@ int listener_open(struct env *env, int fd, enum listener_tls tls,
                   struct listener **listener_out)
 {
     struct listener *listener = mem_zalloc(sizeof(*listener));
-    int result = uv_tcp_init(env->io.loop, &listener->tcp);
+    int result = listen(fd, BACKLOG) != 0
+                     ? uv_translate_sys_error(errno)
+                     : uv_poll_init(env->io.loop, &listener->poll, fd);
 
     if (result != 0) {
         free(listener);
         return result;
     }
-    listener->reserve_fd = -1;
+    listener->fd = fd;
     listener->env = env;
     listener->tls = tls;
     wheel_timer_init(&listener->timer, on_timer);
-    (void)has_reserve(listener);
-    result = uv_tcp_open(&listener->tcp, fd);
-    if (result == 0)
-        result = uv_listen((uv_stream_t *)(void *)&listener->tcp, BACKLOG,
-                           on_connection);
+    watch(listener);
     *listener_out = listener;
-    return result;
+    return 0;
 }
 
 void listener_set_keepalive(struct listener *listener,
                             const struct io_keepalive *keepalive)
 {
-    uv_os_fd_t fd;
-
-    if (uv_fileno((uv_handle_t *)&listener->tcp, &fd) == 0)
-        (void)io_set_socket(fd, keepalive);
+    (void)io_set_listener(listener->fd, keepalive);
 }
 
+/* The loop forgets the descriptor before it is closed. */
 void listener_close(struct listener *listener)
 {
-    if (!uv_is_closing((uv_handle_t *)&listener->tcp))
-        uv_close((uv_handle_t *)&listener->tcp, on_closed);
+    if (uv_is_closing((uv_handle_t *)&listener->poll))
+        return;
+    uv_close((uv_handle_t *)&listener->poll, on_closed);
+    close(listener->fd);
 }
 
 void listener_stop(struct listener *listener, listener_closed *closed,

@@ -18,6 +18,13 @@ enum {
     FLUSH_MS = 5000
 };
 
+/* A session that has lasted so long gets the socket options that find a dead
+ * backend, which takes minutes at best; most are gone by then and are spared
+ * the system calls. */
+enum {
+    KEEPALIVE_AFTER_MS = 60000
+};
+
 static bool may_enter(enum session_state from, enum session_state next)
 {
     static const bool edges[SESSION_STATE_COUNT][SESSION_STATE_COUNT] = {
@@ -52,7 +59,9 @@ static struct session *session_of_splice(struct splice *splice)
 static struct session *session_of_timer(struct wheel_timer *timer)
 {
     return SESSION_OF(timer, timer);
-} /* The state's own time limit, within the absolute one before login. */
+}
+
+/* The state's own time limit, within the absolute one before login. */
 static void arm(struct session *session, uint64_t timeout_ms)
 {
     if (session->before != NULL) {
@@ -70,6 +79,14 @@ static void arm(struct session *session, uint64_t timeout_ms)
     io_arm(&session->env->io, &session->timer, timeout_ms);
 }
 
+static uint64_t keepalive_after_ms(const struct session *session)
+{
+    uint64_t idle_ms = session->env->snapshot->keepalive.idle_s * 1000u;
+
+    return idle_ms != 0 && idle_ms < KEEPALIVE_AFTER_MS ? idle_ms
+                                                        : KEEPALIVE_AFTER_MS;
+}
+
 void session_enter(struct session *session, enum session_state next)
 {
     assert(may_enter(session->state, next));
@@ -83,7 +100,7 @@ void session_enter(struct session *session, enum session_state next)
         arm(session, 0);
         break;
     case SESSION_SPLICE:
-        arm(session, session_settings(session)->timeouts.idle_ms);
+        arm(session, keepalive_after_ms(session));
         break;
     case SESSION_ENDING:
         io_disarm(&session->env->io, &session->timer);
@@ -145,7 +162,6 @@ static void on_ending(struct stream *stream, enum stream_event event,
     case STREAM_FAILED:
         stream_close(stream);
         break;
-    case STREAM_UP:
     case STREAM_SECURE:
     case STREAM_DATA:
     case STREAM_DRAINED:
@@ -192,6 +208,7 @@ void session_finish(struct session *session, const char *reason,
     end_stream(session, session_client(session));
     free_before(session);
 }
+
 void session_end(struct session *session, const char *reason, const char *bye)
 {
     if (session->state == SESSION_COMMAND ||
@@ -320,7 +337,6 @@ static void on_client(struct stream *client, enum stream_event event,
     case STREAM_FAILED:
         on_failed(session);
         break;
-    case STREAM_UP:
     case STREAM_CLOSED:
         break;
     }
@@ -353,6 +369,10 @@ static void on_splice_timeout(struct session *session)
     uint64_t limit_ms = session_settings(session)->timeouts.idle_ms;
     uint64_t quiet_ms = session_quiet_ms(session);
 
+    if (!session->keeps_alive)
+        stream_set_keepalive(session->splice.upstream,
+                             &session->env->snapshot->keepalive);
+    session->keeps_alive = true;
     if (session->splice.client_ended || session->splice.upstream_ended)
         on_half_closed_timeout(session);
     else if (limit_ms == 0)
@@ -442,12 +462,13 @@ static void turn_away(struct session *session, enum listener_tls tls,
         stream_close(session_client(session));
 }
 
-int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)
+int session_open(struct env *env, int fd, const struct address *peer,
+                 enum listener_tls tls)
 {
     struct session *session = new_session(env, tls);
     enum limits_answer answer;
-    int result = stream_accept(&env->io, listener, on_client, session,
-                               &session->splice.client);
+    int result =
+        stream_open(&env->io, fd, on_client, session, &session->splice.client);
 
     if (result != 0) {
         free_before(session);
@@ -455,9 +476,8 @@ int session_open(struct env *env, uv_stream_t *listener, enum listener_tls tls)
         return result;
     }
     session->open_streams = 1;
+    session->facts.peer = *peer;
     counters_add(env->counters, COUNTER_ACCEPTED, 1);
-    /* A peer that is gone already has no name; it will be seen to be gone. */
-    (void)stream_peer(session_client(session), &session->facts.peer);
     answer =
         limits_accept(env->limits, &session_settings(session)->limits,
                       &session->facts.peer, clock_now_ms(), &session->hold);

@@ -5,22 +5,22 @@
 
 #include "config/mem.h"
 #include "config/settings.h"
+#include "net/address.h"
 #include "session/registry.h"
 #include "state/env.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 struct session;
 
 /* The BYE of a server that drains (RFC 5530, 3). */
 #define SESSION_GOING_DOWN "[UNAVAILABLE] Going down, try again later."
 
-/* Accepts one connection from the listener. The quota must have been taken;
- * it is given back when the session is gone, or at once on failure (UV_E*). */
-MUST_USE int session_open(struct env *env, uv_stream_t *listener,
+/* Takes over an accepted connection. The quota must have been taken; it is
+ * given back when the session is gone, or at once on failure (UV_E*). */
+MUST_USE int session_open(struct env *env, int fd, const struct address *peer,
                           enum listener_tls tls);
 
 /* Ends it: before login with a BYE of this text (NULL: without), after login

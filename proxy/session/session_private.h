@@ -43,7 +43,8 @@ struct session {
     struct session_facts facts;
     struct limits_hold hold;
     enum session_state state;
-    unsigned open_streams;
+    uint8_t open_streams;
+    bool keeps_alive; /* towards the backend */
 };
 
 /* session.c. */

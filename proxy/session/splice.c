@@ -13,13 +13,14 @@ static void finish(struct splice *splice, const char *reason,
 static void end_direction(struct splice *splice, struct stream *to,
                           const char *reason)
 {
-    stream_shut_down(to);
     if (splice->reason == NULL)
         splice->reason = reason;
-    if (splice->client_ended && splice->upstream_ended)
+    if (splice->client_ended && splice->upstream_ended) {
         finish(splice, splice->reason, NULL);
-    else
-        splice->handler(splice, SPLICE_HALF_CLOSED, NULL);
+        return;
+    }
+    stream_shut_down(to);
+    splice->handler(splice, SPLICE_HALF_CLOSED, NULL);
 }
 
 static void pump(struct splice *splice, struct stream *from, struct stream *to,
@@ -56,7 +57,6 @@ static void on_client(struct stream *client, enum stream_event event,
     case STREAM_FAILED:
         finish(splice, "client-failed", stream_failure(client));
         break;
-    case STREAM_UP:
     case STREAM_SECURE:
     case STREAM_CLOSED:
         break;
@@ -85,7 +85,6 @@ static void on_upstream(struct stream *upstream, enum stream_event event,
     case STREAM_FAILED:
         finish(splice, "backend-failed", stream_failure(upstream));
         break;
-    case STREAM_UP:
     case STREAM_SECURE:
     case STREAM_CLOSED:
         break;

@@ -27,7 +27,7 @@ struct watch {
     uint8_t *bytes;
     size_t len;
     unsigned data_events;
-    bool is_up, is_secure, saw_eof, was_truncated, has_failed, is_closed;
+    bool is_accepted, is_secure, saw_eof, was_truncated, has_failed, is_closed;
     bool pauses_at_first_data;
     bool ends_on_eof;
     unsigned drained;
@@ -38,7 +38,8 @@ struct place {
     uv_loop_t loop;
     struct counters_set *counters;
     struct io io;
-    uv_tcp_t listener;
+    uv_poll_t listener;
+    int fd;
     struct watch *next_accepted;
     struct address address;
 };
@@ -51,8 +52,6 @@ struct bench {
     struct tls_server_context *server;
     struct tls_client_context *client;
 };
-
-static const struct io_keepalive no_keepalive;
 
 static bool is_late(uint64_t since_ns)
 {
@@ -67,9 +66,6 @@ static void on_watched(struct stream *stream, enum stream_event event,
     const uint8_t *bytes;
 
     switch (event) {
-    case STREAM_UP:
-        watch->is_up = true;
-        break;
     case STREAM_SECURE:
         watch->is_secure = true;
         break;
@@ -112,24 +108,25 @@ static void on_watched(struct stream *stream, enum stream_event event,
     }
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(uv_poll_t *listener, int status, int events)
 {
-    struct place *place = (struct place *)(void *)((char *)listener->data -
-                                                   offsetof(struct place, io));
+    struct place *place = listener->data;
     struct watch *watch = place->next_accepted;
+    int fd = accept4(place->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+    (void)events;
     assert_int_equal(status, 0);
+    assert_true(fd >= 0);
     assert_int_equal(
-        stream_accept(&place->io, listener, on_watched, watch, &watch->stream),
-        0);
-    watch->is_up = true;
+        stream_open(&place->io, fd, on_watched, watch, &watch->stream), 0);
+    watch->is_accepted = true;
 }
 
 static void open_place(struct place *place)
 {
     struct sockaddr_in any = {.sin_family = AF_INET};
     struct sockaddr_storage name;
-    int len = sizeof(name);
+    socklen_t len = sizeof(name);
 
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     uv_loop_init(&place->loop);
@@ -137,12 +134,13 @@ static void open_place(struct place *place)
     assert_int_equal(io_init(&place->io, &place->loop,
                              counters_set_at(place->counters, 0), 4096),
                      0);
-    uv_tcp_init(&place->loop, &place->listener);
-    place->listener.data = &place->io;
-    uv_tcp_bind(&place->listener, (struct sockaddr *)&any, 0);
-    assert_int_equal(
-        uv_listen((uv_stream_t *)&place->listener, 16, on_connection), 0);
-    uv_tcp_getsockname(&place->listener, (struct sockaddr *)&name, &len);
+    place->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(place->fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    assert_int_equal(listen(place->fd, 16), 0);
+    uv_poll_init(&place->loop, &place->listener, place->fd);
+    place->listener.data = place;
+    uv_poll_start(&place->listener, UV_READABLE, on_connection);
+    getsockname(place->fd, (struct sockaddr *)&name, &len);
     address_from_sockaddr((struct sockaddr *)&name, &place->address);
 }
 
@@ -151,6 +149,7 @@ static void close_place(struct place *place)
     uint64_t since_ns;
 
     uv_close((uv_handle_t *)&place->listener, NULL);
+    close(place->fd);
     io_stop(&place->io);
     since_ns = uv_hrtime();
     while (uv_run(&place->loop, UV_RUN_NOWAIT) != 0 && !is_late(since_ns))
@@ -234,9 +233,8 @@ static void dial(struct place *from, struct place *to, struct watch *dialling,
                  struct watch *accepted)
 {
     to->next_accepted = accepted;
-    assert_int_equal(stream_connect(&from->io, &to->address, NULL,
-                                    &no_keepalive, on_watched, dialling,
-                                    &dialling->stream),
+    assert_int_equal(stream_connect(&from->io, &to->address, NULL, on_watched,
+                                    dialling, &dialling->stream),
                      0);
 }
 
@@ -267,7 +265,7 @@ static void join_plain(struct bench *bench, struct watch *peer,
                        struct watch *ours)
 {
     dial(&bench->peers, &bench->proxy, peer, ours);
-    TURN_UNTIL(bench, peer->is_up && ours->is_up);
+    TURN_UNTIL(bench, ours->is_accepted);
 }
 
 static void join_tls(struct bench *bench, struct watch *peer,
@@ -313,7 +311,7 @@ static void stream_splices_tls_to_tls_with_key_updates(void **state)
     fill(down, TOTAL, 2);
     join_tls(bench, &client, &front);
     dial(&bench->proxy, &bench->peers, &back, &server);
-    TURN_UNTIL(bench, back.is_up && server.is_up);
+    TURN_UNTIL(bench, server.is_accepted);
     stream_start_tls(server.stream, &bench->peers.io.front,
                      tls_server_context_open(bench->server));
     stream_start_tls(back.stream, &bench->proxy.io.back,
@@ -377,7 +375,7 @@ static void stream_survives_an_alert_in_the_middle_of_a_splice(void **state)
     struct watch client = {0}, front = {0}, back = {0}, server = {0};
     join_tls(bench, &client, &front);
     dial(&bench->proxy, &bench->peers, &back, &server);
-    TURN_UNTIL(bench, back.is_up && server.is_up);
+    TURN_UNTIL(bench, server.is_accepted);
     front.relay_to = &back;
 
     say(&client, "last words");
@@ -607,15 +605,72 @@ static void stream_connect_tells_a_refusal(void **state)
     struct address nobody = bench->peers.address;
     nobody.port = 1;
 
-    assert_int_equal(stream_connect(&bench->proxy.io, &nobody, NULL,
-                                    &no_keepalive, on_watched, &ours,
-                                    &ours.stream),
+    assert_int_equal(stream_connect(&bench->proxy.io, &nobody, NULL, on_watched,
+                                    &ours, &ours.stream),
                      0);
     assert_false(ours.has_failed);
     TURN_UNTIL(bench, ours.has_failed);
 
     assert_string_equal(ours.failure, "connection refused");
+    assert_true(stream_is_dialing(ours.stream));
     close_watched(bench, &ours);
+}
+
+static void stream_that_was_connected_is_not_dialing(void **state)
+{
+    struct bench *bench = *state;
+    struct watch peer = {0}, ours = {0};
+    struct linger abrupt = {.l_onoff = 1};
+    int fd;
+    join_plain(bench, &peer, &ours);
+    assert_false(stream_is_dialing(peer.stream));
+
+    uv_fileno((uv_handle_t *)(void *)ours.stream, &fd);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &abrupt, sizeof(abrupt));
+    stream_close(ours.stream);
+    TURN_UNTIL(bench, peer.has_failed);
+
+    assert_string_equal(peer.failure, "connection reset by peer");
+    assert_false(stream_is_dialing(peer.stream));
+    close_watched(bench, &peer);
+    close_watched(bench, &ours);
+}
+
+/* A backend that is slow to accept: its queue takes one more than it says, the
+ * SYNs of all others are dropped. */
+static void stream_keeps_what_is_written_before_the_connection(void **state)
+{
+    struct bench *bench = *state;
+    struct watch fillers[2] = {{0}}, ours = {0}, accepted[3] = {{0}};
+    unsigned i;
+    uv_poll_stop(&bench->peers.listener);
+    listen(bench->peers.fd, 1);
+    for (i = 0; i < 2; i++)
+        dial(&bench->proxy, &bench->peers, &fillers[i], NULL);
+    turn_on(bench);
+
+    dial(&bench->proxy, &bench->peers, &ours, NULL);
+    stream_start_tls(ours.stream, &bench->proxy.io.back,
+                     tls_client_context_open(bench->client));
+    turn_on(bench);
+    assert_true(stream_is_dialing(ours.stream));
+    assert_true(stream_queued(ours.stream) > 0);
+    for (i = 0; i < 3; i++) {
+        bench->peers.next_accepted = &accepted[i];
+        uv_poll_start(&bench->peers.listener, UV_READABLE, on_connection);
+        TURN_UNTIL(bench, accepted[i].is_accepted);
+        uv_poll_stop(&bench->peers.listener);
+    }
+    stream_start_tls(accepted[2].stream, &bench->peers.io.front,
+                     tls_server_context_open(bench->server));
+    TURN_UNTIL(bench, ours.is_secure);
+
+    assert_false(stream_is_dialing(ours.stream));
+    for (i = 0; i < 3; i++)
+        close_watched(bench, &accepted[i]);
+    close_watched(bench, &ours);
+    for (i = 0; i < 2; i++)
+        close_watched(bench, &fillers[i]);
 }
 
 static void stream_holds_no_chunk_and_no_tail_when_all_is_sent(void **state)
@@ -662,6 +717,8 @@ int main(void)
         STREAM_TEST(stream_fails_on_clear_bytes_in_place_of_a_handshake),
         STREAM_TEST(stream_lets_its_handler_write_and_end_inside_an_event),
         STREAM_TEST(stream_connect_tells_a_refusal),
+        STREAM_TEST(stream_that_was_connected_is_not_dialing),
+        STREAM_TEST(stream_keeps_what_is_written_before_the_connection),
         STREAM_TEST(stream_holds_no_chunk_and_no_tail_when_all_is_sent),
     };
 
