@@ -5,6 +5,8 @@ import struct
 import time
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+POLL_SECONDS = 0.02
+STEADY_SECONDS = 0.3
 
 
 class ProcessTree:
@@ -34,13 +36,25 @@ class ProcessTree:
         rest first."""
         return sum(_read_cpu(pid) for pid in self.pids())
 
-    def wait_for_rest(self, processes, sockets, seconds):
-        """Until it is back to these counts; False when it takes too long."""
+    def held(self):
+        """(processes, sockets): what work in progress shows in."""
+        return len(self.pids()), self.socket_count()
+
+    def wait_until_steady(self, seconds):
+        """Until it holds for a moment what it held before."""
         deadline = time.monotonic() + seconds
-        while (len(self.pids()), self.socket_count()) != (processes, sockets):
+        before = None
+        while before != self.held() and time.monotonic() < deadline:
+            before = self.held()
+            time.sleep(STEADY_SECONDS)
+
+    def wait_for_rest(self, held, seconds):
+        """Until it holds no more than this; False when it takes too long."""
+        deadline = time.monotonic() + seconds
+        while any(now > then for now, then in zip(self.held(), held)):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
+            time.sleep(POLL_SECONDS)
         return True
 
     def socket_count(self):

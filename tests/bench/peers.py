@@ -17,6 +17,7 @@ import lab as labs
 from measure import ProcessTree
 
 STOP_SECONDS = 20
+LOG_END_SIZE = 2000
 TLS12_CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 TLS13_CIPHERS = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
 
@@ -85,6 +86,10 @@ class Proxy:
             file.write(text)
         return path
 
+    def log_end(self):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()[-LOG_END_SIZE:]
+
     def freeze(self):
         """It runs no further, and can only be stopped."""
         self.process.send_signal(signal.SIGSTOP)
@@ -115,8 +120,7 @@ class Proxy:
                 return
             time.sleep(0.05)
         self.stop()
-        with open(self.log, encoding="utf-8") as log:
-            raise RuntimeError(f"{self.name} did not start:\n{log.read()}")
+        raise RuntimeError(f"{self.name} did not start: {self.log_end()}")
 
 
 class Gatepost(Proxy):
@@ -327,7 +331,7 @@ ssl_ca = <{self.lab.ca}
 ssl_require_crl = no
 ssl_min_protocol = TLSv1.2
 ssl_cipher_list = {TLS12_CIPHERS}
-ssl_prefer_server_ciphers = yes
+ssl_prefer_server_ciphers = no
 auth_mechanisms = plain login
 passdb {{
   driver = static
@@ -391,6 +395,7 @@ class Perdition(Proxy):
                 "--ssl_cert_file", self.lab.chain,
                 "--ssl_key_file", self.lab.key,
                 "--ssl_listen_ciphers", TLS12_CIPHERS,
+                "--ssl_no_cipher_server_preference",
                 *user]
 
 

@@ -214,27 +214,41 @@ class Station:
         self.work = work
         self.entry = entry
         self.backend = backend
-        self.proxy = entry.proxy_class(
-            lab, entry.backend_kind, backend.ports[entry.backend_kind],
-            cores=work.proxy_cores())
-        self.load = self.start_load(*work.load_words())
-        self.processes = len(self.proxy.tree.pids())
-        self.sockets = self.proxy.tree.socket_count()
+        self.proxy = self.load = self.held_at_rest = None
+        self.started = contextlib.ExitStack()
 
     def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.start(stack)
+            self.started = stack.pop_all()
         return self
 
     def __exit__(self, *_):
-        self.load.stop()
-        self.proxy.stop()
+        self.started.close()
+
+    def start(self, stack):
+        """What is entered into the stack ends with the station."""
+        kind = self.entry.backend_kind
+        self.proxy = stack.enter_context(self.entry.proxy_class(
+            self.lab, kind, self.backend.ports[kind],
+            cores=self.work.proxy_cores()))
+        self.load = stack.enter_context(
+            self.start_load(*self.work.load_words()))
 
     def start_load(self, *words):
         with pinned_to(self.work.load_cores()):
             load = labs.Talker(self.lab.program("bench_load"), *words,
                                "--connect", f"127.0.0.1:{self.proxy.port}")
         if load.hear() != ["ready"]:
+            load.stop()
             raise RuntimeError(f"bench_load {' '.join(words)}: not ready")
         return load
+
+    def warm_up(self):
+        """A first batch that does not count: some start helpers then."""
+        self.run_load()
+        self.proxy.tree.wait_until_steady(REST_SECONDS)
+        self.held_at_rest = self.proxy.tree.held()
 
     def batch(self):
         """(figures, complaints) of one batch."""
@@ -249,6 +263,10 @@ class Station:
         complaints += self.work.complaints(result, counts)
         complaints += expect("failures", 0, result["failed"])
         complaints += self.compare_log(logged, counts["accepted"])
+        if result.get("done", result.get("bytes")) == 0:
+            raise RuntimeError(f"{self.work.name}, {self.entry.label}: "
+                               f"nothing was done; {'; '.join(complaints)}; "
+                               f"{self.proxy.log_end()}")
         return self.work.figures(result, cpu), complaints
 
     def run_load(self):
@@ -258,11 +276,10 @@ class Station:
     def rest(self):
         """Waits until what a batch began has ended."""
         tree = self.proxy.tree
-        if tree.wait_for_rest(self.processes, self.sockets, REST_SECONDS):
+        if tree.wait_for_rest(self.held_at_rest, REST_SECONDS):
             return []
-        return [f"the proxy holds {tree.socket_count()} sockets in "
-                f"{len(tree.pids())} processes, before the batch "
-                f"{self.sockets} in {self.processes}"]
+        return [f"the proxy holds {held_text(tree.held())}, before the batch "
+                f"{held_text(self.held_at_rest)}"]
 
     def compare_log(self, logged_before, accepted):
         """Lines are written by a thread of its own, which may need a
@@ -281,26 +298,24 @@ class Station:
 class BusyStation(Station):
     """Its proxy serves logins while the NOOPs go through."""
 
-    def __init__(self, lab, work, entry, backend):
-        super().__init__(lab, work, entry, backend)
-        self.login_rate = self.find_saturation() // 2
-        self.logins = self.start_load(
-            "login", "--parallel", "256", "--rate", str(self.login_rate),
-            "--count", str(self.login_rate * work.login_seconds))
+    login_rate = 0
+    logins = None
 
-    def __exit__(self, *_):
-        self.logins.stop()
-        super().__exit__()
+    def start(self, stack):
+        super().start(stack)
+        self.login_rate = self.find_saturation() // 2
+        self.logins = stack.enter_context(self.start_load(
+            "login", "--parallel", "256", "--rate", str(self.login_rate),
+            "--count", str(self.login_rate * self.work.login_seconds)))
 
     def find_saturation(self):
-        load = self.start_load("login", "--parallel", "64", "--count",
-                               str(self.work.saturating_count))
         rates = []
-        for _ in range(3):
-            load.tell("next")
-            result = read_result(load.hear())
-            rates.append(result["done"] / result["seconds"])
-        load.stop()
+        with self.start_load("login", "--parallel", "64", "--count",
+                             str(self.work.saturating_count)) as load:
+            for _ in range(3):
+                load.tell("next")
+                result = read_result(load.hear())
+                rates.append(result["done"] / result["seconds"])
         return int(sorted(rates)[1])
 
     def run_load(self):
@@ -341,6 +356,11 @@ def read_value(word):
         except ValueError:
             pass
     return word
+
+
+def held_text(held):
+    processes, sockets = held
+    return f"{sockets} sockets in {processes} processes"
 
 
 def difference(after, before):
