@@ -1,13 +1,16 @@
-/* An IMAP server that costs next to nothing: every login succeeds, and the only
- * message is as long as the one that the session appended last. It stands
- * behind the proxies that are measured. */
+/* An IMAP server that costs next to nothing: every login succeeds. It stands
+ * behind the proxies that are measured. Its only message is the pattern of
+ * pattern.h, as long as the one that the session appended last, or any part
+ * that is asked for: BODY[]<FROM.SIZE>. What is appended to the mailbox
+ * "pattern.FROM" is checked against it, and refused when bytes differ. */
 #include "control.h"
 #include "lines.h"
+#include "message.h"
 #include "tls_setup.h"
 #include "wire.h"
 
-#include <ctype.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +24,8 @@ enum {
     BACKLOG = 4096,
     TAG_SIZE = 64,
     VERB_SIZE = 16,
-    ANSWER_SIZE = 512,
-    CHUNK_SIZE = 32768
+    START_SIZE = 160, /* of a command: all but what clients of ours never say */
+    ANSWER_SIZE = 512
 };
 
 enum session_state {
@@ -38,9 +41,11 @@ struct session {
     struct backend *backend;
     struct lines lines;
     enum session_state state;
-    size_t literal_left; /* still to come from the client */
-    size_t message_len;  /* of the last literal, that is, message */
-    size_t message_left; /* of a FETCH, still to be sent */
+    struct message_in literal;  /* what comes from the client */
+    struct message_out fetched; /* what goes there */
+    uint64_t message_len;       /* of the last literal, that is, message */
+    bool is_checked;            /* the literal has to fit the pattern */
+    bool is_partial;            /* what is fetched is BODY[]<FROM.SIZE> */
     char tag[TAG_SIZE];
     char verb[VERB_SIZE];
 };
@@ -60,12 +65,15 @@ struct backend {
     unsigned open;
     unsigned long accepted;
     unsigned long logins;
+    unsigned long resumed;
+    bool is_corrupt;
 };
 
 struct options {
     const char *address;
     const char *chain;
     const char *key;
+    bool is_corrupt; /* one byte of each FETCH is wrong */
 };
 
 struct command {
@@ -82,12 +90,11 @@ static void on_wire(struct wire *wire, enum wire_event event,
                     const uint8_t *bytes, size_t len, void *owner);
 static void take_bytes(struct session *session, const uint8_t *bytes,
                        size_t len);
-static bool skip_literal(struct session *session, const uint8_t **bytes,
-                         size_t *len);
 static void take_line(struct session *session, const char *line, size_t len);
 static void take_command(struct session *session, const char *line, size_t len);
 static bool begin_literal(struct session *session, const char *line,
                           size_t len);
+static void note_position(struct session *session, const char *start);
 static bool begin_sasl(struct session *session, const char *line, size_t len);
 static void answer_command(struct session *session);
 static void answer(struct session *session, const char *format, ...)
@@ -98,7 +105,9 @@ static void answer_ok(struct session *session);
 static void answer_id(struct session *session);
 static void answer_idle(struct session *session);
 static void answer_select(struct session *session);
+static void answer_append(struct session *session);
 static void answer_fetch(struct session *session);
+static void corrupt(struct session *session);
 static void send_message(struct session *session);
 static void answer_logout(struct session *session);
 
@@ -106,7 +115,7 @@ static const struct command commands[] = {
     {"LOGIN", answer_login},   {"AUTHENTICATE", answer_login},
     {"NOOP", answer_ok},       {"CAPABILITY", answer_capability},
     {"IDLE", answer_idle},     {"ID", answer_id},
-    {"SELECT", answer_select}, {"APPEND", answer_ok},
+    {"SELECT", answer_select}, {"APPEND", answer_append},
     {"FETCH", answer_fetch},   {"LOGOUT", answer_logout},
 };
 
@@ -117,6 +126,7 @@ int main(int argc, char **argv)
 
     if (!read_options(argc, argv, &options) || uv_loop_init(&backend.loop) != 0)
         return EXIT_FAILURE;
+    backend.is_corrupt = options.is_corrupt;
     backend.net = wire_net_new(&backend.loop);
     if (!listen_at(&backend.plain, &backend, "plain", &options))
         return EXIT_FAILURE;
@@ -141,6 +151,7 @@ static bool read_options(int argc, char **argv, struct options *options_out)
         {"address", required_argument, NULL, 'a'},
         {"chain", required_argument, NULL, 'c'},
         {"key", required_argument, NULL, 'k'},
+        {"corrupt", no_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.address = "127.0.0.1"};
@@ -153,12 +164,14 @@ static bool read_options(int argc, char **argv, struct options *options_out)
             options.chain = optarg;
         else if (letter == 'k')
             options.key = optarg;
+        else if (letter == 'w')
+            options.is_corrupt = true;
         else
             return false;
     }
     if (optind < argc || (options.chain == NULL) != (options.key == NULL)) {
         fprintf(stderr, "usage: bench_backend [--address IP] "
-                        "[--chain FILE --key FILE]\n");
+                        "[--chain FILE --key FILE] [--corrupt]\n");
         return false;
     }
     *options_out = options;
@@ -218,14 +231,20 @@ static void on_connection(uv_stream_t *stream, int status)
 static void on_control(const char *line, void *owner)
 {
     struct backend *backend = owner;
+    uint64_t received;
+    uint64_t sent;
 
     if (line == NULL)
         exit(EXIT_SUCCESS);
-    if (strcmp(line, "counts") == 0)
-        control_say("open %u accepted %lu logins %lu", backend->open,
-                    backend->accepted, backend->logins);
-    else
+    if (strcmp(line, "counts") != 0) {
         control_say("unknown");
+        return;
+    }
+    wire_net_count(backend->net, &received, &sent);
+    control_say("open %u accepted %lu logins %lu resumed %lu in %" PRIu64
+                " out %" PRIu64,
+                backend->open, backend->accepted, backend->logins,
+                backend->resumed, received, sent);
 }
 
 static void on_wire(struct wire *wire, enum wire_event event,
@@ -236,6 +255,8 @@ static void on_wire(struct wire *wire, enum wire_event event,
     session->wire = wire;
     switch (event) {
     case WIRE_UP:
+        if (wire_ssl(wire) != NULL && SSL_session_reused(wire_ssl(wire)))
+            session->backend->resumed++;
         answer(session, "* OK [" CAPABILITIES " AUTH=PLAIN] ready");
         break;
     case WIRE_DATA:
@@ -262,7 +283,7 @@ static void take_bytes(struct session *session, const uint8_t *bytes,
     for (;;) {
         enum lines_result result;
 
-        if (skip_literal(session, &bytes, &len))
+        if (!message_take(&session->literal, &bytes, &len))
             return;
         result = lines_next(&session->lines, &bytes, &len, &line, &line_len);
         if (result == LINES_TOO_LONG)
@@ -271,19 +292,6 @@ static void take_bytes(struct session *session, const uint8_t *bytes,
             return;
         take_line(session, (const char *)line, line_len);
     }
-}
-
-/* True when the input ends within the literal. */
-static bool skip_literal(struct session *session, const uint8_t **bytes,
-                         size_t *len)
-{
-    size_t skipped =
-        session->literal_left < *len ? session->literal_left : *len;
-
-    session->literal_left -= skipped;
-    *bytes += skipped;
-    *len -= skipped;
-    return session->literal_left > 0;
 }
 
 static void take_line(struct session *session, const char *line, size_t len)
@@ -311,40 +319,47 @@ static void take_line(struct session *session, const char *line, size_t len)
 
 static void take_command(struct session *session, const char *line, size_t len)
 {
-    char start[TAG_SIZE + VERB_SIZE];
+    char start[START_SIZE];
 
     snprintf(start, sizeof(start), "%.*s", (int)len, line);
     if (sscanf(start, "%63s %15s", session->tag, session->verb) != 2) {
         answer(session, "* BAD no command");
         return;
     }
+    note_position(session, start);
     if (!begin_literal(session, line, len) && !begin_sasl(session, line, len))
         answer_command(session);
 }
 
-/* A line that ends in {n} or {n+} has n bytes behind it, then goes on. */
 static bool begin_literal(struct session *session, const char *line, size_t len)
 {
-    size_t digits = len;
-    bool must_wait = true;
+    uint64_t size;
+    bool must_wait;
 
-    if (len < 3 || line[len - 1] != '}')
+    if (!lines_announce((const uint8_t *)line, len, &size, &must_wait))
         return false;
-    digits--;
-    if (line[digits - 1] == '+') {
-        digits--;
-        must_wait = false;
-    }
-    while (digits > 0 && isdigit((unsigned char)line[digits - 1]))
-        digits--;
-    if (digits == 0 || line[digits - 1] != '{')
-        return false;
-    session->literal_left = strtoul(line + digits, NULL, 10);
-    session->message_len = session->literal_left;
+    session->literal.left = session->message_len = size;
     session->state = SESSION_ARGUMENTS;
     if (must_wait)
         answer(session, "+ go on");
     return true;
+}
+
+/* Where in the pattern the message is that a FETCH or an APPEND speaks of. */
+static void note_position(struct session *session, const char *start)
+{
+    const char *part = strstr(start, "BODY[]<");
+    const char *mailbox = strstr(start, "pattern.");
+
+    session->literal = (struct message_in){0};
+    session->fetched = (struct message_out){0};
+    session->is_partial =
+        part != NULL &&
+        sscanf(part, "BODY[]<%" SCNu64 ".%" SCNu64 ">",
+               &session->fetched.position, &session->fetched.left) == 2;
+    session->is_checked =
+        mailbox != NULL &&
+        sscanf(mailbox, "pattern.%" SCNu64, &session->literal.position) == 1;
 }
 
 /* AUTHENTICATE PLAIN without an initial response asks for one line more. */
@@ -426,32 +441,44 @@ static void answer_select(struct session *session)
            session->tag);
 }
 
+static void answer_append(struct session *session)
+{
+    if (session->is_checked && session->literal.wrong > 0)
+        answer(session, "%s NO wrong %" PRIu64, session->tag,
+               session->literal.wrong);
+    else
+        answer(session, "%s OK done", session->tag);
+}
+
 static void answer_fetch(struct session *session)
 {
     session->state = SESSION_FETCH;
-    session->message_left = session->message_len;
-    answer(session, "* 1 FETCH (BODY[] {%zu}", session->message_len);
+    if (session->is_partial) {
+        answer(session, "* 1 FETCH (BODY[]<%" PRIu64 "> {%" PRIu64 "}",
+               session->fetched.position, session->fetched.left);
+    } else {
+        session->fetched.left = session->message_len;
+        answer(session, "* 1 FETCH (BODY[] {%" PRIu64 "}",
+               session->fetched.left);
+    }
+    if (session->backend->is_corrupt && session->fetched.left > 0)
+        corrupt(session);
     send_message(session);
 }
 
-/* As much as the socket takes; the rest when it has drained. */
+static void corrupt(struct session *session)
+{
+    static const uint8_t wrong = '\n'; /* the pattern has none */
+
+    wire_write(session->wire, &wrong, sizeof(wrong));
+    session->fetched.position++;
+    session->fetched.left--;
+}
+
+/* A piece; the next when it has left. */
 static void send_message(struct session *session)
 {
-    static uint8_t chunk[CHUNK_SIZE];
-
-    if (chunk[0] == 0) {
-        for (size_t i = 0; i < sizeof(chunk); i++)
-            chunk[i] = i % 64 == 63 ? '\n' : 'x';
-    }
-    while (session->message_left > 0 && wire_queued(session->wire) == 0) {
-        size_t len = session->message_left < sizeof(chunk)
-                         ? session->message_left
-                         : sizeof(chunk);
-
-        session->message_left -= len;
-        wire_write(session->wire, chunk, len);
-    }
-    if (session->message_left > 0)
+    if (message_send(&session->fetched, session->wire))
         return;
     session->state = SESSION_COMMAND;
     answer(session, ")\r\n%s OK done", session->tag);

@@ -1,7 +1,9 @@
 #include "client.h"
 
 #include "lines.h"
+#include "message.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +11,10 @@
 
 enum {
     LINE_SIZE = 512,
+    COMMAND_SIZE = 128,
+    MAILBOX_SIZE = 32,
     ERROR_SIZE = 256,
-    USER_SIZE = 64,
-    CHUNK_SIZE = 32 * 1024
+    USER_SIZE = 64
 };
 
 enum client_state {
@@ -28,8 +31,13 @@ struct client {
     client_handler *handler;
     void *owner;
     enum client_state state;
-    size_t append_left;
-    bool is_leaving; /* LOGOUT was sent */
+    struct message_out appended;
+    struct message_in fetched;
+    uint64_t refused; /* bytes that the backend found wrong */
+    uint64_t fetch_size;
+    bool is_appending;
+    bool is_fetching; /* the literal, of a known size, is still to come */
+    bool is_leaving;  /* LOGOUT was sent */
     bool has_bye;
     char user[USER_SIZE];
     char error[ERROR_SIZE];
@@ -41,10 +49,16 @@ static void on_wire(struct wire *wire, enum wire_event event,
                     const uint8_t *bytes, size_t len, void *owner);
 static void take_bytes(struct client *client, const uint8_t *bytes, size_t len);
 static void take_line(struct client *client, const uint8_t *line, size_t len);
+static void begin_literal(struct client *client, uint64_t size);
 static bool starts_with(const uint8_t *line, size_t len, const char *start);
 static void log_in(struct client *client);
+static void append_to(struct client *client, const char *mailbox,
+                      uint64_t position, uint64_t size);
 static void send_message(struct client *client);
 static void take_tagged(struct client *client, const uint8_t *line, size_t len);
+static bool is_due(const struct client *client);
+static bool note_refusal(struct client *client, const uint8_t *line,
+                         size_t len);
 static void give_up(struct client *client, const uint8_t *line, size_t len);
 static void report_end(struct client *client);
 
@@ -75,12 +89,35 @@ void client_command(struct client *client, const char *text)
 
 void client_append(struct client *client, size_t size)
 {
-    char command[LINE_SIZE / 2];
+    append_to(client, "INBOX", 0, size);
+}
 
-    snprintf(command, sizeof(command), "APPEND INBOX {%zu+}", size);
+void client_append_at(struct client *client, uint64_t position, uint64_t size)
+{
+    char mailbox[MAILBOX_SIZE];
+
+    snprintf(mailbox, sizeof(mailbox), "pattern.%" PRIu64, position);
+    append_to(client, mailbox, position, size);
+}
+
+void client_fetch_at(struct client *client, uint64_t position, uint64_t size)
+{
+    char command[COMMAND_SIZE];
+
+    snprintf(command, sizeof(command),
+             "FETCH 1 BODY[]<%" PRIu64 ".%" PRIu64 ">", position, size);
     client_command(client, command);
-    client->append_left = size;
-    send_message(client);
+    client->is_fetching = true;
+    client->fetch_size = size;
+    client->fetched.position = position;
+}
+
+uint64_t client_take_wrong(struct client *client)
+{
+    uint64_t wrong = client->fetched.wrong + client->refused;
+
+    client->fetched.wrong = client->refused = 0;
+    return wrong;
 }
 
 void client_line(struct client *client, const char *text)
@@ -125,7 +162,7 @@ static void on_wire(struct wire *wire, enum wire_event event,
     case WIRE_UP:
         break;
     case WIRE_DRAINED:
-        if (client->append_left > 0)
+        if (client->is_appending)
             send_message(client);
         break;
     case WIRE_DATA:
@@ -143,6 +180,7 @@ static void take_bytes(struct client *client, const uint8_t *bytes, size_t len)
     size_t line_len;
 
     while (client->state != CLIENT_ENDING &&
+           message_take(&client->fetched, &bytes, &len) &&
            lines_next(&client->lines, &bytes, &len, &line, &line_len) ==
                LINES_LINE)
         take_line(client, line, line_len);
@@ -150,6 +188,9 @@ static void take_bytes(struct client *client, const uint8_t *bytes, size_t len)
 
 static void take_line(struct client *client, const uint8_t *line, size_t len)
 {
+    uint64_t size;
+    bool must_wait;
+
     if (client->state == CLIENT_GREETING) {
         if (starts_with(line, len, "* OK"))
             log_in(client);
@@ -163,7 +204,20 @@ static void take_line(struct client *client, const uint8_t *line, size_t len)
             give_up(client, line, len);
     } else if (starts_with(line, len, "+") && client->state == CLIENT_COMMAND) {
         client->handler(client, CLIENT_CONTINUE, client->owner);
+    } else if (lines_announce(line, len, &size, &must_wait)) {
+        begin_literal(client, size);
     }
+}
+
+/* The backend's only message, from where it was asked for. */
+static void begin_literal(struct client *client, uint64_t size)
+{
+    if (!client->is_fetching)
+        client->fetched.position = 0;
+    else if (size != client->fetch_size)
+        client_fail(client, "another size than was asked for");
+    client->is_fetching = false;
+    client->fetched.left = size;
 }
 
 static bool starts_with(const uint8_t *line, size_t len, const char *start)
@@ -180,20 +234,27 @@ static void log_in(struct client *client)
     client_line(client, line);
 }
 
-/* As much as the socket takes; the rest when it has drained. */
+static void append_to(struct client *client, const char *mailbox,
+                      uint64_t position, uint64_t size)
+{
+    char command[COMMAND_SIZE];
+
+    snprintf(command, sizeof(command), "APPEND %s {%" PRIu64 "+}", mailbox,
+             size);
+    client_command(client, command);
+    client->is_appending = true;
+    client->appended.position = position;
+    client->appended.left = size;
+    send_message(client);
+}
+
+/* A piece; the next when it has left. */
 static void send_message(struct client *client)
 {
-    static const uint8_t chunk[CHUNK_SIZE] = {'m'};
-
-    while (client->append_left > 0 && wire_queued(client->wire) == 0) {
-        size_t len = client->append_left < sizeof(chunk) ? client->append_left
-                                                         : sizeof(chunk);
-
-        client->append_left -= len;
-        wire_write(client->wire, chunk, len);
-    }
-    if (client->append_left == 0)
-        client_line(client, "");
+    if (message_send(&client->appended, client->wire))
+        return;
+    client->is_appending = false;
+    client_line(client, "");
 }
 
 static void take_tagged(struct client *client, const uint8_t *line, size_t len)
@@ -201,13 +262,31 @@ static void take_tagged(struct client *client, const uint8_t *line, size_t len)
     enum client_event event =
         client->state == CLIENT_LOGIN ? CLIENT_READY : CLIENT_DONE;
 
-    if (!starts_with(line, len, "a OK") ||
-        client->is_leaving != client->has_bye) {
+    if (!is_due(client) ||
+        (!starts_with(line, len, "a OK") && !note_refusal(client, line, len))) {
         give_up(client, line, len);
         return;
     }
     client->state = CLIENT_QUIET;
     client->handler(client, event, client->owner);
+}
+
+/* An answer ends a command whose every part has come or gone before. */
+static bool is_due(const struct client *client)
+{
+    return !client->is_fetching && !client->is_appending &&
+           client->is_leaving == client->has_bye;
+}
+
+/* True when the backend found bytes of an APPEND wrong. */
+static bool note_refusal(struct client *client, const uint8_t *line, size_t len)
+{
+    static const char refusal[] = "a NO wrong ";
+
+    if (client->state != CLIENT_COMMAND || !starts_with(line, len, refusal))
+        return false;
+    client->refused += strtoull((const char *)line + strlen(refusal), NULL, 10);
+    return true;
 }
 
 static void give_up(struct client *client, const uint8_t *line, size_t len)

@@ -29,6 +29,17 @@ void client_command(struct client *client, const char *text);
 /* Appends a message of `size` bytes, as a command does: CLIENT_DONE follows. */
 void client_append(struct client *client, size_t size);
 
+/* The same with the bytes of the pattern (pattern.h) from `position` on. The
+ * backend checks them; what it finds wrong is counted, and no error. */
+void client_append_at(struct client *client, uint64_t position, uint64_t size);
+
+/* Fetches that part of the pattern and checks it. CLIENT_DONE follows. */
+void client_fetch_at(struct client *client, uint64_t position, uint64_t size);
+
+/* Bytes found wrong since it was asked last, by the client or by the backend.
+ */
+uint64_t client_take_wrong(struct client *client);
+
 /* Sends a line as it is, such as the DONE that ends IDLE. */
 void client_line(struct client *client, const char *text);
 

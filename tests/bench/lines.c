@@ -1,6 +1,6 @@
 #include "lines.h"
 
-#include <stdbool.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +48,25 @@ void lines_clear(struct lines *lines)
     free(lines->kept);
     lines->kept = NULL;
     lines->kept_len = 0;
+}
+
+bool lines_announce(const uint8_t *line, size_t len, uint64_t *size_out,
+                    bool *must_wait_out)
+{
+    size_t digits = len;
+
+    if (len < 3 || line[len - 1] != '}')
+        return false;
+    digits--;
+    *must_wait_out = line[digits - 1] != '+';
+    if (!*must_wait_out)
+        digits--;
+    while (digits > 0 && isdigit(line[digits - 1]))
+        digits--;
+    if (digits == 0 || line[digits - 1] != '{')
+        return false;
+    *size_out = strtoull((const char *)line + digits, NULL, 10);
+    return true;
 }
 
 static bool kept_is_whole(const struct lines *lines)

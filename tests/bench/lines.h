@@ -3,6 +3,7 @@
 #ifndef BENCH_LINES_H
 #define BENCH_LINES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,10 @@ enum lines_result lines_next(struct lines *lines, const uint8_t **bytes,
                              size_t *len, const uint8_t **line_out,
                              size_t *line_len_out);
 void lines_clear(struct lines *lines);
+
+/* True when `line` ends in {n} or, where nobody needs to wait for a "+", in
+ * {n+}: n bytes follow, then the line goes on. */
+bool lines_announce(const uint8_t *line, size_t len, uint64_t *size_out,
+                    bool *must_wait_out);
 
 #endif

@@ -15,6 +15,8 @@ struct mode {
 static const struct mode modes[] = {
     {"idle", mode_idle_run},
     {"login", mode_login_run},
+    {"stream", mode_stream_run},
+    {"latency", mode_latency_run},
 };
 
 int main(int argc, char **argv)

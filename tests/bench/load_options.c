@@ -194,5 +194,7 @@ static void print_usage(void)
                     "       [--parallel N] [--sources N] [--users N]\n"
                     "modes and their options:\n"
                     "  idle     [--steps N,N,...] [--traffic BYTES]\n"
-                    "  login    [--count N] [--resume] [--rate N]\n");
+                    "  login    [--count N] [--resume] [--rate N]\n"
+                    "  stream   [--bytes N] [--direction fetch|append]\n"
+                    "  latency  [--count N]\n");
 }

@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum {
-    SCRATCH_SIZE = 64 * 1024,
+    SCRATCH_SIZE = 128 * 1024,
+    TLS_ROOM = 4096, /* more than the records of a big write add */
     ERROR_SIZE = 128
 };
 
@@ -23,6 +24,8 @@ struct wire_net {
     uint8_t *out; /* cipher text of one call, flushed before the next */
     size_t out_len;
     size_t out_room;
+    uint64_t received; /* plain text */
+    uint64_t sent;
     uint8_t in[SCRATCH_SIZE];
     uint8_t plain[SCRATCH_SIZE];
 };
@@ -43,12 +46,14 @@ struct wire {
 struct pending_write {
     uv_write_t request;
     size_t len;
-    uint8_t bytes[];
+    uint8_t *owned; /* the bytes, where they go when they have left */
+    size_t owned_room;
 };
 
 static int read_lent(BIO *bio, char *out, int room);
 static int append_out(BIO *bio, const char *bytes, int len);
 static long control_bio(BIO *bio, int command, long number, void *pointer);
+static void reserve_out(struct wire_net *net, size_t room);
 static struct wire *new_wire(struct wire_net *net, SSL_CTX *tls,
                              wire_handler *handler, void *owner);
 static void fail(struct wire *wire, const char *error);
@@ -66,9 +71,25 @@ static bool read_plain_text(struct wire *wire);
 static void emit(struct wire *wire, enum wire_event event, const uint8_t *bytes,
                  size_t len);
 static void flush_out(struct wire *wire);
+static bool encrypt(struct wire *wire, const uint8_t *bytes, size_t len);
 static void send_bytes(struct wire *wire, const uint8_t *bytes, size_t len);
-static void queue_bytes(struct wire *wire, const uint8_t *bytes, size_t len);
+static void queue_copy(struct wire *wire, const uint8_t *bytes, size_t len);
+static void queue_out(struct wire *wire);
+static void queue_bytes(struct wire *wire, const uint8_t *bytes, size_t len,
+                        uint8_t *owned, size_t owned_room);
+static void give_back(struct wire_net *net, struct pending_write *pending);
 static void on_written(uv_write_t *request, int status);
+static void give_back(struct wire_net *net, struct pending_write *pending)
+{
+    if (net->out == NULL && pending->owned != NULL) {
+        net->out = pending->owned;
+        net->out_room = pending->owned_room;
+    } else {
+        free(pending->owned);
+    }
+    free(pending);
+}
+
 static void on_closed(uv_handle_t *handle);
 
 struct wire_net *wire_net_new(uv_loop_t *loop)
@@ -97,6 +118,13 @@ void wire_net_free(struct wire_net **net)
     BIO_meth_free(mine->bio_method);
     free(mine->out);
     free(mine);
+}
+
+void wire_net_count(const struct wire_net *net, uint64_t *received_out,
+                    uint64_t *sent_out)
+{
+    *received_out = net->received;
+    *sent_out = net->sent;
 }
 
 struct wire *wire_connect(struct wire_net *net,
@@ -142,15 +170,27 @@ void wire_write(struct wire *wire, const uint8_t *bytes, size_t len)
 {
     if (wire->is_closing || len == 0)
         return;
-    if (wire->ssl == NULL) {
+    wire->net->sent += len;
+    if (wire->ssl == NULL)
         send_bytes(wire, bytes, len);
+    else if (encrypt(wire, bytes, len))
+        flush_out(wire);
+}
+
+void wire_stream(struct wire *wire, const uint8_t *bytes, size_t len)
+{
+    struct wire_net *net = wire->net;
+
+    if (wire->is_closing || len == 0)
+        return;
+    net->sent += len;
+    if (wire->ssl == NULL) {
+        queue_bytes(wire, bytes, len, NULL, 0);
         return;
     }
-    assert(len <= INT32_MAX && wire->is_up);
-    if (SSL_write(wire->ssl, bytes, (int)len) != (int)len)
-        fail(wire, tls_error_text());
-    else
-        flush_out(wire);
+    reserve_out(net, len + TLS_ROOM);
+    if (encrypt(wire, bytes, len))
+        queue_out(wire);
 }
 
 size_t wire_queued(const struct wire *wire)
@@ -220,15 +260,21 @@ static int append_out(BIO *bio, const char *bytes, int len)
     size_t needed = net->out_len + (len > 0 ? (size_t)len : 0);
 
     BIO_clear_retry_flags(bio);
-    if (needed > net->out_room) {
-        net->out_room = needed * 2;
-        net->out = realloc(net->out, net->out_room);
-        if (net->out == NULL)
-            abort();
-    }
+    if (needed > net->out_room)
+        reserve_out(net, needed * 2);
     memcpy(net->out + net->out_len, bytes, needed - net->out_len);
     net->out_len = needed;
     return len;
+}
+
+static void reserve_out(struct wire_net *net, size_t room)
+{
+    if (room <= net->out_room)
+        return;
+    net->out = realloc(net->out, room);
+    if (net->out == NULL)
+        abort();
+    net->out_room = room;
 }
 
 static long control_bio(BIO *bio, int command, long number, void *pointer)
@@ -398,6 +444,7 @@ static bool read_plain_text(struct wire *wire)
 static void emit(struct wire *wire, enum wire_event event, const uint8_t *bytes,
                  size_t len)
 {
+    wire->net->received += len;
     if (wire->handler != NULL && (!wire->is_closing || event == WIRE_CLOSED))
         wire->handler(wire, event, bytes, len, wire->owner);
 }
@@ -410,6 +457,15 @@ static void flush_out(struct wire *wire)
     net->out_len = 0;
     if (len > 0 && !wire->is_closing)
         send_bytes(wire, net->out, len);
+}
+
+static bool encrypt(struct wire *wire, const uint8_t *bytes, size_t len)
+{
+    assert(len <= INT32_MAX && wire->is_up);
+    if (SSL_write(wire->ssl, bytes, (int)len) == (int)len)
+        return true;
+    fail(wire, tls_error_text());
+    return false;
 }
 
 static void send_bytes(struct wire *wire, const uint8_t *bytes, size_t len)
@@ -427,22 +483,47 @@ static void send_bytes(struct wire *wire, const uint8_t *bytes, size_t len)
         sent = result > 0 ? (size_t)result : 0;
     }
     if (sent < len)
-        queue_bytes(wire, bytes + sent, len - sent);
+        queue_copy(wire, bytes + sent, len - sent);
 }
 
-static void queue_bytes(struct wire *wire, const uint8_t *bytes, size_t len)
+static void queue_copy(struct wire *wire, const uint8_t *bytes, size_t len)
 {
-    struct pending_write *pending = malloc(sizeof(*pending) + len);
-    uv_buf_t buf;
+    uint8_t *copy = malloc(len);
+
+    if (copy == NULL)
+        abort();
+    memcpy(copy, bytes, len);
+    queue_bytes(wire, copy, len, copy, len);
+}
+
+/* The cipher text's memory goes along, and comes back when it has left. */
+static void queue_out(struct wire *wire)
+{
+    struct wire_net *net = wire->net;
+    uint8_t *out = net->out;
+    size_t len = net->out_len;
+    size_t room = net->out_room;
+
+    net->out = NULL;
+    net->out_len = net->out_room = 0;
+    queue_bytes(wire, out, len, out, room);
+}
+
+/* `owned` is NULL, or `bytes` when they are the wire's to free. */
+static void queue_bytes(struct wire *wire, const uint8_t *bytes, size_t len,
+                        uint8_t *owned, size_t owned_room)
+{
+    struct pending_write *pending = malloc(sizeof(*pending));
+    uv_buf_t buf = {.base = (char *)(uintptr_t)bytes, .len = len};
 
     if (pending == NULL)
         abort();
-    memcpy(pending->bytes, bytes, len);
     pending->len = len;
-    buf = uv_buf_init((char *)pending->bytes, (unsigned)len);
+    pending->owned = owned;
+    pending->owned_room = owned_room;
     if (uv_write(&pending->request, (uv_stream_t *)&wire->tcp, &buf, 1,
                  on_written) != 0) {
-        free(pending);
+        give_back(wire->net, pending);
         fail(wire, "write");
         return;
     }
@@ -455,7 +536,7 @@ static void on_written(uv_write_t *request, int status)
     struct wire *wire = (struct wire *)request->handle;
 
     wire->queued -= pending->len;
-    free(pending);
+    give_back(wire->net, pending);
     if (status != 0)
         fail(wire, uv_strerror(status));
     else if (wire->queued == 0)

@@ -39,6 +39,10 @@ struct wire_target {
 struct wire_net *wire_net_new(uv_loop_t *loop);
 void wire_net_free(struct wire_net **net);
 
+/* What all wires have delivered to and taken from their owners, in bytes. */
+void wire_net_count(const struct wire_net *net, uint64_t *received_out,
+                    uint64_t *sent_out);
+
 /* A wire that connects; a failure comes later, as WIRE_CLOSED. */
 struct wire *wire_connect(struct wire_net *net,
                           const struct wire_target *target,
@@ -51,6 +55,11 @@ struct wire *wire_accept(struct wire_net *net, uv_stream_t *listener,
 
 /* Sends or queues `bytes`; nothing once the wire is closing. */
 void wire_write(struct wire *wire, const uint8_t *bytes, size_t len);
+
+/* Sends `bytes`, which must stay as they are for ever, without copying them
+ * where no TLS does. WIRE_DRAINED follows from the loop, also when they left
+ * at once, so that no wire keeps the loop to itself. */
+void wire_stream(struct wire *wire, const uint8_t *bytes, size_t len);
 
 /* Bytes that were written and have not left yet. */
 size_t wire_queued(const struct wire *wire);
