@@ -79,11 +79,13 @@ struct client *batch_connect(struct batch *batch, struct ticket *ticket,
     return client_new(batch->net, &target, user, handler, owner);
 }
 
-bool batch_admits(struct client *client)
+bool batch_admits(const struct batch *batch, struct client *client)
 {
     const SSL *ssl = client_ssl(client);
-    const char *fault = ssl != NULL ? tls_policy_fault(ssl) : NULL;
+    const char *fault = NULL;
 
+    if (ssl != NULL)
+        fault = tls_policy_fault(ssl, batch->options->any_group);
     if (fault == NULL)
         return true;
     client_fail(client, fault);

@@ -58,7 +58,7 @@ struct client *batch_connect(struct batch *batch, struct ticket *ticket,
 
 /* False when a client that is logged in negotiated another cipher or group than
  * all proxies are measured with; it is closed then. */
-bool batch_admits(struct client *client);
+bool batch_admits(const struct batch *batch, struct client *client);
 
 /* Tells on standard error why a client ended, the first few times. */
 void batch_tell_fault(struct batch *batch, const struct client *client);

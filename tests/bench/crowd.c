@@ -84,7 +84,7 @@ static void on_client(struct client *client, enum client_event event,
     batch_move(&crowd->batch);
     switch (event) {
     case CLIENT_READY:
-        if (batch_admits(client))
+        if (batch_admits(&crowd->batch, client))
             take_ready(member);
         break;
     case CLIENT_CONTINUE:

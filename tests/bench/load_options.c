@@ -36,6 +36,7 @@ bool load_options_read(int argc, char **argv, struct load_options *options_out)
         {"count", required_argument, NULL, 'C'},
         {"rate", required_argument, NULL, 'R'},
         {"resume", no_argument, NULL, 'r'},
+        {"any-group", no_argument, NULL, 'g'},
         {"bytes", required_argument, NULL, 'b'},
         {"direction", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
@@ -94,6 +95,9 @@ static bool read_option(struct load_options *options, int letter,
         return read_rate(value, &options->rate);
     case 'r':
         options->must_resume = true;
+        return true;
+    case 'g':
+        options->any_group = true;
         return true;
     case 'b':
         return read_bytes(value, &options->bytes);
@@ -191,7 +195,8 @@ static void print_usage(void)
 {
     fprintf(stderr, "usage: bench_load MODE --connect IP:PORT [--plain] "
                     "[--tls-max 1.2|1.3]\n"
-                    "       [--parallel N] [--sources N] [--users N]\n"
+                    "       [--parallel N] [--sources N] [--users N] "
+                    "[--any-group]\n"
                     "modes and their options:\n"
                     "  idle     [--steps N,N,...] [--traffic BYTES]\n"
                     "  login    [--count N] [--resume] [--rate N]\n"

@@ -24,6 +24,7 @@ struct load_options {
     unsigned count;    /* logins or requests of a batch */
     unsigned rate;     /* logins started per second; 0: as one ends */
     bool must_resume;  /* logins offer TLS tickets */
+    bool any_group;    /* for a proxy that knows no X25519 */
     uint64_t bytes;    /* of a batch, over all connections */
     bool is_append;    /* bytes go to the server, not from it */
 };

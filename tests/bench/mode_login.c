@@ -213,7 +213,7 @@ static void take_ready(struct slot *slot)
 
     slot->took_ns = uv_hrtime() - slot->started_ns;
     slot->was_resumed = ssl != NULL && SSL_session_reused(ssl);
-    if (!batch_admits(slot->client))
+    if (!batch_admits(&slot->login->batch, slot->client))
         return;
     slot->state = SLOT_LOGOUT;
     client_command(slot->client, "LOGOUT");

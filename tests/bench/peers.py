@@ -31,6 +31,7 @@ class Proxy:
     package = None  # Debian's
     backend_kinds = ("plain", "tls")
     descriptor_limit = None  # None: as many as there may be
+    load_words = ()  # what the load generator must be told
     differs_in = None  # the kinds of work that show its setting; None: all
     start_seconds = 20
 
@@ -367,13 +368,15 @@ service stats {{
 
 class Perdition(Proxy):
     """A process for each connection. At its end it closes every descriptor
-    up to the limit, so that a high limit would cost it milliseconds."""
+    up to the limit, so that a high limit would cost it milliseconds. It knows
+    P-256 alone."""
 
     name = "perdition"
     executable = "perdition"
     package = "perdition"
     backend_kinds = ("plain",)
     descriptor_limit = 1024
+    load_words = ("--any-group",)
 
     @classmethod
     def version(cls, lab):

@@ -36,13 +36,15 @@ SSL_CTX *tls_server_context(const char *chain_file, const char *key_file)
     return context;
 }
 
-const char *tls_policy_fault(const SSL *ssl)
+const char *tls_policy_fault(const SSL *ssl, bool any_group)
 {
     const char *name = tls_cipher_name(ssl);
 
     if (strcmp(name, tls12_cipher) != 0 && strcmp(name, tls13_cipher) != 0)
         return name;
-    return SSL_get_curve_id(ssl) == SSL_CURVE_X25519 ? NULL : "another group";
+    if (any_group || SSL_get_curve_id(ssl) == SSL_CURVE_X25519)
+        return NULL;
+    return "another group";
 }
 
 const char *tls_cipher_name(const SSL *ssl)

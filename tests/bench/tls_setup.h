@@ -5,6 +5,7 @@
 #define BENCH_TLS_SETUP_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Offers TLS 1.2 up to `version_max` (TLS1_2_VERSION or TLS1_3_VERSION), a key
@@ -13,9 +14,9 @@
  * among the three ciphers of TLS 1.3), no ALPN. Aborts when memory is out. */
 SSL_CTX *tls_client_context(uint16_t version_max);
 
-/* NULL when what was negotiated is what all proxies are measured with: X25519
- * and AES-128-GCM. Otherwise the part that is not. */
-const char *tls_policy_fault(const SSL *ssl);
+/* NULL when what was negotiated is what all proxies are measured with: X25519,
+ * unless any group will do, and AES-128-GCM. Otherwise the part that is not. */
+const char *tls_policy_fault(const SSL *ssl, bool any_group);
 
 /* "TLS_AES_128_GCM_SHA256", or under TLS 1.2 the name that OpenSSL uses. */
 const char *tls_cipher_name(const SSL *ssl);
