@@ -7,21 +7,14 @@
 #include <unistd.h>
 #include <uv.h>
 
-static struct address address_of(const struct network *network)
-{
-    struct address address = {.is_ipv6 = network->family == NETWORK_IPV6};
-
-    memcpy(address.ip, network->bytes, address.is_ipv6 ? 16 : 4);
-    return address;
-}
-
 static void take_family(struct source_addresses *sources,
                         const struct network *addresses, size_t count,
                         enum network_family family)
 {
     for (size_t i = 0; i < count; i++) {
         if (addresses[i].family == family)
-            sources->items[sources->count++] = address_of(&addresses[i]);
+            address_from_network(&addresses[i],
+                                 &sources->items[sources->count++]);
     }
 }
 
