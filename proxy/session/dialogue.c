@@ -31,7 +31,6 @@ static bool answer_failure(struct session *session,
         login_failed(before->login, outcome->answer, outcome->code,
                      outcome->code_len, outcome->text, outcome->text_len);
     attempt_free(&before->attempt);
-    limits_release_login(session->env->limits, &session->hold);
     session_send_output(session);
     if (decision == LOGIN_END) {
         session_finish(session, login_end_reason(before->login), NULL);

@@ -316,15 +316,10 @@ enum limits_answer limits_login(struct limits *limits,
     return LIMITS_OK;
 }
 
-void limits_release_login(struct limits *limits, struct limits_hold *hold)
+void limits_release(struct limits *limits, struct limits_hold *hold)
 {
     release_entry(limits, &hold->user);
     release_entry(limits, &hold->user_and_address);
-}
-
-void limits_release(struct limits *limits, struct limits_hold *hold)
-{
-    limits_release_login(limits, hold);
     release_entry(limits, &hold->address);
 }
 

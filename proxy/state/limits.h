@@ -55,16 +55,13 @@ MUST_USE enum limits_answer limits_accept(struct limits *limits,
                                           uint64_t now_ms,
                                           struct limits_hold *hold_out);
 
-/* For a login about to be tried at a backend, by the normalised user name;
+/* For a login that the backend has accepted, by the normalised user name;
  * fills the rest of the hold, or leaves it as it was on a refusal. */
 MUST_USE enum limits_answer limits_login(struct limits *limits,
                                          const struct limits_settings *rules,
                                          const struct address *peer,
                                          const uint8_t *user, size_t len,
                                          struct limits_hold *hold);
-
-/* The login failed, the connection stays. */
-void limits_release_login(struct limits *limits, struct limits_hold *hold);
 
 /* The connection has gone; releases all that is held. */
 void limits_release(struct limits *limits, struct limits_hold *hold);

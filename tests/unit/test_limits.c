@@ -219,25 +219,6 @@ static void refused_login_leaves_nothing_behind(void **state)
     limits_release(limits, &holds[1]);
 }
 
-static void failed_login_gives_its_place_back(void **state)
-{
-    struct limits_hold hold;
-
-    (void)state;
-    rules.per_address = 1;
-    rules.per_user = 1;
-    assert_int_equal(accept_from("192.0.2.1", &hold), LIMITS_OK);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(login_from("192.0.2.1", "alice", &hold), LIMITS_OK);
-        limits_release_login(limits, &hold);
-    }
-
-    assert_non_null(hold.address);
-    assert_int_equal(limits_entries(limits), 1);
-    limits_release(limits, &hold);
-    limits_release(limits, &hold);
-}
-
 static void reload_changes_a_limit_and_keeps_the_counts(void **state)
 {
     struct limits_hold holds[5];
@@ -390,7 +371,6 @@ int main(void)
         CLAIM(user_may_hold_so_many_sessions_from_anywhere),
         CLAIM(user_and_address_are_counted_together),
         CLAIM(refused_login_leaves_nothing_behind),
-        CLAIM(failed_login_gives_its_place_back),
         CLAIM(reload_changes_a_limit_and_keeps_the_counts),
         CLAIM(accept_rate_allows_a_second_of_burst),
         CLAIM(accept_rate_holds_over_time),
