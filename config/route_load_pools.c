@@ -12,6 +12,7 @@ static void read_pool(struct route_loader *loader,
 static void read_members(struct route_loader *loader,
                          const struct json_place *list, struct pool *pool,
                          const struct pool **last_users);
+static void sum_weights(struct pool *pool);
 static void warn_weights(const struct json_place *list,
                          const struct pool *pool);
 
@@ -102,7 +103,20 @@ static void read_members(struct route_loader *loader,
         last_users[index] = pool;
         pool->backends[pool->backend_count++] = &loader->table->backends[index];
     }
+    sum_weights(pool);
     warn_weights(list, pool);
+}
+
+static void sum_weights(struct pool *pool)
+{
+    uint32_t sum = 0;
+
+    pool->weight_sums =
+        mem_realloc_array(NULL, pool->backend_count, sizeof(uint32_t));
+    for (size_t i = 0; i < pool->backend_count; i++) {
+        sum += pool->backends[i]->weight;
+        pool->weight_sums[i] = sum;
+    }
 }
 
 static void warn_weights(const struct json_place *list, const struct pool *pool)

@@ -25,6 +25,7 @@ void route_table_free(struct route_table **table)
     for (size_t i = 0; i < mine->pool_count; i++) {
         free(mine->pools[i].name);
         free(mine->pools[i].backends);
+        free(mine->pools[i].weight_sums);
     }
     free(mine->backends);
     free(mine->pools);

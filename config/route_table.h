@@ -53,6 +53,7 @@ struct pool {
     char *name;
     const struct backend_config **backends; /* each once, in file order */
     size_t backend_count;                   /* never 0 */
+    uint32_t *weight_sums; /* the weight of each and all before it */
     enum pool_balance balance;
     enum pool_when_down when_down;
 };

@@ -2,8 +2,10 @@
  *
  * hash: weighted rendezvous of backend name and user (rendezvous.h); health
  * and load never move a user. least-sessions: those that may be dialled now
- * come first, then the fewest sessions per weight, then rendezvous. Weight 0
- * is chosen for nobody. With when_down refuse there is one candidate only. */
+ * come first, then the fewest sessions per weight, then rendezvous; of pools
+ * of more than 16 two that may be dialled are drawn by weight, and compared.
+ * Weight 0 is chosen for nobody. With when_down refuse there is one candidate
+ * only. */
 #ifndef BACKEND_PICK_H
 #define BACKEND_PICK_H
 

@@ -56,12 +56,23 @@ uint64_t rendezvous_cost(uint64_t hash)
     return (UINT64_C(64) << COST_FRACTION_BITS) - log2;
 }
 
+uint64_t rendezvous_mix(uint64_t x)
+{
+    return mix(x);
+}
+
+uint64_t rendezvous_hash(uint64_t user_hash, uint64_t seed)
+{
+    return mix(seed ^ user_hash);
+}
+
 void rendezvous_init(struct rendezvous *place, uint64_t user_hash,
                      uint64_t seed, unsigned weight)
 {
     assert(weight > 0);
-    *place = (struct rendezvous){
-        .hash = mix(seed ^ user_hash), .seed = seed, .weight = weight};
+    *place = (struct rendezvous){.hash = rendezvous_hash(user_hash, seed),
+                                 .seed = seed,
+                                 .weight = weight};
 }
 
 /* No hash costs 0, so 0 says that it was not asked for yet. */

@@ -24,6 +24,10 @@ uint64_t rendezvous_user(const uint8_t *user, size_t len);
 /* What a backend's name is hashed to, once a load. */
 uint64_t rendezvous_seed(const char *name);
 
+/* What both make together. Of backends of equal weight that of the greater
+ * hash comes first. */
+uint64_t rendezvous_hash(uint64_t user_hash, uint64_t seed);
+
 /* Where one backend stands for one user. */
 struct rendezvous {
     uint64_t hash;
@@ -38,6 +42,9 @@ void rendezvous_init(struct rendezvous *place, uint64_t user_hash,
 
 /* True if one comes before other. A total order. Computes costs on demand. */
 bool rendezvous_is_before(struct rendezvous *one, struct rendezvous *other);
+
+/* mix(x) of above, for whoever wants bits that look like chance. */
+uint64_t rendezvous_mix(uint64_t x);
 
 /* -log2((hash | 1) / 2^64) with 48 bits after the point, rounded up. */
 uint64_t rendezvous_cost(uint64_t hash);

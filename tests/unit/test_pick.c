@@ -26,6 +26,7 @@ enum {
 static char names[BACKENDS][32];
 static struct backend_config configs[BACKENDS];
 static const struct backend_config *members[BACKENDS];
+static uint32_t weight_sums[BACKENDS];
 static struct pool pool;
 static struct backend_registry *registry;
 static struct backend_set *set;
@@ -43,6 +44,7 @@ static void make_pool(size_t count, enum pool_balance balance,
     }
     pool = (struct pool){.backends = members,
                          .backend_count = count,
+                         .weight_sums = weight_sums,
                          .balance = balance,
                          .when_down = when_down};
 }
@@ -50,7 +52,10 @@ static void make_pool(size_t count, enum pool_balance balance,
 static void use_facts(void)
 {
     static const struct address somewhere = {.ip = {127, 0, 0, 1}};
+    uint32_t sum = 0;
 
+    for (size_t i = 0; i < pool.backend_count; i++)
+        weight_sums[i] = sum += configs[i].weight;
     registry = backend_registry_new();
     set = backend_set_new(registry, configs, pool.backend_count);
     for (size_t i = 0; i < pool.backend_count; i++)
@@ -488,6 +493,116 @@ static void least_sessions_leaves_the_dead_for_last(void **state)
     close_sessions(1, 5);
 }
 
+static void take_down(size_t index)
+{
+    for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
+        backend_dial_failed(backend_set_find(set, &configs[index]), 0, "test");
+}
+
+/* A session for each of so many users, where they are picked. */
+static void log_in(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        open_sessions((size_t)first_for_number(i), 1);
+}
+
+static uint32_t sessions_of(size_t index)
+{
+    return backend_sessions(backend_set_find(set, &configs[index]));
+}
+
+static void close_all_sessions(void)
+{
+    for (size_t i = 0; i < pool.backend_count; i++)
+        close_sessions(i, sessions_of(i));
+}
+
+static void draws_keep_a_large_pool_even(void **state)
+{
+    (void)state;
+    make_pool(BACKENDS, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+
+    log_in(BACKENDS * 20);
+
+    /* By chance alone some would have fewer than 10 and more than 30. */
+    for (size_t i = 0; i < BACKENDS; i++)
+        assert_in_range(sessions_of(i), 14, 24);
+    close_all_sessions();
+}
+
+static void draws_go_by_weight(void **state)
+{
+    (void)state;
+    make_pool(100, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    configs[7].weight = 50;
+    configs[8].weight = 0;
+    use_facts();
+
+    log_in(148 * 20);
+
+    assert_in_range(sessions_of(7), 950, 1050);
+    assert_int_equal(sessions_of(8), 0);
+    close_all_sessions();
+}
+
+static void draws_pass_by_the_dead(void **state)
+{
+    (void)state;
+    make_pool(100, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+    for (size_t i = 0; i < 98; i++)
+        take_down(i);
+
+    log_in(1000);
+
+    assert_in_range(sessions_of(98), 490, 510);
+    assert_in_range(sessions_of(99), 490, 510);
+    close_all_sessions();
+}
+
+static void draws_differ_from_moment_to_moment(void **state)
+{
+    const struct backend_config *before = NULL;
+    const struct backend_config *picked;
+    unsigned moved = 0;
+    struct pick pick;
+
+    (void)state;
+    make_pool(100, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+
+    for (uint64_t now_ms = 0; now_ms < 100; now_ms++) {
+        start(&pick, "alice@example.org");
+        picked = pick_next(&pick, now_ms);
+        moved += picked != before;
+        before = picked;
+    }
+
+    assert_true(moved > 90);
+}
+
+static void iteration_of_a_large_pool_gives_each_once(void **state)
+{
+    bool seen[100] = {false};
+    struct pick pick;
+    int index;
+    unsigned count = 0;
+
+    (void)state;
+    make_pool(100, POOL_LEAST_SESSIONS, POOL_NEXT);
+    use_facts();
+
+    start(&pick, "alice@example.org");
+    while ((index = next(&pick)) >= 0) {
+        assert_false(seen[index]);
+        seen[index] = true;
+        count++;
+    }
+
+    assert_int_equal(count, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +624,11 @@ int main(void)
         CLAIM(least_sessions_wins_by_weight),
         CLAIM(equal_loads_go_by_rendezvous),
         CLAIM(least_sessions_leaves_the_dead_for_last),
+        CLAIM(draws_keep_a_large_pool_even),
+        CLAIM(draws_go_by_weight),
+        CLAIM(draws_pass_by_the_dead),
+        CLAIM(draws_differ_from_moment_to_moment),
+        CLAIM(iteration_of_a_large_pool_gives_each_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

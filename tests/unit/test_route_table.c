@@ -133,6 +133,9 @@ static void a_pool_has_what_the_file_says(void **state)
     assert_int_equal(pool->backend_count, 2);
     assert_string_equal(pool->backends[0]->name, "b2");
     assert_string_equal(pool->backends[1]->name, "b1");
+    assert_int_equal(pool->weight_sums[0], pool->backends[0]->weight);
+    assert_int_equal(pool->weight_sums[1],
+                     pool->backends[0]->weight + pool->backends[1]->weight);
     assert_int_equal(pool->balance, POOL_LEAST_SESSIONS);
     assert_int_equal(pool->when_down, POOL_NEXT);
     route_table_free(&table);
