@@ -108,7 +108,7 @@ def test_logins_that_nobody_answers_fail(lab, load, capfd):
 
 def test_a_server_with_another_cipher_is_told_from_the_others(
         lab, load, capfd):
-    with other_server(lab) as port:
+    with Server(serve_login, tls_context(lab)) as port:
         talker = load("login", port, "--count", "1", "--parallel", "1")
 
         result = batch(talker)
@@ -164,6 +164,16 @@ def test_wrong_bytes_of_an_append_are_found(backend, spoil, answer):
                    spoil(row) + b"\r\n")
 
     assert said.startswith(answer)
+
+
+def test_wrong_bytes_that_the_backend_found_are_told(load):
+    with Server(serve_refusal) as port:
+        talker = load("stream", port, "--plain", "--parallel", "1",
+                      "--bytes", "1000", "--direction", "append")
+
+        result = batch(talker)
+
+    assert (result["bytes"], result["wrong"], result["failed"]) == (1000, 5, 0)
 
 
 def test_two_places_of_the_pattern_differ(backend):
@@ -235,28 +245,49 @@ def fetch(file, position, size):
     return row
 
 
-class other_server:
-    """One login at a server whose first choice is AES-256."""
+def tls_context(lab):
+    """Its first choice is AES-256, as OpenSSL's is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(lab.chain, lab.key)
+    return context
 
-    def __init__(self, lab):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(lab.chain, lab.key)
+
+def serve_login(client):
+    client.sendall(b"* OK ready\r\n")
+    client.recv(100)
+    client.sendall(b"a OK in\r\n")
+
+
+def serve_refusal(client):
+    serve_login(client)
+    file = client.makefile("rb")
+    file.readline()
+    file.readline()
+    client.sendall(b"a NO wrong 5\r\n")
+
+
+class Server:
+    """Serves one connection by a function."""
+
+    def __init__(self, serve, context=None):
+        self.serve = serve
+        self.context = context
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.socket.settimeout(10)
-        self.thread = threading.Thread(target=self._serve)
+        self.thread = threading.Thread(target=self._run)
 
     def __enter__(self):
         self.thread.start()
         return self.socket.getsockname()[1]
 
     def __exit__(self, *_):
-        self.thread.join()
         self.socket.close()
+        self.thread.join()
 
-    def _serve(self):
-        raw, _ = self.socket.accept()
-        with self.context.wrap_socket(raw, server_side=True) as client:
-            client.sendall(b"* OK ready\r\n")
-            client.recv(100)
-            client.sendall(b"a OK in\r\n")
-            client.recv(100)
+    def _run(self):
+        client, _ = self.socket.accept()
+        client.settimeout(10)
+        if self.context:
+            client = self.context.wrap_socket(client, server_side=True)
+        with client:
+            self.serve(client)
