@@ -78,6 +78,10 @@ void stream_wipe_lent(const struct stream *stream);
  * above its high mark; wait for STREAM_DRAINED. */
 bool stream_write(struct stream *stream, const uint8_t *bytes, size_t len);
 
+/* Whether the socket holds bytes, an end or an error that were not read yet,
+ * as happens between two turns of the loop. Costs a system call. */
+bool stream_has_input(const struct stream *stream);
+
 /* Stops and restarts reading. Bytes already read are delivered regardless. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);

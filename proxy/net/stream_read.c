@@ -2,8 +2,10 @@
 #include "net/stream_private.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <openssl/mem.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static void lend(struct stream *stream, const uint8_t *bytes, size_t len)
 {
@@ -164,6 +166,16 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
         take_tls(stream, (const uint8_t *)buf->base, (size_t)got);
     else
         lend(stream, (const uint8_t *)buf->base, (size_t)got);
+}
+
+bool stream_has_input(const struct stream *stream)
+{
+    uv_os_fd_t fd;
+    uint8_t byte;
+
+    if (uv_fileno((const uv_handle_t *)&stream->tcp, &fd) != 0)
+        return true;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
 void stream_pause(struct stream *stream)
