@@ -2,6 +2,7 @@
 
 #include "backend/backend.h"
 #include "base/clock.h"
+#include "capacity.h"
 #include "provider.h"
 #include "reason_lines.h"
 #include "state/snapshot.h"
@@ -18,6 +19,10 @@ static struct snapshot *load(const char *config_file,
     struct snapshot *snapshot = snapshot_load(config_file, &parts, reasons);
 
     ticket_keys_unref(&tickets);
+    if (snapshot != NULL &&
+        !capacity_suffices(snapshot, capacity_workers(snapshot->settings),
+                           reasons))
+        snapshot_unref(&snapshot);
     return snapshot;
 }
 

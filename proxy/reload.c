@@ -1,5 +1,7 @@
 #include "reload.h"
 
+#include "capacity.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,15 @@ static bool can_follow(const struct settings *in_force,
     return true;
 }
 
+static bool can_take_effect(const struct reload *reload)
+{
+    const struct settings *settings = reload->loaded->settings;
+
+    return can_follow(reload->in_force->settings, settings, reload->reasons) &&
+           capacity_suffices(reload->loaded, capacity_workers(settings),
+                             reload->reasons);
+}
+
 static void load(void *argument)
 {
     struct reload *reload = argument;
@@ -66,9 +77,7 @@ static void load(void *argument)
     parts.former = reload->in_force;
     reload->loaded =
         snapshot_load(reload->config_file, &parts, reload->reasons);
-    if (reload->loaded != NULL &&
-        !can_follow(reload->in_force->settings, reload->loaded->settings,
-                    reload->reasons))
+    if (reload->loaded != NULL && !can_take_effect(reload))
         snapshot_unref(&reload->loaded);
     if (reload->loaded != NULL) {
         resolver_update(reload->resolver, reload->loaded->backends,

@@ -3,6 +3,7 @@
 #include "backend/resolver.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "capacity.h"
 #include "provider.h"
 #include "reload.h"
 #include "server_log.h"
@@ -15,12 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Descriptors beside sessions: loops, listeners, logs, files being read. */
-enum {
-    DESCRIPTOR_RESERVE = 64,
-    DESCRIPTORS_PER_WORKER = 16
-};
 
 /* How often ticket keys are looked at and free memory is given back. Giving
  * back walks malloc's free blocks under its locks: seldom is best. */
@@ -57,24 +52,6 @@ struct server {
     atomic_uint idle;
     bool is_draining;
 };
-
-static unsigned count_workers(const struct settings *settings)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (settings->workers > 0)
-        return settings->workers;
-    return cores < 1 ? 1 : (unsigned)cores;
-}
-
-static unsigned reserve_of(const struct server *server)
-{
-    size_t listeners = server->snapshot->settings->listener_count;
-
-    return DESCRIPTOR_RESERVE +
-           server->worker_count *
-               (DESCRIPTORS_PER_WORKER + 2 * (unsigned)listeners);
-}
 
 static enum log_level level_of(const struct settings *settings)
 {
@@ -250,9 +227,11 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     snapshot_unref(&server->snapshot);
     server->snapshot = snapshot;
     log_set(level_of(snapshot->settings), format_of(snapshot->settings));
-    quota_set_max(&server->quota,
-                  quota_from_descriptors(snapshot->settings->limits.sessions,
-                                         reserve_of(server), &descriptors));
+    quota_set_max(
+        &server->quota,
+        quota_from_descriptors(snapshot->settings->limits.sessions,
+                               capacity_reserve(snapshot, server->worker_count),
+                               &descriptors));
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
 }
@@ -349,15 +328,20 @@ static void make_parts(struct server *server)
 static bool load_first(struct server *server)
 {
     struct reasons *reasons = reasons_new();
+    bool is_good = false;
 
     server->snapshot =
         snapshot_load(server->config_file, &server->parts, reasons);
-    if (server->snapshot != NULL)
+    if (server->snapshot != NULL) {
         log_set(level_of(server->snapshot->settings),
                 format_of(server->snapshot->settings));
+        server->worker_count = capacity_workers(server->snapshot->settings);
+        is_good =
+            capacity_suffices(server->snapshot, server->worker_count, reasons);
+    }
     server_log_reasons(reasons);
     reasons_free(&reasons);
-    return server->snapshot != NULL;
+    return is_good;
 }
 
 static bool start(struct server *server)
@@ -366,9 +350,9 @@ static bool start(struct server *server)
     unsigned long descriptors;
     unsigned sessions;
 
-    server->worker_count = count_workers(settings);
-    sessions = quota_from_descriptors(settings->limits.sessions,
-                                      reserve_of(server), &descriptors);
+    sessions = quota_from_descriptors(
+        settings->limits.sessions,
+        capacity_reserve(server->snapshot, server->worker_count), &descriptors);
     quota_init(&server->quota, sessions);
     if (!open_sockets(server))
         return false;

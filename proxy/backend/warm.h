@@ -30,6 +30,9 @@ enum {
 
 struct warm;
 
+/* How many connections each worker keeps to this backend. */
+unsigned warm_wanted(const struct backend_config *config);
+
 /* Empty; dials nothing before warm_follow. */
 struct warm *warm_new(struct io *io);
 

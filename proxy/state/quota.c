@@ -23,7 +23,7 @@ static rlim_t raise_descriptors(void)
     return limit.rlim_cur;
 }
 
-unsigned quota_from_descriptors(unsigned wanted, unsigned reserve,
+unsigned quota_from_descriptors(unsigned wanted, unsigned long reserve,
                                 unsigned long *descriptors_out)
 {
     rlim_t descriptors = raise_descriptors();

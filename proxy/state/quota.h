@@ -22,7 +22,7 @@ enum {
 /* Raises the soft descriptor limit to the hard one and returns how many
  * sessions fit into it, less a reserve for listeners, files and loops; wanted
  * (0: as many as fit) is taken where it is less. */
-unsigned quota_from_descriptors(unsigned wanted, unsigned reserve,
+unsigned quota_from_descriptors(unsigned wanted, unsigned long reserve,
                                 unsigned long *descriptors_out);
 
 void quota_init(struct quota *quota, unsigned max);
