@@ -64,6 +64,16 @@ static void on_listener_closed(struct listener *listener, void *owner)
     worker->open_listeners--;
 }
 
+/* Beginning with the worker's thread, on which all of it is allocated. */
+static void keep_warm(struct worker *worker)
+{
+    const struct snapshot *snapshot = worker->env.snapshot;
+    struct link_rules rules = snapshot_link_rules(snapshot);
+
+    warm_follow(worker->env.warm, snapshot->targets, snapshot->target_count,
+                &rules);
+}
+
 static void stop_listening(struct worker *worker)
 {
     size_t i;
@@ -73,6 +83,7 @@ static void stop_listening(struct worker *worker)
     worker->is_ending = true;
     for (i = 0; i < worker->listener_count; i++)
         listener_stop(worker->listeners[i], on_listener_closed, worker);
+    warm_stop(worker->env.warm);
     io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
 }
 
@@ -105,10 +116,13 @@ static void follow(struct worker *worker, bool idle_is_new)
 
 static void adopt(struct worker *worker, struct snapshot *snapshot)
 {
-    bool had_idle = worker->env.snapshot->settings->timeouts.idle_ms != 0;
+    struct snapshot *former = worker->env.snapshot;
+    bool had_idle = former->settings->timeouts.idle_ms != 0;
 
-    snapshot_unref(&worker->env.snapshot);
     worker->env.snapshot = snapshot;
+    if (!worker->is_ending)
+        keep_warm(worker);
+    snapshot_unref(&former);
     follow(worker, !had_idle && snapshot->settings->timeouts.idle_ms != 0);
     io_fit_flight(&worker->env.io,
                   tls_server_context_flight_max(snapshot->tls));
@@ -175,6 +189,7 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     slab_join_thread();
+    keep_warm(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     worker->parts.on_idle(worker->parts.owner);
 }
@@ -192,6 +207,7 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.limits = parts->limits;
     worker->env.quota = parts->quota;
     worker->env.registry = &worker->registry;
+    worker->env.warm = warm_new(&worker->env.io);
     worker->env.worker = index;
     worker->env.snapshot = snapshot_ref(snapshot);
     registry_init(&worker->registry);
@@ -233,6 +249,7 @@ void worker_join(struct worker **worker)
         return;
     uv_thread_join(&mine->thread);
     mailbox_deinit(&mine->mailbox);
+    warm_free(&mine->env.warm);
     snapshot_unref(&mine->env.snapshot);
     io_deinit(&mine->env.io);
     uv_loop_close(&mine->loop);

@@ -47,6 +47,15 @@ enum counter_kind {
       "TLS handshakes with backends, not resumed")                             \
     X(BACKEND_HANDSHAKES_RESUMED, backend_handshakes_resumed, TOTAL,           \
       "TLS handshakes with backends, resumed")                                 \
+    X(WARM_READY, warm_ready, GAUGE,                                           \
+      "Connections to backends ready for a login")                             \
+    X(WARM_TAKEN, warm_taken, TOTAL, "Logins that took a ready connection")    \
+    X(WARM_MISSED, warm_missed, TOTAL,                                         \
+      "Logins that found none ready where some are kept")                      \
+    X(WARM_EXPIRED, warm_expired, TOTAL,                                       \
+      "Ready connections replaced because of their age")                       \
+    X(WARM_LOST, warm_lost, TOTAL,                                             \
+      "Ready connections that a backend closed or spoke on")                   \
     X(SESSIONS_OPEN, sessions_open, GAUGE, "Client connections open")          \
     X(SESSIONS_BEFORE_LOGIN, sessions_before_login, GAUGE,                     \
       "Client connections that are not logged in")                             \

@@ -2,6 +2,7 @@
 
 #include "backend/link.h"
 #include "backend/pick.h"
+#include "backend/warm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/upstream_login.h"
@@ -26,7 +27,8 @@ struct attempt {
 
     struct link *link; /* while it is under way */
     struct stream *upstream;
-    struct backend *backend; /* counted as a session there */
+    struct imap_capabilities capabilities; /* what it announced */
+    struct backend *backend;               /* counted as a session there */
     struct upstream_login *login;
     struct wheel_timer timer;
 };
@@ -35,6 +37,7 @@ static void on_link(struct link *link, bool is_ready, void *owner);
 static void on_upstream(struct stream *stream, enum stream_event event,
                         void *owner);
 static void on_timeout(struct wheel_timer *timer);
+static bool start_login(struct attempt *attempt);
 
 static void ignore(struct stream *stream, enum stream_event event, void *owner)
 {
@@ -162,29 +165,38 @@ static bool respects_limits(struct attempt *attempt)
     return false;
 }
 
-/* The next candidate that may be dialled; false when there is none. */
-static bool dial_next(struct attempt *attempt)
+/* A connection that waits for a login, or else a dial; false when there is
+ * neither. */
+static bool reach(struct attempt *attempt, uint64_t now_ms)
+{
+    const struct link_target *target = attempt->target;
+    struct link_rules rules = snapshot_link_rules(attempt->snapshot);
+
+    attempt->upstream =
+        warm_take(attempt->env->warm, target, &attempt->capabilities);
+    if (attempt->upstream != NULL)
+        return true;
+    if (!backend_may_dial(target->facts, now_ms))
+        return false;
+    attempt->link =
+        link_open(&attempt->env->io, target, &rules, on_link, attempt);
+    return true;
+}
+
+/* Goes to the next candidate. False: the attempt is over; why is the reason
+ * when no candidate is left. */
+static bool try_next(struct attempt *attempt, const char *why)
 {
     uint64_t now_ms = clock_now_ms();
     const struct backend_config *config;
-    struct link_rules rules = {&attempt->snapshot->settings->timeouts,
-                               &attempt->snapshot->sources};
 
     while ((config = pick_next(&attempt->pick, now_ms)) != NULL) {
         attempt->target = snapshot_target(attempt->snapshot, config);
-        if (!backend_may_dial(attempt->target->facts, now_ms))
-            continue;
-        attempt->link = link_open(&attempt->env->io, attempt->target, &rules,
-                                  on_link, attempt);
-        return true;
+        if (reach(attempt, now_ms))
+            return attempt->upstream == NULL || start_login(attempt);
     }
+    refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE, why);
     return false;
-}
-
-static void give_up_dialling(struct attempt *attempt, const char *reason)
-{
-    refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
-           reason);
 }
 
 struct attempt *attempt_new(struct env *env,
@@ -214,10 +226,7 @@ bool attempt_start(struct attempt *attempt)
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
                attempt->identity.user_len);
-    if (dial_next(attempt))
-        return true;
-    give_up_dialling(attempt, "no-backend-up");
-    return false;
+    return try_next(attempt, "no-backend-up");
 }
 
 static void drop_upstream(struct attempt *attempt)
@@ -260,7 +269,6 @@ static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
 
     if (!respects_limits(attempt)) {
         drop_upstream(attempt);
-        finish(attempt);
         return;
     }
     outcome->is_logged_in = true;
@@ -269,7 +277,6 @@ static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
     outcome->rest = rest;
     outcome->rest_len = len;
     counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
-    finish(attempt);
 }
 
 static void send_to_backend(struct attempt *attempt)
@@ -292,23 +299,24 @@ static void fail_upstream(struct attempt *attempt, const char *reason,
     finish(attempt);
 }
 
-static void on_login_result(struct attempt *attempt,
-                            enum upstream_login_result result,
-                            const uint8_t *rest, size_t len)
+/* False: the attempt is over. */
+static bool take_login_result(struct attempt *attempt,
+                              enum upstream_login_result result,
+                              const uint8_t *rest, size_t len)
 {
     send_to_backend(attempt);
     switch (result) {
     case UPSTREAM_LOGIN_MORE:
-        break;
+        return true;
     case UPSTREAM_LOGIN_DONE:
         succeed(attempt, rest, len);
-        break;
+        return false;
     case UPSTREAM_LOGIN_REFUSED:
     case UPSTREAM_LOGIN_BROKEN:
-        take_refusal(attempt);
-        finish(attempt);
         break;
     }
+    take_refusal(attempt);
+    return false;
 }
 
 static void on_upstream(struct stream *stream, enum stream_event event,
@@ -323,7 +331,8 @@ static void on_upstream(struct stream *stream, enum stream_event event,
         enum upstream_login_result result =
             upstream_login_feed(attempt->login, bytes, len, &used);
 
-        on_login_result(attempt, result, bytes + used, len - used);
+        if (!take_login_result(attempt, result, bytes + used, len - used))
+            finish(attempt);
         break;
     }
     case STREAM_EOF:
@@ -350,12 +359,11 @@ static void on_timeout(struct wheel_timer *timer)
 }
 
 /* From here on credentials are on their way: nobody else is tried
- * (design.md, section 2, Failover). */
-static void start_login(struct attempt *attempt, struct link *link)
+ * (design.md, section 2, Failover). False: the attempt is over. */
+static bool start_login(struct attempt *attempt)
 {
     enum upstream_login_result result;
 
-    attempt->upstream = link_take(link);
     stream_set_owner(attempt->upstream, on_upstream, attempt);
     attempt->backend = backend_session_opened(attempt->target->facts);
     attempt->login = upstream_login_new();
@@ -364,28 +372,35 @@ static void start_login(struct attempt *attempt, struct link *link)
     result = upstream_login_start(
         attempt->login, attempt->request.credentials,
         attempt->route.login_as == NULL ? NULL : attempt->login_as,
-        attempt->request.tag, link_capabilities(link));
-    link_free(&attempt->link);
-    on_login_result(attempt, result, NULL, 0);
+        attempt->request.tag, &attempt->capabilities);
+    return take_login_result(attempt, result, NULL, 0);
+}
+
+static void log_dial_failed(const struct attempt *attempt,
+                            const struct link *link)
+{
+    struct log_entry entry;
+
+    begin_log(attempt, &entry, LOG_WARN, "dial-failed");
+    log_text(&entry, "reason", link_failure(link));
+    log_end(&entry);
 }
 
 static void on_link(struct link *link, bool is_ready, void *owner)
 {
     struct attempt *attempt = owner;
-    struct log_entry entry;
+    bool goes_on;
 
     if (is_ready) {
-        start_login(attempt, link);
-        return;
+        attempt->upstream = link_take(link);
+        attempt->capabilities = *link_capabilities(link);
+    } else {
+        log_dial_failed(attempt, link);
     }
-    begin_log(attempt, &entry, LOG_WARN, "dial-failed");
-    log_text(&entry, "reason", link_failure(link));
-    log_end(&entry);
     link_free(&attempt->link);
-    if (dial_next(attempt))
-        return;
-    give_up_dialling(attempt, "no-backend");
-    finish(attempt);
+    goes_on = is_ready ? start_login(attempt) : try_next(attempt, "no-backend");
+    if (!goes_on)
+        finish(attempt);
 }
 
 const struct attempt_outcome *attempt_outcome(const struct attempt *attempt)

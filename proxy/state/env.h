@@ -2,6 +2,7 @@
 #ifndef STATE_ENV_H
 #define STATE_ENV_H
 
+#include "backend/warm.h"
 #include "base/counters.h"
 #include "net/io.h"
 #include "state/limits.h"
@@ -20,6 +21,7 @@ struct env {
     struct limits *limits;
     struct quota *quota;
     struct registry *registry; /* the sessions that live here */
+    struct warm *warm;         /* connections to backends for their logins */
     unsigned worker;           /* its index, for session ids */
     uint64_t sessions_made;
     bool is_draining;

@@ -79,6 +79,12 @@ bool snapshot_find_route(const struct snapshot *snapshot,
     return route_table_find(snapshot->table, identity, route_out);
 }
 
+struct link_rules snapshot_link_rules(const struct snapshot *snapshot)
+{
+    return (struct link_rules){.timeouts = &snapshot->settings->timeouts,
+                               .sources = &snapshot->sources};
+}
+
 const struct link_target *snapshot_target(const struct snapshot *snapshot,
                                           const struct backend_config *config)
 {

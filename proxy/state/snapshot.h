@@ -71,6 +71,9 @@ MUST_USE bool snapshot_find_route(const struct snapshot *snapshot,
                                   const struct identity *identity,
                                   struct route *route_out);
 
+/* What links go by; lent by the snapshot. */
+struct link_rules snapshot_link_rules(const struct snapshot *snapshot);
+
 /* The target of a backend of this snapshot's table. */
 const struct link_target *snapshot_target(const struct snapshot *snapshot,
                                           const struct backend_config *config);
