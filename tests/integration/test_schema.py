@@ -258,6 +258,7 @@ ROUTES = [
     (BACKEND + ["certificate"], text(4095)),
     (BACKEND + ["key"], text(4095)),
     (BACKEND + ["weight"], whole(0, 1000)),
+    (BACKEND + ["warm"], whole(0, 64)),
     (["pools"], ([], [ABSENT, {}, [], None, "x"])),
     (["pools", "main"],
      ([{"backends": ["imap-1"]}], [{}, [], None, "x", ["imap-1"]])),
