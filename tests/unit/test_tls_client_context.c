@@ -681,6 +681,9 @@ static void tickets_that_outlive_the_context_go_nowhere(void **state)
     tls_client_context_unref(&fixture->context);
 
     assert_true(tls_pair_talks(&pair));
+    assert_int_equal(SSL_CTX_sess_get_new_cb(SSL_get_SSL_CTX(pair.client))(
+                         pair.client, SSL_get_session(pair.client)),
+                     0);
     tls_pair_deinit(&pair);
 }
 

@@ -128,12 +128,14 @@ static void a_chain_without_any_time_is_never_known(void **state)
 static void only_the_last_chain_is_known(void **state)
 {
     static const char *const next[] = {"renewed", "between", NULL};
+    static const struct certificate_span later = {ENDS, ENDS + 1};
 
     keep(*state, usual, &span);
-    keep(*state, next, &span);
+    keep(*state, next, &later);
 
     assert_false(has(*state, usual, DURING));
-    assert_true(has(*state, next, DURING));
+    assert_false(has(*state, next, DURING));
+    assert_true(has(*state, next, ENDS));
 }
 
 static void *change(void *argument)
