@@ -59,6 +59,15 @@ def test_backends_are_called_from_each_address_in_turn(
     assert peers(backend) == {"127.0.0.2": 3, "127.0.0.3": 3}
 
 
+def test_warm_connections_come_from_them_too(gatepost, fake_backend):
+    backend = fake_backend(ImapServer())
+    gatepost(routes_to(backend, warm=4), workers=1, upstream=TWO)
+
+    backend.conversation(3)
+
+    assert peers(backend) == {"127.0.0.2": 2, "127.0.0.3": 2}
+
+
 def test_turns_are_each_backends_own(gatepost, fake_backend):
     """Two backends called by turns see both addresses each."""
     first, second = fake_backend(ImapServer()), fake_backend(ImapServer())
