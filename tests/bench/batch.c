@@ -54,11 +54,6 @@ void batch_ready(struct batch *batch)
     control_say("ready");
 }
 
-void batch_move(struct batch *batch)
-{
-    batch->moves++;
-}
-
 double batch_end(struct batch *batch)
 {
     batch->is_running = false;
@@ -132,13 +127,16 @@ static void on_control(const char *line, void *owner)
 static void on_watch(uv_timer_t *watch)
 {
     struct batch *batch = watch->data;
+    uint64_t received;
+    uint64_t sent;
 
-    if (batch->moves != batch->moves_seen ||
+    wire_net_count(batch->net, &received, &sent);
+    if (received + sent != batch->bytes_seen ||
         (batch->is_ready && !batch->is_running))
         batch->idle_seconds = 0;
     else
         batch->idle_seconds++;
-    batch->moves_seen = batch->moves;
+    batch->bytes_seen = received + sent;
     if (batch->idle_seconds < STALL_SECONDS)
         return;
     fprintf(stderr, "bench_load: nothing moves\n");

@@ -1,6 +1,6 @@
 /* What the modes that work in batches share: the loop, the lines of control
  * and the clock. "next" starts a batch, whose end is one line of result; a
- * batch in which nothing moves is given up. */
+ * batch in which no byte moves for long is given up. */
 #ifndef BENCH_BATCH_H
 #define BENCH_BATCH_H
 
@@ -28,8 +28,7 @@ struct batch {
     unsigned long connections; /* ever made */
     bool is_ready;
     bool is_running;
-    unsigned long moves; /* signs of progress */
-    unsigned long moves_seen;
+    uint64_t bytes_seen; /* moved until the watch looked last */
     unsigned idle_seconds;
     unsigned faults_told;
     uv_timer_t watch;
@@ -44,9 +43,6 @@ int batch_run(struct batch *batch);
 
 /* Says "ready": "next" is obeyed from now on. */
 void batch_ready(struct batch *batch);
-
-/* A sign that work goes on. */
-void batch_move(struct batch *batch);
 
 /* The batch is done, and took this long. The caller says the result. */
 double batch_end(struct batch *batch);

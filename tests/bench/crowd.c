@@ -81,7 +81,6 @@ static void on_client(struct client *client, enum client_event event,
     struct member *member = owner;
     struct crowd *crowd = member->crowd;
 
-    batch_move(&crowd->batch);
     switch (event) {
     case CLIENT_READY:
         if (batch_admits(&crowd->batch, client))

@@ -116,7 +116,7 @@ static void give_up(void *owner)
     login->has_given_up = true;
     for (unsigned i = 0; i < login->batch.options->parallel; i++) {
         if (login->slots[i].client != NULL)
-            client_close(login->slots[i].client);
+            client_fail(login->slots[i].client, "nothing moves");
     }
 }
 
@@ -190,7 +190,6 @@ static void on_client(struct client *client, enum client_event event,
 {
     struct slot *slot = owner;
 
-    batch_move(&slot->login->batch);
     switch (event) {
     case CLIENT_READY:
         take_ready(slot);
