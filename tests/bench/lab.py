@@ -9,6 +9,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 
 REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -53,18 +54,24 @@ class Lab:
         return os.path.join(self.build_folder, name)
 
 
-def build(build_folder, extra_settings=(), with_gatepost=True):
+def build(build_folder, extra_settings=(), with_gatepost=True,
+          more_targets=()):
     """A release build of what is measured and of what measures."""
-    targets = ["bench_backend", "bench_load", "bench_heap"]
+    targets = ["bench_backend", "bench_load", "bench_heap", *more_targets]
     if with_gatepost:
         targets.append("gatepost")
-    subprocess.run(
-        ["cmake", "-S", REPOSITORY, "-B", build_folder, "-G", "Ninja",
-         "-DCMAKE_BUILD_TYPE=Release", "-DGATEPOST_TESTS=OFF",
-         "-DGATEPOST_BENCH=ON", *extra_settings],
-        check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", build_folder, "--target", *targets],
-                   check=True, stdout=subprocess.DEVNULL)
+    _run_quietly("cmake", "-S", REPOSITORY, "-B", build_folder, "-G", "Ninja",
+                 "-DCMAKE_BUILD_TYPE=Release", "-DGATEPOST_TESTS=OFF",
+                 "-DGATEPOST_BENCH=ON", *extra_settings)
+    _run_quietly("cmake", "--build", build_folder, "--target", *targets)
+
+
+def _run_quietly(*command):
+    """Shows what it printed only where it failed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{done.stdout}{' '.join(command)} failed")
 
 
 class Talker:
