@@ -184,15 +184,25 @@ def cost_of_login(proxy, load, small=1, large=3):
     """The counts of one login by name, from batches of different size. Run
     one before: the first login is not like the others."""
     proxy.take()
-    costs = []
+    added = []
     for batches in (small, large):
         for _ in range(batches):
             load.run_batch()
         proxy.rest()
-        costs.append(proxy.take())
-    logins = (large - small) * load.count
-    return {name: (costs[1][name] - costs[0][name]) / logins
-            for name in costs[0] | costs[1]}
+        added.append((proxy.take(), batches * load.count))
+    return per_unit(*added[0], *added[1])
+
+
+def per_unit(small, small_units, large, large_units, scale=1):
+    """What one unit costs, or so many, by name: the slope between two."""
+    units = (large_units - small_units) / scale
+    return {name: (large[name] - small[name]) / units
+            for name in small | large}
+
+
+def without_boringssl(parts):
+    return {name: count for name, count in parts.items()
+            if not name.startswith(("libcrypto", "libssl"))}
 
 
 def plain_routes(lab, backend, kind):
