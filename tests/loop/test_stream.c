@@ -355,6 +355,43 @@ static void stream_splices_tls_to_tls_with_key_updates(void **state)
     free(down);
 }
 
+/* One TLS connection that lives until a word has come; says whether its
+ * handshake was resumed. */
+static bool greet(struct bench *bench, uint16_t version)
+{
+    struct watch peer = {0}, ours = {0};
+    SSL *ssl = tls_client_context_open(bench->client);
+    bool is_resumed;
+    join_plain(bench, &peer, &ours);
+    assert_true(SSL_set_max_proto_version(ssl, version));
+    stream_start_tls(ours.stream, &bench->proxy.io.front,
+                     tls_server_context_open(bench->server));
+    stream_start_tls(peer.stream, &bench->peers.io.back, ssl);
+
+    TURN_UNTIL(bench, peer.is_secure && ours.is_secure);
+    say(&ours, "hello");
+    TURN_UNTIL(bench, peer.len == 5);
+
+    is_resumed = SSL_session_reused(stream_tls(peer.stream)) != 0;
+    close_watched(bench, &peer);
+    close_watched(bench, &ours);
+    return is_resumed;
+}
+
+/* The tickets of TLS 1.3 come behind the handshake, as records. */
+static void stream_resumes_with_tickets_that_it_has_read(void **state)
+{
+    static const uint16_t versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        tls_client_context_forget(bench->client);
+        assert_false(greet(bench, versions[i]));
+        for (size_t j = 0; j < 5; j++)
+            assert_true(greet(bench, versions[i]));
+    }
+}
+
 static void send_alert(struct place *place, struct stream *stream)
 {
     SSL *ssl = (SSL *)(uintptr_t)stream_tls(stream);
@@ -705,6 +742,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM_TEST(stream_carries_bytes_both_ways),
         STREAM_TEST(stream_splices_tls_to_tls_with_key_updates),
+        STREAM_TEST(stream_resumes_with_tickets_that_it_has_read),
         STREAM_TEST(stream_survives_an_alert_in_the_middle_of_a_splice),
         STREAM_TEST(stream_pauses_in_the_middle_of_lent_plaintext),
         STREAM_TEST(stream_says_when_its_queue_is_high_and_low_again),
