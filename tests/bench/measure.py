@@ -81,6 +81,21 @@ class ProcessTree:
         return total_bytes, total_blocks
 
 
+class Strangers:
+    """How much of the machine those took who are no part of this program,
+    between the start and the call."""
+
+    def __init__(self):
+        self.own = ProcessTree(os.getpid())
+        self.busy_before = _read_busy() - self.own.cpu_seconds()
+        self.started = time.monotonic()
+
+    def share(self):
+        busy = _read_busy() - self.own.cpu_seconds() - self.busy_before
+        seconds = time.monotonic() - self.started
+        return max(0.0, busy / seconds / os.cpu_count())
+
+
 class Sample:
     """What a proxy weighs at one moment, and who says how many sessions."""
 
@@ -102,6 +117,14 @@ class Slope:
         if low.heap is not None and high.heap is not None:
             self.heap = (high.heap[0] - low.heap[0]) / sessions
             self.blocks = (high.heap[1] - low.heap[1]) / sessions
+
+
+def _read_busy():
+    """Seconds that all cores were at work, whoever had them."""
+    with open("/proc/stat", encoding="utf-8") as stat:
+        user, nice, system, _, _, irq, softirq, steal = map(
+            int, stat.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 
 
 def _sockets_of(folder):

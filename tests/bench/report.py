@@ -17,6 +17,7 @@ MARKS = [
     ("noop-logins", "p99", "gatepost, no logins", 2.0, "most"),
 ]
 FULL_SHARE = 0.99
+QUIET_SHARE = 0.05
 
 
 class Outcome:
@@ -80,6 +81,13 @@ def print_row(outcome, measure, label, file):
 
 def notes_on(outcome):
     """What a reader of the figures must know besides."""
+    shares = [figures["strangers"] for _, _, mine, theirs in outcome.pairs
+              for figures in (mine, theirs)]
+    disturbed = sum(share > QUIET_SHARE for share in shares)
+    if disturbed:
+        yield (f"during {disturbed} of {len(shares)} batches other programs "
+               f"had more than {QUIET_SHARE:.0%} of the machine, at most "
+               f"{max(shares):.0%}")
     for label in outcome.labels:
         if outcome.work.name == "login-resumed":
             share = statistics.median(outcome.numbers(label, "resumed"))

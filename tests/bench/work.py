@@ -6,6 +6,7 @@ import os
 import time
 
 import lab as labs
+from measure import Strangers
 
 REST_SECONDS = 5
 LEAD_SECONDS = 0.3
@@ -265,7 +266,9 @@ class Station:
         cpu = self.proxy.tree.cpu_seconds()
         counts = self.backend.ask_counts()
         logged = self.proxy.logged_sessions()
+        strangers = Strangers()
         result = self.run_load()
+        stranger_share = strangers.share()
         complaints = self.rest()
         cpu = self.proxy.tree.cpu_seconds() - cpu
         counts = difference(self.backend.ask_counts(), counts)
@@ -276,7 +279,8 @@ class Station:
             raise RuntimeError(f"{self.work.name}, {self.entry.label}: "
                                f"nothing was done; {'; '.join(complaints)}; "
                                f"{self.proxy.log_end()}")
-        return self.work.figures(result, cpu), complaints
+        return {**self.work.figures(result, cpu),
+                "strangers": stranger_share}, complaints
 
     def run_load(self):
         self.load.tell("next")
