@@ -120,31 +120,27 @@ static int set_option(int fd, int level, int option, unsigned value)
                : uv_translate_sys_error(errno);
 }
 
-static int set_times(int fd, const struct io_keepalive *keepalive)
+static int set_probes(int fd, const struct io_keepalive *keepalive)
 {
-    int result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
+    int result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 
-    return result != 0 ? result
-                       : set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL,
-                                    keepalive->interval_s);
+    if (result == 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
+    if (result == 0)
+        result =
+            set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval_s);
+    if (result == 0)
+        result = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive->count);
+    return result;
 }
 
 int io_set_keepalive(int fd, const struct io_keepalive *keepalive)
 {
-    int result = 0;
+    int result = keepalive->idle_s == 0 ? 0 : set_probes(fd, keepalive);
 
-    if (keepalive->idle_s != 0) {
-        result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        if (result == 0)
-            result = set_times(fd, keepalive);
-    }
-    /* Where there is a user timeout, the kernel looks at it and counts no
-     * probes (tcp(7)). */
     if (result == 0 && keepalive->user_timeout_ms != 0)
         result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
                             keepalive->user_timeout_ms);
-    else if (result == 0 && keepalive->idle_s != 0)
-        result = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive->count);
     return result;
 }
 
