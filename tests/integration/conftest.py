@@ -22,6 +22,7 @@ from gatepost_test.dovecot import Dovecot  # noqa: E402
 from gatepost_test.gatepost import (  # noqa: E402
     SANITIZER_REPORT, Gatepost, environment, sanitizer_of)
 from gatepost_test.ports import free_port  # noqa: E402
+from gatepost_test.relay import DelayingRelay  # noqa: E402
 from gatepost_test.wire import trusting  # noqa: E402
 
 # Every server name that the default certificate of a test is good for.
@@ -172,6 +173,21 @@ def fake_backend():
             failures.append(failure)
     if failures:
         raise failures[0]
+
+
+@pytest.fixture
+def far_away():
+    """far_away(backend, delay): the backend, so many seconds away in each
+    direction."""
+    relays = []
+
+    def put(backend, delay):
+        relays.append(DelayingRelay(backend, delay))
+        return relays[-1]
+
+    yield put
+    for relay in relays:
+        relay.stop()
 
 
 @pytest.fixture

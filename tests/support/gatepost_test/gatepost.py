@@ -270,6 +270,22 @@ class Gatepost:
         self.signal(signal.SIGHUP)
         return self.wait_log(expect, since, timeout)
 
+    def counters(self):
+        """What was counted so far, by name."""
+        since = self.mark()
+        self.signal(signal.SIGUSR1)
+        return self.wait_log("counters", since)
+
+    def wait_counters(self, timeout=10, **wanted):
+        """Waits until these counters have these values; returns all."""
+        deadline = time.monotonic() + timeout
+        counted = self.counters()
+        while any(counted[name] != value for name, value in wanted.items()):
+            assert time.monotonic() < deadline, (wanted, counted)
+            time.sleep(0.02)
+            counted = self.counters()
+        return counted
+
     def wait_exit(self, timeout=20):
         """The exit status, once the process has ended by itself."""
         status = self.process.wait(timeout)
