@@ -10,6 +10,7 @@ import time
 
 import kernel
 import lab as labs
+from measure import ProcessTree
 
 LARGE = 250000  # what is computed where it was not held
 PORTS = 28232  # of one source address to one backend, by Linux's defaults
@@ -54,7 +55,7 @@ def with_sources(proxy_class, sessions):
 
 class Crowd:
     """Comes and goes once in each round; logins are timed before it comes,
-    while it is there, and after it has gone."""
+    while it is there, and after it has gone. The first time it is weighed."""
 
     def __init__(self, lab, proxy_class, kind, options):
         self.lab = lab
@@ -64,53 +65,67 @@ class Crowd:
         self.alone = []  # seconds of CPU per login, a list for each round
         self.beside = []
         self.quiet = []  # of a core
+        self.pss = []  # (sessions, bytes)
         self.kernel = None  # a KernelSlope
+        self.held = None  # as clients, proxy and backend say
         self.warnings = []
 
     def measure(self):
         with labs.Backend(self.lab) as backend, self.proxy_class(
                 self.lab, self.kind, backend.ports[self.kind]) as proxy, \
                 self._start_logins(proxy) as logins:
-            self._weigh_kernel(proxy)
             self._time_logins(proxy, logins)  # the first ones make tables
             for _ in range(self.options.rounds):
                 self.alone.append(self._time_logins(proxy, logins))
                 self._hold(backend, proxy, logins)
             self.alone.append(self._time_logins(proxy, logins))
 
-    def _weigh_kernel(self, proxy):
+    def _hold(self, backend, proxy, logins):
+        is_first = self.kernel is None
         at_rest = proxy.tree.held()
+        backend_rest = ProcessTree(backend.pid).socket_count()
         kernel.wait_for_rest()
         before = kernel.sample()
-        with self._bring(proxy):
-            self.kernel = kernel.KernelSlope(before, kernel.sample(),
-                                             self.options.sessions)
+        with self._start_load(proxy, is_first) as load:
+            if is_first:
+                self._weigh_steps(proxy.tree, load)
+                self.kernel = kernel.KernelSlope(before, kernel.sample(),
+                                                 self.options.sessions)
+            else:
+                load.hear()
+                time.sleep(self.options.settle)
             self._watch_quiet(proxy.tree)
-        self._wait_for_end(proxy.tree, at_rest)
-
-    def _bring(self, proxy):
-        """The load, all sessions of which are idle and have settled."""
-        load = labs.IdleLoad(
-            self.lab, proxy, [self.options.sessions],
-            "--sources", str(sources_for(self.options.sessions)),
-            "--parallel", str(self.options.parallel),
-            "--tls-max", self.options.tls_max)
-        load.hear()
-        time.sleep(self.options.settle)
-        return load
-
-    def _wait_for_end(self, tree, at_rest):
-        if not tree.wait_for_rest(at_rest, REST_SECONDS):
+            self._compare(load.ask_counts()["open"],
+                          (proxy.tree.socket_count() - at_rest[1]) / 2,
+                          ProcessTree(backend.pid).socket_count() -
+                          backend_rest)
+            self.beside.append(self._time_logins(proxy, logins))
+        if not proxy.tree.wait_for_rest(at_rest, REST_SECONDS):
             self.warnings.append("sessions whose clients left stay")
         time.sleep(self.options.settle)
 
-    def _hold(self, backend, proxy, logins):
-        at_rest = proxy.tree.held()
-        with self._bring(proxy) as load:
-            self.beside.append(self._time_logins(proxy, logins))
-            self._compare(load.ask_counts()["open"],
-                          backend.ask_counts()["open"])
-        self._wait_for_end(proxy.tree, at_rest)
+    def _start_load(self, proxy, in_steps):
+        steps = self.options.steps if in_steps else [self.options.sessions]
+        return labs.IdleLoad(
+            self.lab, proxy, steps,
+            "--sources", str(sources_for(self.options.sessions)),
+            "--parallel", str(self.options.parallel),
+            "--tls-max", self.options.tls_max)
+
+    def _weigh_steps(self, tree, load):
+        for step in self.options.steps:
+            load.hear()
+            time.sleep(self.options.settle)
+            self.pss.append((step, tree.pss_bytes()))
+            if step != self.options.steps[-1]:
+                load.tell("next")
+
+    def pss_slope(self):
+        return slope_of(self.pss[0], self.pss[-1])
+
+    def pss_steps(self):
+        return [slope_of(low, high)
+                for low, high in zip(self.pss, self.pss[1:])]
 
     def _watch_quiet(self, tree):
         before = tree.cpu_seconds()
@@ -146,11 +161,13 @@ class Crowd:
             self.warnings.append("sessions of logins stay")
         return (tree.cpu_seconds() - before) / max(1, done)
 
-    def _compare(self, clients_say, backend_says):
-        if not self.options.sessions == clients_say == backend_says:
+    def _compare(self, clients_say, proxy_says, backend_says):
+        self.held = f"{clients_say}/{proxy_says:g}/{backend_says}"
+        if not (self.options.sessions == clients_say == proxy_says ==
+                backend_says):
             self.warnings.append(
-                f"asked for {self.options.sessions} sessions, clients hold "
-                f"{clients_say}, the backend {backend_says}")
+                f"asked for {self.options.sessions} sessions, held (client/"
+                f"proxy/backend) {self.held}")
 
     def login_alone(self):
         return statistics.median(sum(self.alone, []))
@@ -165,14 +182,17 @@ class Crowd:
                 for i, held in enumerate(self.beside)]
 
 
-def print_crowd(run, crowd, options):
-    """`run` has weighed the proxy in steps, `crowd` has timed it."""
-    slope = run.slope()
-    steps = [step.pss for step in run.step_slopes()]
-    print(f"{run.proxy_class.name}, {run.backend_kind} backend, held "
-          f"(client/proxy/backend): {run.held()}")
-    print(f"  PSS {slope.pss:,.0f} bytes per session (steps "
-          f"{min(steps):,.0f}-{max(steps):,.0f})" + heap_text(slope))
+def slope_of(low, high):
+    return (high[1] - low[1]) / (high[0] - low[0])
+
+
+def print_crowd(crowd, heap, options):
+    """`heap` is the Slope of another run, with the shim in it, or None."""
+    steps = crowd.pss_steps()
+    print(f"{crowd.proxy_class.name}, {crowd.kind} backend, held "
+          f"(client/proxy/backend): {crowd.held}")
+    print(f"  PSS {crowd.pss_slope():,.0f} bytes per session (steps "
+          f"{min(steps):,.0f}-{max(steps):,.0f})" + heap_text(heap))
     print_kernel(crowd.kernel)
     print(f"  all quiet for {options.quiet:g} s: "
           f"{100 * statistics.median(crowd.quiet):.3f} % of a core")
@@ -182,14 +202,14 @@ def print_crowd(run, crowd, options):
           f"{options.sessions:,}; ratio {statistics.median(ratios):.3f} "
           f"({min(ratios):.3f}-{max(ratios):.3f})")
     if options.sessions < LARGE:
-        print_computed(slope, crowd)
+        print_computed(crowd)
     print(flush=True)
 
 
-def heap_text(slope):
-    if slope.heap is None:
+def heap_text(heap):
+    if heap is None or heap.heap is None:
         return ""
-    return (f"; of malloc's heap {slope.heap:.0f} in {slope.blocks:.1f} "
+    return (f"; of malloc's heap {heap.heap:.0f} in {heap.blocks:.1f} "
             "blocks")
 
 
@@ -202,9 +222,9 @@ def print_kernel(per_session):
         print(f"    {objects:5.2f} {name:<24} {total:>7,.0f}")
 
 
-def print_computed(slope, crowd):
+def print_computed(crowd):
     gib = 1 << 30
-    own = slope.pss * LARGE / gib
+    own = crowd.pss_slope() * LARGE / gib
     theirs = crowd.kernel.sockets / 2 * LARGE / gib
     print(f"  computed, not measured, for {LARGE:,} sessions: {own:.2f} GiB "
           f"in the process, {theirs:.2f} GiB in the kernel for its sockets;\n"

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-STOP_SECONDS = 20
+STOP_SECONDS = 120
 
 
 class Lab:

@@ -13,7 +13,7 @@
 
 enum {
     FAILED_MAX = 100,
-    STALL_MS = 20000,
+    STALL_MS = 60000,
     FIRST_SOURCE = 2
 };
 
@@ -30,7 +30,7 @@ struct idle {
     unsigned failed;  /* ended before they were idle */
     unsigned lost;    /* ended while idle */
     bool is_waiting;  /* for the script to ask for the next step */
-    uv_timer_t stall; /* runs out when no login makes progress */
+    uv_timer_t stall; /* runs out when nobody makes progress */
 };
 
 /* What a client waits for. One whose IDLE was answered is known to be spliced:
@@ -153,6 +153,8 @@ static void go_on(struct visitor *visitor, struct client *client)
 {
     size_t traffic = visitor->idle->options->traffic;
 
+    if (!visitor->idle->is_waiting)
+        uv_timer_start(&visitor->idle->stall, on_stall, STALL_MS, 0);
     if (visitor->state == VISITOR_LOGIN && traffic > 0) {
         visitor->state = VISITOR_APPEND;
         client_append(client, traffic);
