@@ -123,15 +123,7 @@ class Traced(Counted):
                 "-o", self._path("trace")]
 
     def take(self):
-        calls = collections.Counter()
-        with open(self._path("trace"), "rb") as trace:
-            trace.seek(self.read_to)
-            text = trace.read()
-        text = text[:text.rfind(b"\n") + 1]
-        self.read_to += len(text)
-        # A call that another thread interrupts is told in two lines.
-        for name in re.findall(rb"^\d+ +([a-z]\w*)\(", text, re.M):
-            calls[name.decode()] += 1
+        calls, self.read_to = read_trace(self._path("trace"), self.read_to)
         return calls
 
 
@@ -211,6 +203,19 @@ def plain_routes(lab, backend, kind):
         config.update(tls="implicit", tls_name="localhost", ca=lab.ca)
     return {"backends": {"cheap": config},
             "pools": {"all": {"backends": ["cheap"]}}, "default": "all"}
+
+
+def read_trace(path, begin):
+    """Calls by name from there to the end of the last whole line, and where
+    that is. One that another thread interrupts is told in two lines, of which
+    the second names no call."""
+    with open(path, "rb") as trace:
+        trace.seek(begin)
+        text = trace.read()
+    text = text[:text.rfind(b"\n") + 1]
+    names = re.findall(rb"^\d+ +([a-z]\w*)\(", text, re.M)
+    return (collections.Counter(name.decode() for name in names),
+            begin + len(text))
 
 
 class Function:
