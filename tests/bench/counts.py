@@ -27,11 +27,14 @@ POLL_SECONDS = 0.02
 MARK_SIGNAL = signal.SIGUSR1
 MARK_FUNCTION = "server_log_counters"
 
-# BoringSSL and glibc choose code by what the processor can do. Without what
-# came after AES-NI and SSSE3 they choose the same on every x86-64.
+# BoringSSL and glibc choose code by what the processor can do. Without AVX and
+# what came later, and glibc without SSSE3 too, they choose the same on every
+# x86-64 that has AES-NI.
 SAME_PROCESSOR = {
     "OPENSSL_ia32cap": "~0x1800000000000000:~0xffffffffffffffff",
-    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-ERMS,-BMI1,-BMI2",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,"
+                      "-AVX_Fast_Unaligned_Load,-ERMS,-BMI1,-BMI2,-SSE4_2,"
+                      "-SSSE3",
 }
 
 
