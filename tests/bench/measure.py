@@ -119,6 +119,12 @@ class Slope:
             self.blocks = (high.heap[1] - low.heap[1]) / sessions
 
 
+def is_alive(pid):
+    """False for one that only waits for its parent to look."""
+    stat = _stat_of(pid)
+    return stat is not None and stat[0] not in "ZX"
+
+
 def _read_busy():
     """Seconds that all cores were at work, whoever had them."""
     with open("/proc/stat", encoding="utf-8") as stat:

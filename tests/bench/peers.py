@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import lab as labs
-from measure import ProcessTree
+from measure import ProcessTree, is_alive
 
 STOP_SECONDS = 20
 LOG_END_SIZE = 2000
@@ -105,6 +105,9 @@ class Proxy:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(map(is_alive, children)) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _limit_itself(self):
         os.sched_setaffinity(0, self.cores)

@@ -403,5 +403,5 @@ def all_work(scale=1.0):
         Latency("noop-1", "NOOPs, 1 connection", 1, scaled(10000)),
         Latency("noop-16", "NOOPs, 16 connections", 16, scaled(40000)),
         LatencyUnderLogins("noop-logins", "NOOPs, 16 connections, under "
-                           "logins", 16, scaled(20000)),
+                           "logins", 16, scaled(10000)),
     ]
