@@ -4,7 +4,7 @@
 #include "state/quota.h"
 
 #include <stdio.h>
-#include <unistd.h>
+#include <uv.h>
 
 enum {
     RESERVE = 64,
@@ -13,11 +13,10 @@ enum {
 
 unsigned capacity_workers(const struct settings *settings)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (settings->workers > 0)
-        return settings->workers;
-    return cores < 1 ? 1 : (unsigned)cores;
+    /* Those that this process may run on, which in a container or under
+     * taskset(1) are not all. */
+    return settings->workers > 0 ? settings->workers
+                                 : uv_available_parallelism();
 }
 
 static unsigned long count_warm(const struct snapshot *snapshot,

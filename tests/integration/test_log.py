@@ -1,6 +1,7 @@
 """What the log says of a session, and what it never says (row H4)."""
 
 import base64
+import os
 import re
 import ssl
 import time
@@ -134,6 +135,17 @@ HOSTILE = [b"x\r\nFAKE", b"x\nFAKE", b"\x1b[2J", b"a\0b", b"\x9b31m",
            b"u\xe2\x80\xaeevil", b'x" level="error', b"x\\", b"\xff\xfe",
            b"x\x7f", b"\x08\x08\x08", b"%s%n", b"y" * 500, b"=", b"a b",
            b"\xe2\x80\xa8line", b"<b>", b"'; --"]
+
+
+def test_there_is_a_worker_for_each_core_that_may_be_used(gatepost, backend):
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        front = gatepost(routes_to(backend), workers=0)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+    assert front.wait_log("started")["workers"] == 1
 
 
 @pytest.mark.threat("H4")
