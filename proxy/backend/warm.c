@@ -195,7 +195,7 @@ static uint64_t pick_age(void)
     uint16_t random;
 
     RAND_bytes((uint8_t *)&random, sizeof(random));
-    return WARM_AGE_MS / 2 + random % (WARM_AGE_MS / 2);
+    return WARM_AGE_MS - random % (WARM_AGE_MS / 4);
 }
 
 static void pause_after(struct stock *stock)

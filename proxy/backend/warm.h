@@ -16,10 +16,11 @@
 
 #include <stddef.h>
 
-/* A connection is replaced at an age between half of this and this. Servers
- * wait for a login for a minute (Exchange) to three (Dovecot). */
+/* A connection is replaced at an age between three quarters of this and this:
+ * servers wait for a login for half a minute (Stalwart), one (Exchange) or
+ * three (Dovecot), and not all are to be replaced at once. */
 enum {
-    WARM_AGE_MS = 45 * 1000
+    WARM_AGE_MS = 25 * 1000
 };
 
 /* The pause after trouble doubles from the one to the other. */

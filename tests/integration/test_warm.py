@@ -189,15 +189,18 @@ def test_a_login_that_cannot_be_sent_is_refused_at_once(
         assert client.command("NOOP")[-1].startswith(b"OK")
 
 
-def test_none_gets_old(gatepost, backend):
-    """45 s pass in a fraction of one; what is replaced is told goodbye."""
-    front = gatepost(routes_to(backend, warm=2), workers=1,
-                     env={"GATEPOST_FAULT_CLOCK_SCALE": "100"},
-                     timeouts={"connect": 3600, "greeting": 3600})
+def test_none_gets_old(gatepost, fake_backend, server_context):
+    """25 s pass in a fraction of one; what is replaced ends cleanly."""
+    backend = fake_backend(ImapServer(), tls=server_context())
+    front = gatepost(routes_to(backend, warm=2, tls="implicit",
+                               tls_name="localhost", ca="ca.pem"),
+                     workers=1, env={"GATEPOST_FAULT_CLOCK_SCALE": "100"},
+                     timeouts={"connect": 3600, "backend_tls": 3600,
+                               "greeting": 3600})
     first = [backend.conversation(index) for index in range(2)]
 
     assert all(one.ended.wait(10) for one in first)
-
+    assert all(one.saw_close_notify for one in first)
     wait_until(lambda: front.counters()["warm_expired"] >= 4)
     assert front.counters()["warm_lost"] == 0
     wait_until(lambda: len(open_ones(backend)) == 2)

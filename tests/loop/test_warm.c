@@ -400,7 +400,7 @@ static void none_gets_old(void **state)
     for (int i = 0; i < 3; i++)
         TURN_UNTIL(bench, bench->server.peers[i].has_ended);
 
-    assert_true(clock_now_ms() - since_ms >= WARM_AGE_MS / 2);
+    assert_true(clock_now_ms() - since_ms >= WARM_AGE_MS / 4 * 3);
     TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 3);
     assert_true(counted(bench, COUNTER_WARM_EXPIRED) >= 3);
     assert_int_equal(counted(bench, COUNTER_WARM_LOST), 0);
@@ -454,6 +454,21 @@ static void a_backend_that_is_down_is_not_hammered(void **state)
     assert_true(counted(bench, COUNTER_DIALS) - before <= 3);
 }
 
+/* Others found it down just now: the leave to dial is theirs. */
+static void a_backend_that_is_down_is_dialled_by_leave_only(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t since_ms = clock_now_ms();
+
+    for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
+        backend_dial_failed(bench->facts, since_ms, "by a login");
+    keep(bench, 1);
+    TURN_UNTIL(bench, bench->server.count == 1);
+
+    assert_true(clock_now_ms() - since_ms >= BACKEND_RETRY_MS);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 1);
+}
+
 static void after_an_outage_all_are_there_again(void **state)
 {
     struct bench *bench = *state;
@@ -480,6 +495,48 @@ static void in_trouble_one_is_dialled_at_a_time(void **state)
     turn_for(bench, 3 * WARM_PAUSE_MS);
 
     assert_int_equal(bench->server.count, 6);
+}
+
+static void one_that_was_of_use_ends_the_trouble(void **state)
+{
+    struct bench *bench = *state;
+
+    keep_ready(bench, 3);
+    hang_up(&bench->server.peers[0]);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_LOST) == 1);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 3);
+    bench->server.is_mute = true;
+    for (int i = 0; i < 3; i++)
+        drop(take(bench));
+    TURN_UNTIL(bench, bench->server.count == 7);
+}
+
+static void one_that_grew_old_ends_the_trouble(void **state)
+{
+    struct bench *bench = *state;
+
+    keep_ready(bench, 2);
+    hang_up(&bench->server.peers[0]);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_LOST) == 1);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 2);
+    bench->server.is_mute = true;
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_EXPIRED) == 2);
+    TURN_UNTIL(bench, bench->server.count == 5);
+}
+
+static void a_login_does_not_cut_a_pause_short(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t since_ms;
+
+    keep_ready(bench, 2);
+    since_ms = clock_now_ms();
+    hang_up(&bench->server.peers[0]);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_LOST) == 1);
+    drop(take(bench));
+    TURN_UNTIL(bench, bench->server.count > 2);
+
+    assert_true(clock_now_ms() - since_ms >= WARM_PAUSE_MS);
 }
 
 static void a_table_with_the_same_backend_keeps_them(void **state)
@@ -523,12 +580,13 @@ static void a_backend_that_changed_gets_new_ones(void **state)
 {
     struct bench *bench = *state;
     struct backend_config config = bench->config;
+    struct link_target target = {&config, bench->facts, NULL};
 
     keep_ready(bench, 2);
     config.warm = 2;
     config.allow_cleartext = true;
-    bench->target.config = &config;
-    warm_follow(bench->warm, &bench->target, 1, &bench->rules);
+    warm_follow(bench->warm, &target, 1, &bench->rules);
+    assert_int_equal(counted(bench, COUNTER_WARM_READY), 0);
     TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 2);
     TURN_UNTIL(bench, bench->server.peers[0].has_ended);
     TURN_UNTIL(bench, bench->server.peers[1].has_ended);
@@ -540,18 +598,16 @@ static void a_backend_that_changed_gets_new_ones(void **state)
 static void what_is_being_dialled_follows_the_new_table(void **state)
 {
     struct bench *bench = *state;
-    struct backend_config *config = malloc(sizeof(*config));
+    struct link_target *former = malloc(sizeof(*former));
 
-    *config = bench->config;
+    bench->config.warm = 1;
     bench->server.is_mute = true;
-    bench->target.config = config;
-    config->warm = 1;
-    warm_follow(bench->warm, &bench->target, 1, &bench->rules);
+    *former = bench->target;
+    warm_follow(bench->warm, former, 1, &bench->rules);
     TURN_UNTIL(bench, bench->server.count == 1);
     bench->server.is_mute = false;
-    bench->target.config = &bench->config;
     keep(bench, 1);
-    free(config);
+    free(former);
     TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 1);
     TURN_UNTIL(bench, bench->server.peers[0].has_ended);
 
@@ -590,8 +646,12 @@ int main(void)
         CLAIM(trouble_is_met_with_longer_and_longer_pauses),
         CLAIM(many_lost_at_once_are_one_trouble),
         CLAIM(a_backend_that_is_down_is_not_hammered),
+        CLAIM(a_backend_that_is_down_is_dialled_by_leave_only),
         CLAIM(after_an_outage_all_are_there_again),
         CLAIM(in_trouble_one_is_dialled_at_a_time),
+        CLAIM(one_that_was_of_use_ends_the_trouble),
+        CLAIM(one_that_grew_old_ends_the_trouble),
+        CLAIM(a_login_does_not_cut_a_pause_short),
         CLAIM(a_table_with_the_same_backend_keeps_them),
         CLAIM(a_lower_number_ends_those_beyond_it),
         CLAIM(a_backend_that_changed_gets_new_ones),
