@@ -17,11 +17,6 @@ struct reaper {
     bool is_ending;
 };
 
-struct work {
-    struct snapshot *first;
-    bool is_trim;
-};
-
 static void free_all(struct snapshot *first)
 {
     while (first != NULL) {
@@ -32,16 +27,17 @@ static void free_all(struct snapshot *first)
     }
 }
 
-/* Returns false when there never will be work again. */
-static bool wait_for_work(struct reaper *reaper, struct work *work_out)
+/* Returns false when there never will be work again; *first_out is what there
+ * is to free, which may be nothing. */
+static bool wait_for_work(struct reaper *reaper, struct snapshot **first_out)
 {
     bool has_work;
 
     pthread_mutex_lock(&reaper->lock);
     while (reaper->first == NULL && !reaper->wants_trim && !reaper->is_ending)
         pthread_cond_wait(&reaper->wakes, &reaper->lock);
-    *work_out = (struct work){reaper->first, reaper->wants_trim};
     has_work = reaper->first != NULL || reaper->wants_trim;
+    *first_out = reaper->first;
     reaper->first = NULL;
     reaper->wants_trim = false;
     pthread_mutex_unlock(&reaper->lock);
@@ -59,12 +55,11 @@ static void trim_heap(void)
 static void *run(void *argument)
 {
     struct reaper *reaper = argument;
-    struct work work;
+    struct snapshot *first;
 
-    while (wait_for_work(reaper, &work)) {
-        free_all(work.first);
-        if (work.is_trim)
-            trim_heap();
+    while (wait_for_work(reaper, &first)) {
+        free_all(first);
+        trim_heap();
     }
     return NULL;
 }
