@@ -7,7 +7,7 @@ import threading
 import time
 
 from .ports import bind_free
-from .wire import set_reset_on_close
+from .wire import mind_truncation, set_reset_on_close
 
 
 class Gone(ConnectionError):
@@ -36,6 +36,7 @@ class Conversation:
             self.server_name = name
 
         context.sni_callback = note_name
+        mind_truncation(context)
         try:
             self.sock = context.wrap_socket(self.sock, server_side=True,
                                             suppress_ragged_eofs=False)
