@@ -63,39 +63,29 @@ static enum tls_result take_handshake(struct stream *stream)
     return result;
 }
 
-/* why is kept before the handler runs, whose own writes may fail too. */
-static enum tls_result take_records(struct stream *stream,
-                                    char why[TLS_FAILURE_MAX])
-{
-    struct io *io = stream_io(stream);
-    size_t len;
-    enum tls_result result = tls_read(stream_side(stream), stream->ssl,
-                                      io->plain, IO_PLAIN_SIZE, &len);
-
-    memcpy(why, stream_side(stream)->failure, TLS_FAILURE_MAX);
-    if (len > 0)
-        lend(stream, io->plain, len);
-    return result;
-}
-
+/* The bracket is closed before the plaintext is lent: its reader may well open
+ * one on the same side, for another stream. */
 static void take_tls(struct stream *stream, const uint8_t *bytes, size_t len)
 {
     struct tls_side *side = stream_side(stream);
     enum tls_result result = TLS_OK;
     char why[TLS_FAILURE_MAX];
+    size_t plain_len = 0;
 
     tls_begin(side, stream->ssl, bytes, len);
-    if (!stream_is(stream, STREAM_IS_SECURED)) {
+    if (!stream_is(stream, STREAM_IS_SECURED))
         result = take_handshake(stream);
-        memcpy(why, side->failure, sizeof(why));
-    }
     if (result == TLS_OK &&
         !stream_is(stream, STREAM_IS_ENDING | STREAM_IS_CLOSING)) {
-        result = take_records(stream, why);
+        result = tls_read(side, stream->ssl, stream_io(stream)->plain,
+                          IO_PLAIN_SIZE, &plain_len);
         /* The scratch holds all that one read can give (IO_PLAIN_SIZE). */
         assert(result != TLS_OK);
     }
+    memcpy(why, side->failure, sizeof(why));
     stream_end_bracket(stream);
+    if (plain_len > 0)
+        lend(stream, stream_io(stream)->plain, plain_len);
     if (result == TLS_CLOSED)
         meet_eof(stream);
     else if (result == TLS_FAILED)
