@@ -8,6 +8,7 @@
 #include "reload.h"
 #include "server_log.h"
 #include "session/tls_hooks.h"
+#include "state/burst.h"
 #include "state/reaper.h"
 #include "worker.h"
 
@@ -17,8 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How often ticket keys are looked at and free memory is given back. Giving
- * back walks malloc's free blocks under its locks: seldom is best. */
+/* How often ticket keys are looked at, and whether a burst is over. */
 enum {
     CHORES_MS = 60 * 1000
 };
@@ -36,6 +36,7 @@ struct server {
     uv_signal_t interrupt;
     uv_signal_t user1;
     uv_timer_t chores_timer;
+    struct burst burst;
     uv_async_t idle_bell; /* a worker has ended */
 
     struct snapshot_parts parts;
@@ -214,7 +215,9 @@ static void on_chores_timer(uv_timer_t *timer)
     struct server *server = timer->data;
 
     ticket_keys_rotate_if_due(server->parts.tickets, clock_now_ms());
-    if (server->parts.reaper != NULL)
+    if (server->parts.reaper != NULL &&
+        burst_is_over(&server->burst,
+                      counters_set_sum(server->counters, COUNTER_ACCEPTED)))
         reaper_trim(server->parts.reaper);
 }
 

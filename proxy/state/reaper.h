@@ -18,7 +18,8 @@ void reaper_take(struct reaper *reaper, struct snapshot *snapshot);
 
 /* Gives the kernel the free pages that malloc holds, soon. What a burst of
  * logins or of slow readers needed stays in malloc otherwise, since some small
- * block that lives on always lies behind it. From any thread; waits for
+ * block that lives on always lies behind it. malloc's locks are held meanwhile:
+ * only for when a burst is over (state/burst.h). From any thread; waits for
  * nobody. */
 void reaper_trim(struct reaper *reaper);
 
