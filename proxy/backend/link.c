@@ -19,6 +19,11 @@ enum link_state {
     LINK_OVER
 };
 
+/* How often a dial that takes long is looked at. */
+enum {
+    CONNECT_LOOK_MS = 1000
+};
+
 /* A login's commands carry the client's tag and come after every one of these
  * was answered, so that the tags never meet (decision 12). */
 static const char starttls_tag[] = "G1";
@@ -35,6 +40,7 @@ struct link {
     struct stream *stream;
     struct wheel_timer timer;
     uint64_t dialled_ms;
+    uint64_t looked_ms; /* there was no connection then */
     struct address addresses[BACKEND_ADDRESSES_MAX];
     size_t address_count;
     size_t next_address;
@@ -65,6 +71,8 @@ static void drop_stream(struct link *link)
 {
     if (link->stream == NULL)
         return;
+    if (stream_is_tls(link->stream) && stream_is_dialing(link->stream))
+        tls_client_context_unused(link->target->tls, stream_tls(link->stream));
     stream_set_owner(link->stream, ignore, NULL);
     stream_close(link->stream);
     link->stream = NULL;
@@ -272,7 +280,12 @@ static bool begins_with_tls(const struct link *link)
     return link->target->config->tls == BACKEND_TLS_IMPLICIT;
 }
 
-/* How long what follows the connect may take, counted from the dial. */
+static uint64_t least(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* How long what follows the connect may take. */
 static uint64_t after_connect_ms(const struct link *link)
 {
     return begins_with_tls(link) ? link->rules.timeouts->backend_tls_ms
@@ -281,11 +294,11 @@ static uint64_t after_connect_ms(const struct link *link)
 
 static void await_connect(struct link *link)
 {
-    uint64_t connect_ms = link->rules.timeouts->connect_ms;
-    uint64_t next_ms = after_connect_ms(link);
+    uint64_t limit_ms =
+        least(link->rules.timeouts->connect_ms, after_connect_ms(link));
 
-    link->dialled_ms = clock_now_ms();
-    wait_in(link, LINK_CONNECT, connect_ms < next_ms ? connect_ms : next_ms);
+    link->dialled_ms = link->looked_ms = clock_now_ms();
+    wait_in(link, LINK_CONNECT, least(limit_ms, CONNECT_LOOK_MS));
 }
 
 static void fail_address(struct link *link, const char *why)
@@ -295,20 +308,32 @@ static void fail_address(struct link *link, const char *why)
     dial_next(link);
 }
 
-/* Only now is it asked which of the two is late. */
-static void on_connect_timeout(struct link *link)
+/* What the backend may still take has been running for as long as it may have
+ * been connected. */
+static void await_first_byte(struct link *link, uint64_t connected_ms)
 {
-    bool is_dialing = stream_is_dialing(link->stream);
-    uint64_t passed_ms = clock_now_ms() - link->dialled_ms;
-    uint64_t limit_ms =
-        is_dialing ? link->rules.timeouts->connect_ms : after_connect_ms(link);
+    uint64_t limit_ms = after_connect_ms(link);
 
-    if (passed_ms < limit_ms)
-        wait_in(link, LINK_CONNECT, limit_ms - passed_ms);
-    else if (is_dialing)
+    wait_in(link, begins_with_tls(link) ? LINK_TLS : LINK_GREETING,
+            connected_ms < limit_ms ? limit_ms - connected_ms : 0);
+}
+
+/* Only of a slow one is it asked whether it is connected. */
+static void look_at_connect(struct link *link)
+{
+    uint64_t now_ms = clock_now_ms();
+    uint64_t passed_ms = now_ms - link->dialled_ms;
+    uint64_t limit_ms = link->rules.timeouts->connect_ms;
+
+    if (!stream_is_dialing(link->stream)) {
+        await_first_byte(link, now_ms - link->looked_ms);
+    } else if (passed_ms >= limit_ms) {
         fail_address(link, "timeout");
-    else
-        give_up(link, begins_with_tls(link) ? "TLS" : "greeting", "timeout");
+    } else {
+        link->looked_ms = now_ms;
+        wait_in(link, LINK_CONNECT,
+                least(limit_ms - passed_ms, CONNECT_LOOK_MS));
+    }
 }
 
 static void on_timeout(struct wheel_timer *timer)
@@ -318,7 +343,7 @@ static void on_timeout(struct wheel_timer *timer)
     if (link->state == LINK_START)
         dial_next(link);
     else if (link->state == LINK_CONNECT)
-        on_connect_timeout(link);
+        look_at_connect(link);
     else
         give_up(link, link->state == LINK_TLS ? "TLS" : "greeting", "timeout");
 }
@@ -435,6 +460,7 @@ static bool dial(struct link *link, const struct address *address)
     counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = connect_to(link, address);
     if (result == 0) {
+        link->is_our_fault = false; /* as the address before may have been */
         await_connect(link);
         if (begins_with_tls(link))
             start_tls(link);

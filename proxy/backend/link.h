@@ -1,6 +1,6 @@
 /* From a dial to a stream that is connected, secured as the table says, whose
  * greeting was read and whose capabilities are known. Used by whoever needs a
- * backend: logins now, probes and a pool of warm connections in their time.
+ * backend: logins and the pool of warm connections, probes in their time.
  *
  * No byte of any credential passes here, so a link that fails may be followed
  * by another one, to another backend (design.md, section 2, Failover). */

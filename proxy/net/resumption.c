@@ -99,6 +99,16 @@ SSL_SESSION *resumption_take(struct resumption *resumption)
     return session;
 }
 
+void resumption_give_back(struct resumption *resumption, SSL_SESSION *session)
+{
+    pthread_mutex_lock(&resumption->lock);
+    if (!resumption->has_ended && SSL_SESSION_should_be_single_use(session)) {
+        SSL_SESSION_up_ref(session);
+        put(resumption, session);
+    }
+    pthread_mutex_unlock(&resumption->lock);
+}
+
 void resumption_forget(struct resumption *resumption)
 {
     pthread_mutex_lock(&resumption->lock);

@@ -239,6 +239,15 @@ SSL *tls_client_context_open(struct tls_client_context *context)
     return ssl;
 }
 
+void tls_client_context_unused(struct tls_client_context *context,
+                               const SSL *ssl)
+{
+    SSL_SESSION *session = SSL_get_session(ssl);
+
+    if (session != NULL)
+        resumption_give_back(context->resumption, session);
+}
+
 void tls_client_context_forget(struct tls_client_context *context)
 {
     resumption_forget(context->resumption);

@@ -53,6 +53,11 @@ void tls_client_context_unref(struct tls_client_context **context);
  * kept. The caller owns it. */
 MUST_USE SSL *tls_client_context_open(struct tls_client_context *context);
 
+/* What was opened never met a peer: the session that it was to offer is kept
+ * for the next. */
+void tls_client_context_unused(struct tls_client_context *context,
+                               const SSL *ssl);
+
 /* A connection has failed: drops the sessions, lest a backend that stumbles
  * over what it is offered never see a handshake from scratch. */
 void tls_client_context_forget(struct tls_client_context *context);

@@ -169,6 +169,24 @@ static void forgetting_drops_all_and_new_ones_are_kept(void **state)
     assert_int_equal(take_number(fixture), 4);
 }
 
+static void what_was_taken_in_vain_can_be_given_back(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint16_t versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session;
+
+        assert_true(arrive_numbered(fixture, versions[i], 1));
+        session = resumption_take(fixture->resumption);
+        resumption_give_back(fixture->resumption, session);
+        SSL_SESSION_free(session);
+
+        assert_int_equal(resumption_count(fixture->resumption), 1);
+        assert_int_equal(take_number(fixture), 1);
+    }
+}
+
 static void after_the_end_nothing_is_kept(void **state)
 {
     struct fixture *fixture = *state;
@@ -237,6 +255,7 @@ int main(void)
         TEST(the_oldest_make_room),
         TEST(tickets_over_the_limit_are_not_kept),
         TEST(forgetting_drops_all_and_new_ones_are_kept),
+        TEST(what_was_taken_in_vain_can_be_given_back),
         TEST(after_the_end_nothing_is_kept),
         TEST(what_is_left_goes_with_the_context),
         TEST(many_threads_take_and_give),

@@ -649,6 +649,37 @@ static void after_forgetting_the_next_handshake_is_full(void **state)
     }
 }
 
+/* A connection that is to offer the last session there is. */
+static SSL *open_with_last_session(const struct fixture *fixture)
+{
+    SSL *last = NULL;
+    SSL *next = tls_client_context_open(fixture->context);
+
+    while (SSL_get_session(next) != NULL) {
+        SSL_free(last);
+        last = next;
+        next = tls_client_context_open(fixture->context);
+    }
+    SSL_free(next);
+    assert_non_null(last);
+    return last;
+}
+
+static void what_met_no_peer_leaves_its_session_to_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    SSL *unused;
+
+    build_usual_backend(fixture);
+    meet(fixture, TLS1_3_VERSION);
+
+    unused = open_with_last_session(fixture);
+    tls_client_context_unused(fixture->context, unused);
+    SSL_free(unused);
+
+    assert_connects(fixture, true);
+}
+
 static void no_early_data_is_offered(void **state)
 {
     struct fixture *fixture = *state;
@@ -1158,6 +1189,7 @@ int main(void)
         TEST(a_session_id_does_where_there_are_no_tickets),
         TEST(a_session_of_another_version_is_no_obstacle),
         TEST(after_forgetting_the_next_handshake_is_full),
+        TEST(what_met_no_peer_leaves_its_session_to_the_next),
         TEST(no_early_data_is_offered),
         TEST(tickets_that_outlive_the_context_go_nowhere),
         TEST(a_resumed_backend_is_refused_once_it_expires),
