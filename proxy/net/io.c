@@ -122,10 +122,8 @@ static int set_option(int fd, int level, int option, unsigned value)
 
 static int set_probes(int fd, const struct io_keepalive *keepalive)
 {
-    int result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    int result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
 
-    if (result == 0)
-        result = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s);
     if (result == 0)
         result =
             set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval_s);
@@ -134,11 +132,15 @@ static int set_probes(int fd, const struct io_keepalive *keepalive)
     return result;
 }
 
+/* Off is said too, since a reload may turn off what stands at a listener. */
 int io_set_keepalive(int fd, const struct io_keepalive *keepalive)
 {
     int result = keepalive->idle_s == 0 ? 0 : set_probes(fd, keepalive);
 
-    if (result == 0 && keepalive->user_timeout_ms != 0)
+    if (result == 0)
+        result =
+            set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive->idle_s != 0);
+    if (result == 0)
         result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
                             keepalive->user_timeout_ms);
     return result;
@@ -148,11 +150,6 @@ int io_set_listener(int fd, const struct io_keepalive *keepalive)
 {
     int result = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 
-    /* A reload may have turned off what stands there. */
-    if (result == 0)
-        result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
-    if (result == 0)
-        result = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
     return result != 0 ? result : io_set_keepalive(fd, keepalive);
 }
 

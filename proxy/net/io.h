@@ -13,9 +13,11 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* One read of a socket. */
+/* One read of a socket. Encrypted, record headers and tags with it, it fits a
+ * segment of 64 KiB: the little above that would travel in a packet of its own.
+ */
 enum {
-    IO_WIRE_SIZE = 64 * 1024
+    IO_WIRE_SIZE = 64 * 1024 - 512
 };
 
 /* What one read can decrypt to: its own bytes and those of a record whose
