@@ -2,6 +2,7 @@
 does while all are quiet, and whether a login then costs more than before they
 came."""
 
+import contextlib
 import math
 import os
 import resource
@@ -17,7 +18,7 @@ PORTS = 28232  # of one source address to one backend, by Linux's defaults
 SESSIONS_PER_SOURCE = 2500
 SOURCES_MAX = 16
 LOGIN_SLOTS = 8
-REST_SECONDS = 120
+REST_SECONDS = 900  # an emulated machine needs minutes to close them
 # Descriptors that a proxy needs beside its sessions, by core and at all.
 SPARE_PER_CORE = 32
 SPARE = 256
@@ -55,7 +56,9 @@ def with_sources(proxy_class, sessions):
 
 class Crowd:
     """Comes and goes once in each round; logins are timed before it comes,
-    while it is there, and after it has gone. The first time it is weighed."""
+    while it is there, and after it has gone. While it is there they are timed
+    in turns with those of a twin that holds nobody, since what else the
+    machine does changes between rounds. The first time it is weighed."""
 
     def __init__(self, lab, proxy_class, kind, options):
         self.lab = lab
@@ -64,6 +67,7 @@ class Crowd:
         self.options = options
         self.alone = []  # seconds of CPU per login, a list for each round
         self.beside = []
+        self.to_twin = []  # ratios of batches that followed each other
         self.quiet = []  # of a core
         self.pss = []  # (sessions, bytes)
         self.kernel = None  # a KernelSlope
@@ -71,16 +75,21 @@ class Crowd:
         self.warnings = []
 
     def measure(self):
-        with labs.Backend(self.lab) as backend, self.proxy_class(
-                self.lab, self.kind, backend.ports[self.kind]) as proxy, \
-                self._start_logins(proxy) as logins:
-            self._time_logins(proxy, logins)  # the first ones make tables
+        with contextlib.ExitStack() as stack:
+            backend = stack.enter_context(labs.Backend(self.lab))
+            crowded, twin = [stack.enter_context(
+                Counter(self.lab, self.proxy_class, self.kind, backend,
+                        self.options)) for _ in range(2)]
+            crowded.time_batches()  # the first ones make tables
+            twin.time_batches()
             for _ in range(self.options.rounds):
-                self.alone.append(self._time_logins(proxy, logins))
-                self._hold(backend, proxy, logins)
-            self.alone.append(self._time_logins(proxy, logins))
+                self.alone.append(crowded.time_batches())
+                self._hold(backend, crowded, twin)
+            self.alone.append(crowded.time_batches())
+            self.warnings += crowded.warnings + twin.warnings
 
-    def _hold(self, backend, proxy, logins):
+    def _hold(self, backend, crowded, twin):
+        proxy = crowded.proxy
         is_first = self.kernel is None
         at_rest = proxy.tree.held()
         backend_rest = ProcessTree(backend.pid).socket_count()
@@ -99,7 +108,7 @@ class Crowd:
                           (proxy.tree.socket_count() - at_rest[1]) / 2,
                           ProcessTree(backend.pid).socket_count() -
                           backend_rest)
-            self.beside.append(self._time_logins(proxy, logins))
+            self._time_in_turns(crowded, twin)
         if not proxy.tree.wait_for_rest(at_rest, REST_SECONDS):
             self.warnings.append("sessions whose clients left stay")
         time.sleep(self.options.settle)
@@ -134,32 +143,11 @@ class Crowd:
         self.quiet.append((tree.cpu_seconds() - before) /
                           (time.monotonic() - started))
 
-    def _start_logins(self, proxy):
-        load = labs.Talker(
-            self.lab.program("bench_load"), "login",
-            "--connect", f"127.0.0.1:{proxy.port}",
-            "--parallel", str(LOGIN_SLOTS), "--tls-max", self.options.tls_max,
-            "--sources", str(sources_for(self.options.sessions)),
-            "--count", str(self.options.logins))
-        load.hear()  # "ready"
-        return load
-
-    def _time_logins(self, proxy, logins):
-        return [self._time_batch(proxy.tree, logins)
-                for _ in range(self.options.batches)]
-
-    def _time_batch(self, tree, logins):
-        at_rest = tree.held()
-        before = tree.cpu_seconds()
-        logins.tell("next")
-        words = logins.hear()
-        done = int(words[words.index("done") + 1])
-        if done != self.options.logins:
-            self.warnings.append(f"{done} of {self.options.logins} logins "
-                                 "were done")
-        if not tree.wait_for_rest(at_rest, REST_SECONDS):
-            self.warnings.append("sessions of logins stay")
-        return (tree.cpu_seconds() - before) / max(1, done)
+    def _time_in_turns(self, crowded, twin):
+        times = [(crowded.time_batch(), twin.time_batch())
+                 for _ in range(self.options.batches)]
+        self.beside.append([mine for mine, _ in times])
+        self.to_twin += [mine / other for mine, other in times]
 
     def _compare(self, clients_say, proxy_says, backend_says):
         self.held = f"{clients_say}/{proxy_says:g}/{backend_says}"
@@ -168,6 +156,14 @@ class Crowd:
             self.warnings.append(
                 f"asked for {self.options.sessions} sessions, held (client/"
                 f"proxy/backend) {self.held}")
+
+    def facts(self):
+        return {"proxy": self.proxy_class.name, "backend": self.kind,
+                "warnings": self.warnings, "held": self.held,
+                "pss": self.pss, "kernel": vars(self.kernel),
+                "quiet": self.quiet, "login_alone": self.alone,
+                "login_beside": self.beside, "ratios": self.ratios(),
+                "ratios_to_twin": self.to_twin}
 
     def login_alone(self):
         return statistics.median(sum(self.alone, []))
@@ -180,6 +176,47 @@ class Crowd:
         return [statistics.median(held) / statistics.median(
                     self.alone[i] + self.alone[i + 1])
                 for i, held in enumerate(self.beside)]
+
+
+class Counter:
+    """A proxy with a load of logins: what CPU each login costs it."""
+
+    def __init__(self, lab, proxy_class, kind, backend, options):
+        self.options = options
+        self.warnings = []
+        self.proxy = proxy_class(lab, kind, backend.ports[kind])
+        self.load = labs.Talker(
+            lab.program("bench_load"), "login",
+            "--connect", f"127.0.0.1:{self.proxy.port}",
+            "--parallel", str(LOGIN_SLOTS), "--tls-max", options.tls_max,
+            "--sources", str(sources_for(options.sessions)),
+            "--count", str(options.logins))
+        self.load.hear()  # "ready"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.load.stop()
+        self.proxy.stop()
+
+    def time_batches(self):
+        return [self.time_batch() for _ in range(self.options.batches)]
+
+    def time_batch(self):
+        """Seconds per login."""
+        tree = self.proxy.tree
+        at_rest = tree.held()
+        before = tree.cpu_seconds()
+        self.load.tell("next")
+        words = self.load.hear()
+        done = int(words[words.index("done") + 1])
+        if done != self.options.logins:
+            self.warnings.append(f"{done} of {self.options.logins} logins "
+                                 "were done")
+        if not tree.wait_for_rest(at_rest, REST_SECONDS):
+            self.warnings.append("sessions of logins stay")
+        return (tree.cpu_seconds() - before) / max(1, done)
 
 
 def slope_of(low, high):
@@ -200,7 +237,10 @@ def print_crowd(crowd, heap, options):
     print(f"  CPU of a login: {1e6 * crowd.login_alone():.0f} us with no "
           f"session, {1e6 * crowd.login_beside():.0f} us with "
           f"{options.sessions:,}; ratio {statistics.median(ratios):.3f} "
-          f"({min(ratios):.3f}-{max(ratios):.3f})")
+          f"({min(ratios):.3f}-{max(ratios):.3f}),\n"
+          "    and to that of a second process without sessions, in turns, "
+          f"{statistics.median(crowd.to_twin):.3f} "
+          f"({min(crowd.to_twin):.3f}-{max(crowd.to_twin):.3f})")
     if options.sessions < LARGE:
         print_computed(crowd)
     print(flush=True)
