@@ -11,6 +11,8 @@ from measure import Strangers
 REST_SECONDS = 5
 LEAD_SECONDS = 0.3
 BYTES_SLACK = 1.01
+LOGINS_NICE = 19
+LATE_SLACK = 1.25
 MEGABYTE = 1e6
 GIGABYTE = 1e9
 MICROSECOND = 1e-6
@@ -207,6 +209,10 @@ class LatencyUnderLogins(Latency):
                         result.get("logins", 0), backend["logins"])
         if result.get("seconds_after", 1) < LEAD_SECONDS / 10:
             found.append("the logins ended before the NOOPs")
+        seconds = result.get("login_seconds", 0)
+        if seconds > self.login_seconds * LATE_SLACK:
+            found.append(f"the logins took {seconds:.1f} s, not "
+                         f"{self.login_seconds}")
         return found
 
     def station(self, lab, entry, backend):
@@ -320,6 +326,8 @@ class BusyStation(Station):
         self.logins = stack.enter_context(self.start_load(
             "login", "--parallel", "256", "--rate", str(self.login_rate),
             "--count", str(self.login_rate * self.work.login_seconds)))
+        # Who measures must not wait for who logs in, on the cores they share.
+        os.setpriority(os.PRIO_PROCESS, self.logins.pid, LOGINS_NICE)
 
     def find_saturation(self):
         rates = []
@@ -340,7 +348,8 @@ class BusyStation(Station):
         logins = read_result(self.logins.hear())
         result["logins"] = logins["done"]
         result["failed"] += logins["failed"]
-        result["login_rate"] = self.login_rate
+        result["login_rate"] = logins["done"] / logins["seconds"]
+        result["login_seconds"] = logins["seconds"]
         result["seconds_after"] = time.monotonic() - ended
         return result
 
