@@ -46,7 +46,7 @@ void pick_start(struct pick *pick, const struct pool *pool,
 const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
 {
     const struct pool *pool = pick->pool;
-    size_t index;
+    size_t index = 0;
     bool is_found;
 
     if (pick->has_given && pool->when_down == POOL_REFUSE)
