@@ -166,14 +166,15 @@ static bool respects_limits(struct attempt *attempt)
 }
 
 /* A connection that waits for a login, or else a dial; false when there is
- * neither. */
+ * neither. What waits at a backend that is down may wait for ever. */
 static bool reach(struct attempt *attempt, uint64_t now_ms)
 {
     const struct link_target *target = attempt->target;
     struct link_rules rules = snapshot_link_rules(attempt->snapshot);
 
-    attempt->upstream =
-        warm_take(attempt->env->warm, target, &attempt->capabilities);
+    if (backend_state(target->facts) == BACKEND_UP)
+        attempt->upstream =
+            warm_take(attempt->env->warm, target, &attempt->capabilities);
     if (attempt->upstream != NULL)
         return true;
     if (!backend_may_dial(target->facts, now_ms))

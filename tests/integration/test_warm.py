@@ -285,6 +285,33 @@ def test_a_backend_that_comes_back_is_met_again(gatepost, fake_backend):
     assert log_in(front).startswith(b"OK")
 
 
+def test_those_of_a_backend_that_is_down_get_no_login(
+        gatepost, fake_backend):
+    """It hangs: connections stay, and answer nothing."""
+    class Hanging(ImapServer):
+        def log_in(self, conversation):
+            conversation.read_line()
+            conversation.stall()
+
+    hanging = fake_backend(Hanging())
+    routes = routes_to(hanging, warm=3)
+    routes["backends"]["b2"] = backend_entry(fake_backend(ImapServer()),
+                                             weight=1)
+    routes["backends"]["b1"]["weight"] = 1000
+    routes["pools"]["p1"].update(backends=["b1", "b2"], when_down="next")
+    front = gatepost(routes, workers=1, timeouts={"login_reply": 1})
+    front.wait_counters(warm_ready=3)
+    hanging.refuse()
+    assert log_in(front).startswith(b"NO [UNAVAILABLE]")
+    front.wait_log("backend-down")
+    taken = front.counters()["warm_taken"]
+
+    for _ in range(4):
+        assert log_in(front).startswith(b"OK")
+
+    assert front.counters()["warm_taken"] == taken
+
+
 # -- descriptors ------------------------------------------------------------
 
 def test_sessions_leave_them_their_descriptors(gatepost, backend):
