@@ -7,8 +7,9 @@
 enum {
     /* So small that a drain of many sessions is no burst either. */
     STEP_MS = 100,
-    /* Who is in the handshake gets so long to finish it and hear the BYE; a
-     * stranger who stalls there does not hold the end. */
+    /* Who is in the handshake gets so long to finish it and hear the BYE, also
+     * who is accepted last; a stranger who stalls there does not hold the end.
+     */
     HANDSHAKE_MS = 1000
 };
 
@@ -24,6 +25,12 @@ static bool can_hear_bye(const struct session *session)
 {
     return !session_is_in_handshake(session) && !session_is_spliced(session) &&
            !session_is_ending(session);
+}
+
+static bool stalls_in_handshake(const struct session *session)
+{
+    return session_is_in_handshake(session) &&
+           session_age_ms(session) >= HANDSHAKE_MS;
 }
 
 static bool is_any(const struct session *session)
@@ -64,7 +71,7 @@ static void step(struct drain *drain)
     size_t wanted = due(drain, passed_ms);
 
     if (passed_ms >= HANDSHAKE_MS)
-        (void)end_some(drain->env, session_is_in_handshake, SIZE_MAX, NULL);
+        (void)end_some(drain->env, stalls_in_handshake, SIZE_MAX, NULL);
     if (wanted > drain->ended)
         drain->ended +=
             end_some(drain->env, is_quiet, wanted - drain->ended, NULL);

@@ -81,7 +81,8 @@ static void arm(struct session *session, uint64_t timeout_ms)
 
 static uint64_t keepalive_after_ms(const struct session *session)
 {
-    uint64_t idle_ms = session->env->snapshot->keepalive.idle_s * 1000u;
+    uint64_t idle_ms =
+        UINT64_C(1000) * session->env->snapshot->keepalive.idle_s;
 
     return idle_ms != 0 && idle_ms < KEEPALIVE_AFTER_MS ? idle_ms
                                                         : KEEPALIVE_AFTER_MS;
@@ -491,6 +492,11 @@ int session_open(struct env *env, int fd, const struct address *peer,
 bool session_is_in_handshake(const struct session *session)
 {
     return session->state == SESSION_HANDSHAKE;
+}
+
+uint64_t session_age_ms(const struct session *session)
+{
+    return clock_now_ms() - session->facts.started_ms;
 }
 
 bool session_is_spliced(const struct session *session)
