@@ -451,6 +451,7 @@ static bool dial(struct link *link, const struct address *address)
     char where[ADDRESS_TEXT_MAX];
     int result;
 
+    link->is_our_fault = false; /* as the address before may have been */
     if (!may_speak_to(link, address)) {
         address_format(address, where, sizeof(where));
         snprintf(link->failure, sizeof(link->failure),
@@ -460,7 +461,6 @@ static bool dial(struct link *link, const struct address *address)
     counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = connect_to(link, address);
     if (result == 0) {
-        link->is_our_fault = false; /* as the address before may have been */
         await_connect(link);
         if (begins_with_tls(link))
             start_tls(link);
