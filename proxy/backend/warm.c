@@ -31,7 +31,10 @@ struct stock {
      * or grew old; what is lost during a pause is the same trouble. */
     unsigned troubles;
     bool is_pausing;
-    struct wheel_timer refill_timer;
+    struct wheel_timer pause_timer;
+
+    bool is_short; /* waits among the short ones for its turn to dial */
+    struct stock *next_short;
 };
 
 struct warm {
@@ -40,20 +43,27 @@ struct warm {
     const struct link_target *targets;
     struct stock **stocks; /* one per target; NULL where none is asked for */
     size_t count;
+
+    struct stock *first_short;
+    struct stock *last_short;
+    uv_idle_t *turn; /* of the loop: dials for them; NULL: stopped */
 };
 
 #define STOCK_OF(timer)                                                        \
     ((struct stock *)(void *)((char *)(timer)-offsetof(struct stock,           \
-                                                       refill_timer)))
+                                                       pause_timer)))
 #define CONNECTION_OF(timer)                                                   \
     ((struct connection *)(void *)((char *)(timer)-offsetof(struct connection, \
                                                             age)))
 
 static void refill(struct stock *stock);
+static void forget_short(struct warm *warm);
+static void open_turn(struct warm *warm);
+static void close_turn(struct warm *warm);
 static void on_link(struct link *link, bool is_ready, void *owner);
 static void on_stream(struct stream *stream, enum stream_event event,
                       void *owner);
-static void on_refill(struct wheel_timer *timer);
+static void on_pause_over(struct wheel_timer *timer);
 static void on_age(struct wheel_timer *timer);
 static void free_stocks(struct stock **stocks, size_t count);
 static struct stock **
@@ -77,6 +87,9 @@ void warm_follow(struct warm *warm, const struct link_target *targets,
 {
     struct stock **stocks = carry_over(warm, targets, count);
 
+    if (warm->turn == NULL)
+        open_turn(warm);
+    forget_short(warm);
     free_stocks(warm->stocks, warm->count);
     warm->rules = *rules;
     warm->targets = targets;
@@ -90,6 +103,8 @@ void warm_follow(struct warm *warm, const struct link_target *targets,
 
 void warm_stop(struct warm *warm)
 {
+    forget_short(warm);
+    close_turn(warm);
     free_stocks(warm->stocks, warm->count);
     warm->stocks = NULL;
     warm->targets = NULL;
@@ -184,9 +199,7 @@ struct stream *warm_take(struct warm *warm, const struct link_target *target,
                  stream != NULL ? COUNTER_WARM_TAKEN : COUNTER_WARM_MISSED, 1);
     if (stream != NULL)
         stock->troubles = 0;
-    /* The login's own bytes go first. */
-    if (!stock->is_pausing)
-        io_arm(warm->io, &stock->refill_timer, 0);
+    refill(stock);
     return stream;
 }
 
@@ -206,7 +219,7 @@ static void pause_after(struct stock *stock)
          i++)
         pause_ms *= 2;
     stock->is_pausing = true;
-    io_arm(stock->warm->io, &stock->refill_timer,
+    io_arm(stock->warm->io, &stock->pause_timer,
            pause_ms < WARM_PAUSE_MAX_MS ? pause_ms : WARM_PAUSE_MAX_MS);
 }
 
@@ -250,17 +263,86 @@ static bool may_dial(const struct stock *stock)
            (stock->troubles == 0 || stock->dialled == NULL);
 }
 
-static void refill(struct stock *stock)
+static void dial_one(struct stock *stock)
 {
-    while (may_dial(stock)) {
-        if (backend_may_dial(stock->target->facts, clock_now_ms()))
-            dial(stock);
-        else
-            meet_trouble(stock, "warm-waits", "backend is down");
-    }
+    if (!may_dial(stock))
+        return;
+    if (backend_may_dial(stock->target->facts, clock_now_ms()))
+        dial(stock);
+    else
+        meet_trouble(stock, "warm-waits", "backend is down");
 }
 
-static void on_refill(struct wheel_timer *timer)
+static struct stock *take_short(struct warm *warm)
+{
+    struct stock *stock = warm->first_short;
+
+    warm->first_short = stock->next_short;
+    if (warm->first_short == NULL)
+        warm->last_short = NULL;
+    stock->next_short = NULL;
+    stock->is_short = false;
+    return stock;
+}
+
+/* By turns, so that none waits until another one has all that it asks for. */
+static void on_turn(uv_idle_t *turn)
+{
+    struct warm *warm = turn->data;
+
+    for (int i = 0; i < WARM_TURN_MAX && warm->first_short != NULL; i++) {
+        struct stock *stock = take_short(warm);
+
+        dial_one(stock);
+        refill(stock);
+    }
+    if (warm->first_short == NULL)
+        uv_idle_stop(turn);
+}
+
+/* Dials nothing yet: the bytes of a login go first, and whoever asks for much
+ * does not keep the sessions waiting. */
+static void refill(struct stock *stock)
+{
+    struct warm *warm = stock->warm;
+
+    if (stock->is_short || !may_dial(stock))
+        return;
+    stock->is_short = true;
+    if (warm->last_short == NULL)
+        warm->first_short = stock;
+    else
+        warm->last_short->next_short = stock;
+    warm->last_short = stock;
+    uv_idle_start(warm->turn, on_turn);
+}
+
+static void forget_short(struct warm *warm)
+{
+    while (warm->first_short != NULL)
+        take_short(warm);
+}
+
+static void open_turn(struct warm *warm)
+{
+    warm->turn = mem_alloc(sizeof(*warm->turn));
+    uv_idle_init(warm->io->loop, warm->turn);
+    warm->turn->data = warm;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void close_turn(struct warm *warm)
+{
+    if (warm->turn != NULL)
+        uv_close((uv_handle_t *)warm->turn, free_handle);
+    warm->turn = NULL;
+}
+
+static void on_pause_over(struct wheel_timer *timer)
 {
     struct stock *stock = STOCK_OF(timer);
 
@@ -368,7 +450,7 @@ static void free_stocks(struct stock **stocks, size_t count)
             continue;
         drop_dialled(stock);
         trim(stock, 0);
-        io_disarm(stock->warm->io, &stock->refill_timer);
+        io_disarm(stock->warm->io, &stock->pause_timer);
         free(stock);
     }
     free(stocks);
@@ -379,7 +461,7 @@ static struct stock *new_stock(struct warm *warm)
     struct stock *stock = mem_zalloc(sizeof(*stock));
 
     stock->warm = warm;
-    wheel_timer_init(&stock->refill_timer, on_refill);
+    wheel_timer_init(&stock->pause_timer, on_pause_over);
     return stock;
 }
 

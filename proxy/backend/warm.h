@@ -3,9 +3,11 @@
  *
  * Each backend whose table asks for some ("warm": N, a weight above 0) has at
  * most N of them, those being dialled included. What a login takes is replaced
- * at once. None gets old (WARM_AGE_MS), since backends hang up on whoever does
- * not log in, and none that the backend closed or spoke on is ever lent. After
- * trouble the pool dials one at a time and pauses longer and longer. */
+ * on the loop's next turn; no turn dials more than WARM_TURN_MAX, so that no
+ * session waits for the pool. None gets old (WARM_AGE_MS), since
+ * backends hang up on whoever does not log in, and none that the backend closed
+ * or spoke on is ever lent. After trouble the pool dials one at a time and
+ * pauses longer and longer. */
 #ifndef BACKEND_WARM_H
 #define BACKEND_WARM_H
 
@@ -21,6 +23,12 @@
  * three (Dovecot), and not all are to be replaced at once. */
 enum {
     WARM_AGE_MS = 25 * 1000
+};
+
+/* Dials of one turn of the loop, for all backends together: with TLS each costs
+ * a quarter of a millisecond. */
+enum {
+    WARM_TURN_MAX = 8
 };
 
 /* The pause after trouble doubles from the one to the other. */
@@ -50,7 +58,8 @@ void warm_follow(struct warm *warm, const struct link_target *targets,
 struct stream *warm_take(struct warm *warm, const struct link_target *target,
                          struct imap_capabilities *capabilities_out);
 
-/* Ends all of them; no more is dialled. */
+/* Ends all of them; no more is dialled. The loop must run once more before it
+ * can be closed. */
 void warm_stop(struct warm *warm);
 
 /* Accepts NULL inside. Stops it, if it was not. */

@@ -321,6 +321,64 @@ static void what_is_taken_is_replaced(void **state)
     assert_int_equal(counted(bench, COUNTER_WARM_LOST), 0);
 }
 
+static void what_is_taken_is_replaced_on_the_next_turn(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t before;
+
+    keep_ready(bench, 2);
+    before = counted(bench, COUNTER_DIALS);
+    drop(take(bench));
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+
+    assert_int_equal(counted(bench, COUNTER_DIALS) - before, 1);
+}
+
+static void no_turn_dials_more_than_a_few(void **state)
+{
+    struct bench *bench = *state;
+    struct backend_config config = bench->config;
+    struct link_target targets[3];
+    uint64_t dials = 0;
+
+    config.warm = 21;
+    for (int i = 0; i < 3; i++)
+        targets[i] = (struct link_target){&config, bench->facts, NULL};
+    warm_follow(bench->warm, targets, 3, &bench->rules);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(counted(bench, COUNTER_DIALS), dials);
+        dials += i < 7 ? WARM_TURN_MAX : 63 - dials;
+        turn(bench);
+    }
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 63);
+
+    assert_int_equal(bench->server.count, 63);
+    warm_stop(bench->warm);
+}
+
+static void backends_are_dialled_by_turns(void **state)
+{
+    struct bench *bench = *state;
+    struct backend_config config = bench->config;
+    struct link_target targets[WARM_TURN_MAX];
+    struct imap_capabilities capabilities;
+
+    config.warm = 64;
+    for (int i = 0; i < WARM_TURN_MAX; i++)
+        targets[i] = (struct link_target){&config, bench->facts, NULL};
+    warm_follow(bench->warm, targets, WARM_TURN_MAX, &bench->rules);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) >= 2 * WARM_TURN_MAX);
+
+    for (int i = 0; i < WARM_TURN_MAX; i++) {
+        struct stream *stream =
+            warm_take(bench->warm, &targets[i], &capabilities);
+
+        assert_non_null(stream);
+        drop(stream);
+    }
+    warm_stop(bench->warm);
+}
+
 static void a_login_that_finds_none_is_counted(void **state)
 {
     struct bench *bench = *state;
@@ -637,6 +695,9 @@ int main(void)
         CLAIM(none_is_kept_where_none_is_asked_for),
         CLAIM(the_youngest_is_lent_with_what_it_announced),
         CLAIM(what_is_taken_is_replaced),
+        CLAIM(what_is_taken_is_replaced_on_the_next_turn),
+        CLAIM(no_turn_dials_more_than_a_few),
+        CLAIM(backends_are_dialled_by_turns),
         CLAIM(a_login_that_finds_none_is_counted),
         CLAIM(another_tables_target_is_given_none),
         CLAIM(one_that_the_backend_closed_is_replaced),
