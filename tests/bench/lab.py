@@ -29,6 +29,7 @@ class Lab:
         self.both = self.path("both.pem")  # chain and key in one
 
     def __enter__(self):
+        stop_without("openssl")
         _raise_descriptor_limit()
         _make_certificates(self)
         return self
@@ -54,9 +55,18 @@ class Lab:
         return os.path.join(self.build_folder, name)
 
 
+def stop_without(*programs):
+    """Ends the program with a line that installs what it needs."""
+    absent = [name for name in programs if shutil.which(name) is None]
+    if absent:
+        sys.exit(f"not installed: {', '.join(absent)}. Once, run\n"
+                 "  deploy/packages install build bench")
+
+
 def build(build_folder, extra_settings=(), with_gatepost=True,
           more_targets=()):
     """A release build of what is measured and of what measures."""
+    stop_without("cmake", "ninja", "cc", "pkg-config")
     targets = ["bench_backend", "bench_load", "bench_heap", *more_targets]
     if with_gatepost:
         targets.append("gatepost")
@@ -71,7 +81,8 @@ def _run_quietly(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{done.stdout}{' '.join(command)} failed")
+        sys.exit(f"{done.stdout}{' '.join(command)} failed; what a build "
+                 "needs is installed by deploy/packages install build bench")
 
 
 class Talker:

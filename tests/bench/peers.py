@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import lab as labs
@@ -61,10 +62,15 @@ class Proxy:
         self.stop()
 
     @classmethod
-    def program(cls, lab):
-        """The path of what is run, or None where it is not installed."""
-        del lab
+    def installed(cls):
+        """The path of what Debian's package holds, or None."""
         return find_program(cls.executable)
+
+    @classmethod
+    def program(cls, lab):
+        """The path of what is run."""
+        del lab
+        return cls.installed()
 
     @classmethod
     def version(cls, lab):
@@ -197,8 +203,8 @@ class HAProxy(Proxy):
     def version(cls, lab):
         text = labs.output_of(cls.program(lab), "-vv")
         library = re.search(r"Running on OpenSSL version : (.*)", text)
-        return (f"{text.splitlines()[0]}, {library.group(1)}, tune.bufsize "
-                f"{cls.buffer}")
+        return (f"{text.splitlines()[0]}, {library.group(1)}, buffers of "
+                f"{cls.buffer // 1024}k")
 
     def command(self):
         tls = ""
@@ -207,7 +213,7 @@ class HAProxy(Proxy):
                    " sni str(localhost) verifyhost localhost")
         config = self.write("haproxy.cfg", f"""
 global
-    maxconn 9500
+    maxconn {min(9500, hard_descriptor_limit() // 2 - 100)}
     nbthread {self.workers}
     tune.bufsize {self.buffer}
     tune.ssl.cachesize 0
@@ -247,14 +253,14 @@ class Nginx(Proxy):
     buffer = "4k"
 
     @classmethod
-    def program(cls, lab):
-        return super().program(lab) if os.path.exists(NGINX_MAIL) else None
+    def installed(cls):
+        return super().installed() if os.path.exists(NGINX_MAIL) else None
 
     @classmethod
     def version(cls, lab):
         text = said_by(cls.program(lab), "-V")
         return (f"{re.search('nginx/[0-9.]+', text).group(0)}, "
-                f"{openssl_version()}, proxy_buffer {cls.buffer}")
+                f"{openssl_version()}, buffers of {cls.buffer}")
 
     def command(self):
         for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
@@ -491,10 +497,21 @@ PROXIES = {proxy.name: proxy
                          Stunnel)}
 
 
-def missing_packages(lab, names):
+def missing_packages(names):
     """Debian's names of what must be installed first."""
-    return sorted({PROXIES[name].package for name in names
-                   if PROXIES[name].program(lab) is None})
+    found = [PROXIES[name] for name in names]
+    return sorted({proxy.package for proxy in found
+                   if proxy.package and proxy.installed() is None})
+
+
+def stop_if_missing(names):
+    """Ends the program with a line that installs what it needs."""
+    packages = missing_packages(names)
+    if packages:
+        sys.exit(f"not installed: {', '.join(packages)}. Either\n"
+                 "  deploy/packages install bench\nor, of these alone,\n"
+                 "  apt-get install --no-install-recommends "
+                 f"{' '.join(packages)}")
 
 
 def find_program(name):

@@ -16,6 +16,7 @@ MARKS = [
     ("noop-16", "p99", "haproxy", 1.25, "most"),
     ("noop-logins", "p99", "gatepost, no logins", 2.0, "most"),
 ]
+IDLE_MARKS = {"plain": 3500, "tls": 6500}  # PSS of Gatepost's session, bytes
 FULL_SHARE = 0.99
 QUIET_SHARE = 0.05
 
@@ -44,9 +45,9 @@ class Outcome:
 class Verdict:
     """What one mark asks for, and whether it is so."""
 
-    def __init__(self, limit, sense, ratio):
-        self.text = f"{'<=' if sense == 'most' else '>='} {limit:.2f}"
-        self.is_met = ratio <= limit if sense == "most" else ratio >= limit
+    def __init__(self, limit, sense, number, digits=2):
+        self.text = f"{'<=' if sense == 'most' else '>='} {limit:.{digits}f}"
+        self.is_met = number <= limit if sense == "most" else number >= limit
 
     def __str__(self):
         return f"{self.text} {'met' if self.is_met else 'MISSED'}"
@@ -105,6 +106,13 @@ def verdict_on(outcome, key, label):
             ratio = statistics.median(outcome.ratios(label, key))
             return Verdict(limit, sense, ratio)
     return None
+
+
+def verdict_on_idle(proxy_name, backend_kind, pss):
+    """None where there is no mark: the peers weigh what they weigh."""
+    if proxy_name != "gatepost":
+        return None
+    return Verdict(IDLE_MARKS[backend_kind], "most", pss, digits=0)
 
 
 def missed_marks(outcomes):

@@ -1,13 +1,18 @@
 """What stands beside Gatepost is started, watched and compared rightly."""
 
+import contextlib
+import importlib.machinery
+import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 
+import lab as labs
 import peers
 import report
 import work
@@ -35,6 +40,24 @@ class Forking(peers.Proxy):
             "child = subprocess.Popen(['sleep', '60'])\n"
             f"listener = socket.create_server(('127.0.0.1', {self.port}))\n"
             "time.sleep(60)")]
+
+
+def load_program(name):
+    """As a module, though its name has no ending."""
+    path = os.path.join(os.path.dirname(RUN), name)
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def weigh_4000(run):
+    """In place of a measurement: 4,000 bytes of PSS a session."""
+    run.samples = [types.SimpleNamespace(clients_say=count, proxy_says=count,
+                                         backend_says=count, heap=None,
+                                         pss=count * 4000)
+                   for count in (1, 2)]
 
 
 def outcome_of(name, *pairs):
@@ -94,14 +117,35 @@ def test_no_child_outlives_a_stopped_proxy(lab):
     assert not any(map(is_alive, children))
 
 
-def test_what_is_not_installed_is_named_by_its_package(lab, monkeypatch):
+def test_what_is_not_installed_is_named_by_its_package(monkeypatch):
     monkeypatch.setattr(peers.Perdition, "executable", "no-such-program")
     monkeypatch.setattr(peers, "NGINX_MAIL", "/no/such/module")
 
-    packages = peers.missing_packages(lab, ["gatepost", "perdition", "nginx",
-                                            "nginx-64k"])
+    packages = peers.missing_packages(["gatepost", "perdition", "nginx",
+                                       "nginx-64k"])
 
     assert packages == ["libnginx-mod-mail", "perdition"]
+    with pytest.raises(SystemExit, match="apt-get install .* perdition$"):
+        peers.stop_if_missing(["perdition"])
+
+
+def test_a_build_that_lacks_a_program_says_what_installs_it():
+    with pytest.raises(SystemExit, match="no-such-program.*\n.* build bench"):
+        labs.stop_without("sh", "no-such-program")
+
+
+def test_larger_buffers_stand_beside_streams_alone():
+    large = [peers.HAProxyLargeBuffer, peers.NginxLargeBuffer]
+
+    seen = {kind.name: [entry.label for entry in
+                        kind.entries(peers.Gatepost, large)
+                        if entry.proxy_class in large]
+            for kind in work.all_work()}
+
+    assert {name: labels for name, labels in seen.items() if labels} == {
+        "fetch": ["haproxy-64k", "nginx-64k"],
+        "append": ["haproxy-64k", "nginx-64k"],
+        "fetch-tls": ["haproxy-64k"]}
 
 
 def test_a_ratio_is_that_of_neighbours_in_time():
@@ -116,6 +160,31 @@ def test_a_mark_is_missed_when_the_median_ratio_is():
 
     assert not list(report.missed_marks([met]))
     assert len(list(report.missed_marks([missed]))) == 1
+
+
+def test_an_idle_session_has_a_mark_for_each_kind_of_backend():
+    met = report.verdict_on_idle("gatepost", "tls", 6500)
+    missed = report.verdict_on_idle("gatepost", "plain", 3501)
+
+    assert met.is_met
+    assert str(missed) == "<= 3500 MISSED"
+    assert report.verdict_on_idle("haproxy", "plain", 17888) is None
+
+
+def test_a_missed_mark_is_the_status_of_idle_when_asked_for(
+        monkeypatch, capsys):
+    idle = load_program("idle")
+    monkeypatch.setattr(idle.labs, "Lab", contextlib.nullcontext)
+    monkeypatch.setattr(idle, "print_versions", lambda *_: None)
+    monkeypatch.setattr(idle.Run, "measure", weigh_4000)
+
+    statuses = []
+    for words in (["--check"], []):
+        monkeypatch.setattr(sys, "argv", ["idle", "--no-build", *words])
+        statuses.append(idle.main())
+
+    assert statuses == [1, 0]
+    assert "<= 3500 MISSED" in capsys.readouterr().out
 
 
 def test_logins_that_the_backend_did_not_see_are_complained_of():

@@ -197,7 +197,8 @@ class LatencyUnderLogins(Latency):
         return {min(os.sched_getaffinity(0))}
 
     def load_cores(self):
-        return os.sched_getaffinity(0) - self.proxy_cores()
+        return os.sched_getaffinity(0) - self.proxy_cores() or (
+            self.proxy_cores())  # there is but one
 
     def figures(self, result, cpu):
         return {**super().figures(result, cpu),
