@@ -15,6 +15,7 @@ struct connection {
     struct stock *stock;
     struct link *link;     /* while it is dialled */
     struct stream *stream; /* once it is ready */
+    bool is_tried;
     struct imap_capabilities capabilities;
     struct wheel_timer age;
 };
@@ -25,13 +26,14 @@ struct stock {
     const struct link_target *target;
     struct connection *ready; /* the youngest first */
     struct connection *dialled;
-    unsigned held; /* in both lists */
+    struct connection *tried; /* had in trouble: to last before they are lent */
+    unsigned held;            /* in the three lists */
 
-    /* Dials that failed and connections that were lost, since one was of use
-     * or grew old; what is lost during a pause is the same trouble. */
+    /* Dials that failed and connections that were lost, since one tried lasted
+     * for WARM_TRIAL_MS; what is lost during a pause is the same trouble. */
     unsigned troubles;
     bool is_pausing;
-    struct wheel_timer pause_timer;
+    struct wheel_timer trouble_timer; /* a pause ends, or a trial */
 
     bool is_short; /* waits among the short ones for its turn to dial */
     struct stock *next_short;
@@ -51,7 +53,7 @@ struct warm {
 
 #define STOCK_OF(timer)                                                        \
     ((struct stock *)(void *)((char *)(timer)-offsetof(struct stock,           \
-                                                       pause_timer)))
+                                                       trouble_timer)))
 #define CONNECTION_OF(timer)                                                   \
     ((struct connection *)(void *)((char *)(timer)-offsetof(struct connection, \
                                                             age)))
@@ -63,7 +65,7 @@ static void close_turn(struct warm *warm);
 static void on_link(struct link *link, bool is_ready, void *owner);
 static void on_stream(struct stream *stream, enum stream_event event,
                       void *owner);
-static void on_pause_over(struct wheel_timer *timer);
+static void on_trouble_timer(struct wheel_timer *timer);
 static void on_age(struct wheel_timer *timer);
 static void free_stocks(struct stock **stocks, size_t count);
 static struct stock **
@@ -155,14 +157,20 @@ static void remove_from(struct connection **list, struct connection *connection)
     connection->stock->held--;
 }
 
-/* Takes a ready connection out of its stock and gives its stream away. */
+/* Takes a connection that is ready or tried out of its stock and gives its
+ * stream away. */
 static struct stream *give_stream(struct connection *connection)
 {
-    struct io *io = connection->stock->warm->io;
+    struct stock *stock = connection->stock;
+    struct io *io = stock->warm->io;
     struct stream *stream = connection->stream;
 
-    remove_from(&connection->stock->ready, connection);
-    counters_subtract(io->counters, COUNTER_WARM_READY, 1);
+    if (connection->is_tried) {
+        remove_from(&stock->tried, connection);
+    } else {
+        remove_from(&stock->ready, connection);
+        counters_subtract(io->counters, COUNTER_WARM_READY, 1);
+    }
     io_disarm(io, &connection->age);
     free(connection);
     return stream;
@@ -197,8 +205,6 @@ struct stream *warm_take(struct warm *warm, const struct link_target *target,
     stream = take_silent(stock, capabilities_out);
     counters_add(warm->io->counters,
                  stream != NULL ? COUNTER_WARM_TAKEN : COUNTER_WARM_MISSED, 1);
-    if (stream != NULL)
-        stock->troubles = 0;
     refill(stock);
     return stream;
 }
@@ -219,7 +225,7 @@ static void pause_after(struct stock *stock)
          i++)
         pause_ms *= 2;
     stock->is_pausing = true;
-    io_arm(stock->warm->io, &stock->pause_timer,
+    io_arm(stock->warm->io, &stock->trouble_timer,
            pause_ms < WARM_PAUSE_MAX_MS ? pause_ms : WARM_PAUSE_MAX_MS);
 }
 
@@ -255,12 +261,14 @@ static void dial(struct stock *stock)
         link_open(warm->io, stock->target, &warm->rules, on_link, connection);
 }
 
-/* One at a time while the backend gives trouble: it may be short of room. */
+/* One while the backend gives trouble: it may be short of room, or greet all
+ * who call and keep none. */
 static bool may_dial(const struct stock *stock)
 {
     return !stock->is_pausing &&
            stock->held < warm_wanted(stock->target->config) &&
-           (stock->troubles == 0 || stock->dialled == NULL);
+           (stock->troubles == 0 ||
+            (stock->dialled == NULL && stock->tried == NULL));
 }
 
 static void dial_one(struct stock *stock)
@@ -342,27 +350,71 @@ static void close_turn(struct warm *warm)
     warm->turn = NULL;
 }
 
-static void on_pause_over(struct wheel_timer *timer)
+static void make_ready(struct connection *connection)
+{
+    struct stock *stock = connection->stock;
+
+    connection->next = stock->ready;
+    stock->ready = connection;
+    stock->held++;
+    counters_add(stock->warm->io->counters, COUNTER_WARM_READY, 1);
+}
+
+static void begin_trial(struct stock *stock)
+{
+    io_arm(stock->warm->io, &stock->trouble_timer, WARM_TRIAL_MS);
+}
+
+/* Not lent, or else a backend that is busy would never be found well. */
+static void put_on_trial(struct connection *connection)
+{
+    struct stock *stock = connection->stock;
+
+    if (stock->tried == NULL && !stock->is_pausing)
+        begin_trial(stock);
+    connection->is_tried = true;
+    connection->next = stock->tried;
+    stock->tried = connection;
+    stock->held++;
+}
+
+static void end_trouble(struct stock *stock)
+{
+    stock->troubles = 0;
+    while (stock->tried != NULL) {
+        struct connection *connection = stock->tried;
+
+        remove_from(&stock->tried, connection);
+        connection->is_tried = false;
+        make_ready(connection);
+    }
+}
+
+static void on_trouble_timer(struct wheel_timer *timer)
 {
     struct stock *stock = STOCK_OF(timer);
+    bool was_pausing = stock->is_pausing;
 
     stock->is_pausing = false;
+    if (stock->tried != NULL && was_pausing)
+        begin_trial(stock);
+    else if (stock->tried != NULL)
+        end_trouble(stock);
     refill(stock);
 }
 
 static void keep(struct connection *connection, struct link *link)
 {
     struct stock *stock = connection->stock;
-    struct io *io = stock->warm->io;
 
     connection->capabilities = *link_capabilities(link);
     connection->stream = link_take(link);
     stream_set_owner(connection->stream, on_stream, connection);
-    connection->next = stock->ready;
-    stock->ready = connection;
-    stock->held++;
-    counters_add(io->counters, COUNTER_WARM_READY, 1);
-    io_arm(io, &connection->age, pick_age());
+    io_arm(stock->warm->io, &connection->age, pick_age());
+    if (stock->troubles == 0)
+        make_ready(connection);
+    else
+        put_on_trial(connection);
 }
 
 static void on_link(struct link *link, bool is_ready, void *owner)
@@ -419,7 +471,6 @@ static void on_age(struct wheel_timer *timer)
     struct stock *stock = connection->stock;
 
     counters_add(stock->warm->io->counters, COUNTER_WARM_EXPIRED, 1);
-    stock->troubles = 0;
     end_stream(give_stream(connection));
     refill(stock);
 }
@@ -438,7 +489,8 @@ static void drop_dialled(struct stock *stock)
 static void trim(struct stock *stock, unsigned wanted)
 {
     while (stock->held > wanted)
-        end_stream(give_stream(stock->ready));
+        end_stream(
+            give_stream(stock->ready != NULL ? stock->ready : stock->tried));
 }
 
 static void free_stocks(struct stock **stocks, size_t count)
@@ -450,7 +502,7 @@ static void free_stocks(struct stock **stocks, size_t count)
             continue;
         drop_dialled(stock);
         trim(stock, 0);
-        io_disarm(stock->warm->io, &stock->pause_timer);
+        io_disarm(stock->warm->io, &stock->trouble_timer);
         free(stock);
     }
     free(stocks);
@@ -461,7 +513,7 @@ static struct stock *new_stock(struct warm *warm)
     struct stock *stock = mem_zalloc(sizeof(*stock));
 
     stock->warm = warm;
-    wheel_timer_init(&stock->pause_timer, on_pause_over);
+    wheel_timer_init(&stock->trouble_timer, on_trouble_timer);
     return stock;
 }
 

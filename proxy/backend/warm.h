@@ -4,10 +4,10 @@
  * Each backend whose table asks for some ("warm": N, a weight above 0) has at
  * most N of them, those being dialled included. What a login takes is replaced
  * on the loop's next turn; no turn dials more than WARM_TURN_MAX, so that no
- * session waits for the pool. None gets old (WARM_AGE_MS), since
- * backends hang up on whoever does not log in, and none that the backend closed
- * or spoke on is ever lent. After trouble the pool dials one at a time and
- * pauses longer and longer. */
+ * session waits for the pool. None gets old (WARM_AGE_MS), since backends hang
+ * up on whoever does not log in, and none that the backend closed or spoke on
+ * is ever lent. After trouble the pool pauses, longer and longer, and dials
+ * one: when that lasts, trouble is over. */
 #ifndef BACKEND_WARM_H
 #define BACKEND_WARM_H
 
@@ -35,6 +35,12 @@ enum {
 enum {
     WARM_PAUSE_MS = 1000,
     WARM_PAUSE_MAX_MS = 16 * 1000
+};
+
+/* What was dialled after trouble must last so long before it is lent and others
+ * are dialled. */
+enum {
+    WARM_TRIAL_MS = 1000
 };
 
 struct warm;

@@ -312,6 +312,24 @@ def test_those_of_a_backend_that_is_down_get_no_login(
     assert front.counters()["warm_taken"] == taken
 
 
+def test_a_backend_that_keeps_none_is_dialled_once_a_pause(
+        gatepost, fake_backend):
+    """It greets all who call and closes soon after."""
+    serve = ImapServer()
+
+    def script(conversation):
+        conversation.send(serve.greeting)
+        time.sleep(0.05)
+
+    backend = fake_backend(script)
+    front = gatepost(routes_to(backend, warm=8), workers=1)
+    front.wait_log("warm-lost")
+    time.sleep(3.5)
+
+    # After 1 s and 3 s; the next one comes after 7 s.
+    assert 9 <= backend.connects <= 11
+
+
 # -- descriptors ------------------------------------------------------------
 
 def test_sessions_leave_them_their_descriptors(gatepost, backend):
