@@ -594,6 +594,23 @@ static void what_is_on_trial_is_not_lent(void **state)
     drop(stream);
 }
 
+static void what_comes_during_a_pause_is_tried_after_it(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t since_ms;
+
+    bench->server.is_mute = true;
+    keep(bench, 2);
+    TURN_UNTIL(bench, bench->server.count == 2);
+    since_ms = clock_now_ms();
+    hang_up(&bench->server.peers[0]);
+    TURN_UNTIL(bench, counted(bench, COUNTER_DIAL_FAILURES) == 1);
+    say(&bench->server.peers[1], greeting);
+    TURN_UNTIL(bench, counted(bench, COUNTER_WARM_READY) == 1);
+
+    assert_true(clock_now_ms() - since_ms >= WARM_PAUSE_MS + WARM_TRIAL_MS);
+}
+
 static void one_lost_on_trial_is_more_trouble(void **state)
 {
     struct bench *bench = *state;
@@ -769,6 +786,7 @@ int main(void)
         CLAIM(in_trouble_one_is_dialled_at_a_time),
         CLAIM(after_trouble_one_is_to_last_before_more_are_dialled),
         CLAIM(what_is_on_trial_is_not_lent),
+        CLAIM(what_comes_during_a_pause_is_tried_after_it),
         CLAIM(one_lost_on_trial_is_more_trouble),
         CLAIM(a_login_does_not_end_the_trouble),
         CLAIM(an_old_one_does_not_end_the_trouble),
