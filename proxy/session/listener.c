@@ -67,7 +67,7 @@ static void log_accept_failure(int error)
     log_end(&entry);
 }
 
-/* Nobody waits any more, or nobody lost who was: not a shortage of ours. */
+/* Whoever waited has gone, which is no shortage of ours. */
 static bool is_passing(int error)
 {
     return error == EAGAIN || error == EINTR || error == ECONNABORTED ||

@@ -8,7 +8,6 @@
 #include "state/env.h"
 
 #include <stdbool.h>
-#include <uv.h>
 
 struct listener;
 
