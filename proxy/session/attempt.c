@@ -1,37 +1,12 @@
 #include "session/attempt.h"
 
-#include "backend/link.h"
-#include "backend/pick.h"
 #include "backend/warm.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "session/upstream_login.h"
+#include "session/attempt_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct attempt {
-    struct env *env;
-    struct attempt_request request;
-    attempt_handler *handler;
-    void *owner;
-    struct snapshot *snapshot;
-    struct attempt_outcome outcome;
-
-    struct identity identity;
-    struct route route;
-    char login_as[IDENTITY_MAX + 1];
-    struct pick pick;
-    const struct link_target *target;
-
-    struct link *link; /* while it is under way */
-    struct stream *upstream;
-    struct imap_capabilities capabilities; /* what it announced */
-    struct backend *backend;               /* counted as a session there */
-    struct upstream_login *login;
-    struct wheel_timer timer;
-};
 
 static void on_link(struct link *link, bool is_ready, void *owner);
 static void on_upstream(struct stream *stream, enum stream_event event,
@@ -46,106 +21,18 @@ static void ignore(struct stream *stream, enum stream_event event, void *owner)
     (void)owner;
 }
 
-static void begin_log(const struct attempt *attempt, struct log_entry *entry,
-                      enum log_level level, const char *event)
-{
-    log_begin(entry, level, event);
-    log_text(entry, "id", attempt->request.session);
-    log_str(entry, "user", (const uint8_t *)attempt->identity.user,
-            attempt->identity.user_len);
-    if (attempt->target != NULL)
-        log_text(entry, "backend", attempt->target->config->name);
-}
-
-/* detail is in our words, the refusal in the backend's: either may be NULL. */
-static void log_failure(const struct attempt *attempt, enum log_level level,
-                        const char *reason, const char *detail,
-                        const struct upstream_refusal *refusal)
-{
-    struct log_entry entry;
-    char peer[ADDRESS_TEXT_MAX];
-
-    begin_log(attempt, &entry, level, "login-failed");
-    address_format(attempt->request.peer, peer, sizeof(peer));
-    log_text(&entry, "peer", peer);
-    log_text(&entry, "mechanism", attempt->request.mechanism);
-    log_text(&entry, "reason", reason);
-    if (detail != NULL)
-        log_text(&entry, "detail", detail);
-    if (refusal != NULL && refusal->original_len > 0)
-        log_str(&entry, "answer", refusal->original, refusal->original_len);
-    log_end(&entry);
-}
-
-static void refuse(struct attempt *attempt, enum login_answer answer,
-                   enum counter counter, const char *reason)
+void attempt_refuse(struct attempt *attempt, enum login_answer answer,
+                    enum counter counter, const char *reason)
 {
     attempt->outcome.answer = answer;
     counters_add(attempt->env->counters, counter, 1);
-    log_failure(attempt, LOG_INFO, reason, NULL, NULL);
+    attempt_log_failure(attempt, LOG_INFO, reason, NULL, NULL);
 }
 
 static void finish(struct attempt *attempt)
 {
     io_disarm(&attempt->env->io, &attempt->timer);
     attempt->handler(attempt, attempt->owner);
-}
-
-static void log_route(const struct attempt *attempt)
-{
-    static const char *const kinds[] = {
-        [ROUTE_USER] = "user",
-        [ROUTE_DOMAIN] = "domain",
-        [ROUTE_WILDCARD] = "wildcard",
-        [ROUTE_DEFAULT] = "default",
-    };
-    struct log_entry entry;
-
-    begin_log(attempt, &entry, LOG_DEBUG, "route");
-    log_text(&entry, "rule", kinds[attempt->route.kind]);
-    log_text(&entry, "key", attempt->route.key);
-    log_text(&entry, "pool", attempt->route.pool->name);
-    log_end(&entry);
-}
-
-/* Who the client wants to be decides the route; with PLAIN that may be
- * another than who proves it (RFC 4616, 2). */
-static bool normalise(struct attempt *attempt)
-{
-    const struct credentials *credentials = attempt->request.credentials;
-    bool has_authzid = credentials->authzid_len > 0;
-
-    return identity_normalise(
-               &attempt->snapshot->settings->auth.identity,
-               has_authzid ? credentials->authzid : credentials->user,
-               has_authzid ? credentials->authzid_len : credentials->user_len,
-               &attempt->identity) == IDENTITY_OK;
-}
-
-static bool find_route(struct attempt *attempt)
-{
-    if (!snapshot_find_route(attempt->snapshot, &attempt->identity,
-                             &attempt->route)) {
-        /* A stranger must not learn which users have a route. */
-        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_UNROUTED,
-               "no-route");
-        return false;
-    }
-    log_route(attempt);
-    if (attempt->route.hold) {
-        refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE,
-               "hold");
-        return false;
-    }
-    if (attempt->route.login_as != NULL &&
-        !route_login_as(&attempt->route, &attempt->identity, attempt->login_as,
-                        sizeof(attempt->login_as))) {
-        /* It is the client's name that does not fit the rule. */
-        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_FAILED,
-               "login-as-does-not-fit");
-        return false;
-    }
-    return true;
 }
 
 /* Asked once the backend has said OK: a stranger who knows a name must not
@@ -160,8 +47,8 @@ static bool respects_limits(struct attempt *attempt)
 
     if (answer == LIMITS_OK)
         return true;
-    refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
-           limits_answer_name(answer));
+    attempt_refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
+                   limits_answer_name(answer));
     return false;
 }
 
@@ -196,7 +83,8 @@ static bool try_next(struct attempt *attempt, const char *why)
         if (reach(attempt, now_ms))
             return attempt->upstream == NULL || start_login(attempt);
     }
-    refuse(attempt, LOGIN_ANSWER_UNAVAILABLE, COUNTER_LOGINS_UNAVAILABLE, why);
+    attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
+                   COUNTER_LOGINS_UNAVAILABLE, why);
     return false;
 }
 
@@ -217,12 +105,7 @@ struct attempt *attempt_new(struct env *env,
 
 bool attempt_start(struct attempt *attempt)
 {
-    if (!normalise(attempt)) {
-        refuse(attempt, LOGIN_ANSWER_BAD_CREDENTIALS, COUNTER_LOGINS_FAILED,
-               "bad-name");
-        return false;
-    }
-    if (!find_route(attempt))
+    if (!attempt_name_user(attempt) || !attempt_find_route(attempt))
         return false;
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
@@ -260,8 +143,9 @@ static void take_refusal(struct attempt *attempt)
                      ? COUNTER_LOGINS_UNAVAILABLE
                      : COUNTER_LOGINS_FAILED,
                  1);
-    log_failure(attempt, refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
-                refusal->reason, NULL, refusal);
+    attempt_log_failure(attempt,
+                        refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
+                        refusal->reason, NULL, refusal);
 }
 
 static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
@@ -295,7 +179,7 @@ static void fail_upstream(struct attempt *attempt, const char *reason,
 {
     attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
     counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
-    log_failure(attempt, LOG_WARN, reason, detail, NULL);
+    attempt_log_failure(attempt, LOG_WARN, reason, detail, NULL);
     drop_upstream(attempt);
     finish(attempt);
 }
@@ -377,16 +261,6 @@ static bool start_login(struct attempt *attempt)
     return take_login_result(attempt, result, NULL, 0);
 }
 
-static void log_dial_failed(const struct attempt *attempt,
-                            const struct link *link)
-{
-    struct log_entry entry;
-
-    begin_log(attempt, &entry, LOG_WARN, "dial-failed");
-    log_text(&entry, "reason", link_failure(link));
-    log_end(&entry);
-}
-
 static void on_link(struct link *link, bool is_ready, void *owner)
 {
     struct attempt *attempt = owner;
@@ -396,7 +270,7 @@ static void on_link(struct link *link, bool is_ready, void *owner)
         attempt->upstream = link_take(link);
         attempt->capabilities = *link_capabilities(link);
     } else {
-        log_dial_failed(attempt, link);
+        attempt_log_dial_failed(attempt, link);
     }
     link_free(&attempt->link);
     goes_on = is_ready ? start_login(attempt) : try_next(attempt, "no-backend");
