@@ -91,7 +91,7 @@ static struct worker_socket *sockets_for(struct server *server, unsigned worker,
             int *fd = &sockets->fds[family * sockets->per_family + worker];
 
             mine[*count_out].fd = *fd;
-            mine[*count_out].tls = settings->listeners[i].tls;
+            mine[*count_out].listener = (unsigned)i;
             *fd = -1;
             (*count_out)++;
         }

@@ -155,8 +155,8 @@ static int open_listeners(struct worker *worker, struct worker_socket *sockets,
 
     worker->listeners = mem_alloc(count * sizeof(struct listener *));
     for (i = 0; i < count; i++) {
-        int result = listener_open(&worker->env, sockets[i].fd, sockets[i].tls,
-                                   &worker->listeners[i]);
+        int result = listener_open(&worker->env, sockets[i].fd,
+                                   sockets[i].listener, &worker->listeners[i]);
 
         if (result != 0)
             return result;

@@ -28,7 +28,7 @@ struct worker_parts {
 /* A socket of this worker's own; -1 once the worker has taken it. */
 struct worker_socket {
     int fd;
-    enum listener_tls tls;
+    unsigned listener; /* index in the settings' list */
 };
 
 /* Starts the thread; takes a reference to the snapshot and the sockets. NULL

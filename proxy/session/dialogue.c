@@ -150,7 +150,8 @@ void session_take_bytes(struct session *session)
 }
 
 static void fill_login_rules(const struct settings *settings,
-                             enum listener_tls tls, struct login_rules *rules)
+                             const struct listener_config *listener,
+                             struct login_rules *rules)
 {
     const struct limits_settings *limits = &settings->limits;
 
@@ -160,7 +161,7 @@ static void fill_login_rules(const struct settings *settings,
     rules->login_tries = limits->login_tries;
     rules->bad_commands = limits->bad_commands;
     rules->wrong_state_commands = limits->wrong_state_commands;
-    rules->starttls = tls == LISTENER_TLS_STARTTLS;
+    rules->starttls = listener->tls == LISTENER_TLS_STARTTLS;
     if (settings->auth.mechanisms & AUTH_MECHANISM_PLAIN)
         rules->mechanisms |= SASL_PLAIN;
     if (settings->auth.mechanisms & AUTH_MECHANISM_LOGIN)
@@ -172,7 +173,7 @@ void session_begin_dialogue(struct session *session, bool is_secure)
     struct before_login *before = session->before;
     struct login_rules rules;
 
-    fill_login_rules(session_settings(session), before->tls, &rules);
+    fill_login_rules(session_settings(session), before->listener, &rules);
     before->login = login_new(&rules, is_secure);
     if (session->env->is_draining) {
         session_end(session, "drained", SESSION_GOING_DOWN);

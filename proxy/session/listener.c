@@ -36,7 +36,7 @@ struct listener {
     int fd;
     struct env *env;
     struct wheel_timer timer;
-    enum listener_tls tls;
+    unsigned index;
     bool is_paused;
     bool is_stopping;
     bool accepted_since; /* the stop timer last looked */
@@ -99,7 +99,7 @@ static bool take_one(struct listener *listener)
     }
     listener->accepted_since = true;
     (void)address_from_sockaddr((const struct sockaddr *)&name, &peer);
-    result = session_open(env, fd, &peer, listener->tls);
+    result = session_open(env, fd, &peer, listener->index);
     if (result != 0)
         log_accept_failure(result);
     return true;
@@ -176,7 +176,7 @@ static void on_timer(struct wheel_timer *timer)
         close_when_empty(listener);
 }
 
-int listener_open(struct env *env, int fd, enum listener_tls tls,
+int listener_open(struct env *env, int fd, unsigned index,
                   struct listener **listener_out)
 {
     struct listener *listener = mem_zalloc(sizeof(*listener));
@@ -190,7 +190,7 @@ int listener_open(struct env *env, int fd, enum listener_tls tls,
     }
     listener->fd = fd;
     listener->env = env;
-    listener->tls = tls;
+    listener->index = index;
     wheel_timer_init(&listener->timer, on_timer);
     watch(listener);
     *listener_out = listener;

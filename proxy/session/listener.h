@@ -15,8 +15,9 @@ struct listener;
 typedef void listener_closed(struct listener *listener, void *owner);
 
 /* Takes the descriptor, which is bound and listening (or about to: the backlog
- * is set here). Accepting starts at once. 0 or UV_E*. */
-MUST_USE int listener_open(struct env *env, int fd, enum listener_tls tls,
+ * is set here). Accepting starts at once. index is the listener's in the
+ * settings, whose list no reload changes. 0 or UV_E*. */
+MUST_USE int listener_open(struct env *env, int fd, unsigned index,
                            struct listener **listener_out);
 
 /* Accepts what already waits in the queue, then closes (decision 3): a socket

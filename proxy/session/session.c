@@ -407,9 +407,9 @@ static void on_timeout(struct wheel_timer *timer)
     }
 }
 
-static void start(struct session *session, enum listener_tls tls)
+static void start(struct session *session)
 {
-    if (tls == LISTENER_TLS_IMPLICIT) {
+    if (session->before->listener->tls == LISTENER_TLS_IMPLICIT) {
         session_start_tls(session);
         return;
     }
@@ -418,12 +418,13 @@ static void start(struct session *session, enum listener_tls tls)
 }
 
 static struct before_login *new_before(struct session *session,
-                                       enum listener_tls tls)
+                                       unsigned listener)
 {
     struct before_login *before = mem_zalloc(sizeof(*before));
 
-    before->tls = tls;
     before->snapshot = snapshot_ref(session->env->snapshot);
+    assert(listener < before->snapshot->settings->listener_count);
+    before->listener = &before->snapshot->settings->listeners[listener];
     before->deadline_ms =
         clock_now_ms() + session_settings(session)->timeouts.before_login_ms;
     session_facts_id(&session->facts, before->id);
@@ -431,7 +432,7 @@ static struct before_login *new_before(struct session *session,
     return before;
 }
 
-static struct session *new_session(struct env *env, enum listener_tls tls)
+static struct session *new_session(struct env *env, unsigned listener)
 {
     struct session *session = slab_zalloc(sizeof(*session));
 
@@ -443,15 +444,16 @@ static struct session *new_session(struct env *env, enum listener_tls tls)
     wheel_timer_init(&session->timer, on_timeout);
     registry_add(env->registry, &session->node);
     counters_add(env->counters, COUNTER_SESSIONS_OPEN, 1);
-    session->before = new_before(session, tls);
+    session->before = new_before(session, listener);
     return session;
 }
 
 /* Over a limit: told so where no TLS stands before the words. */
-static void turn_away(struct session *session, enum listener_tls tls,
-                      enum limits_answer answer)
+static void turn_away(struct session *session, enum limits_answer answer)
 {
     static const char bye[] = "* BYE [UNAVAILABLE] Too many connections.\r\n";
+
+    enum listener_tls tls = session->before->listener->tls;
 
     counters_add(session->env->counters, COUNTER_REFUSED_LIMIT, 1);
     if (tls == LISTENER_TLS_STARTTLS)
@@ -464,9 +466,9 @@ static void turn_away(struct session *session, enum listener_tls tls,
 }
 
 int session_open(struct env *env, int fd, const struct address *peer,
-                 enum listener_tls tls)
+                 unsigned listener)
 {
-    struct session *session = new_session(env, tls);
+    struct session *session = new_session(env, listener);
     enum limits_answer answer;
     int result =
         stream_open(&env->io, fd, on_client, session, &session->splice.client);
@@ -483,9 +485,9 @@ int session_open(struct env *env, int fd, const struct address *peer,
         limits_accept(env->limits, &session_settings(session)->limits,
                       &session->facts.peer, clock_now_ms(), &session->hold);
     if (answer == LIMITS_OK)
-        start(session, tls);
+        start(session);
     else
-        turn_away(session, tls, answer);
+        turn_away(session, answer);
     return 0;
 }
 

@@ -19,9 +19,10 @@ struct session;
 #define SESSION_GOING_DOWN "[UNAVAILABLE] Going down, try again later."
 
 /* Takes over an accepted connection. The quota must have been taken; it is
- * given back when the session is gone, or at once on failure (UV_E*). */
+ * given back when the session is gone, or at once on failure (UV_E*). listener
+ * is its index in the settings' list. */
 MUST_USE int session_open(struct env *env, int fd, const struct address *peer,
-                          enum listener_tls tls);
+                          unsigned listener);
 
 /* Ends it: before login with a BYE of this text (NULL: without), after login
  * by close_notify and FIN on both legs, never by text of ours. The reason is a

@@ -29,7 +29,7 @@ struct before_login {
     struct attempt *attempt;
     struct wiped_buffer ahead; /* sent by the client behind its login */
     uint64_t deadline_ms;      /* absolute; bytes do not extend it */
-    enum listener_tls tls;
+    const struct listener_config *listener; /* lent by the snapshot */
     char id[SESSION_ID_MAX];
 };
 
