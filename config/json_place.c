@@ -37,6 +37,14 @@ struct json_place json_place_item(const struct json_place *list, size_t index)
                                .value = json_array_get(list->value, index)};
 }
 
+char *json_place_path(const struct json_place *place)
+{
+    struct json_path path;
+
+    compose_path(place, &path);
+    return mem_strdup(path.text);
+}
+
 void json_place_fault(const struct json_place *place, const char *found,
                       const char *expected)
 {

@@ -29,6 +29,10 @@ struct json_place json_place_member(const struct json_place *object,
                                     const char *key, json_t *value);
 struct json_place json_place_item(const struct json_place *list, size_t index);
 
+/* The path of this place, such as $.users["a@b.org"].pool; the caller owns
+ * it. */
+MUST_USE char *json_place_path(const struct json_place *place);
+
 /* Adds an error (or a warning) about this place. found NULL: the value that
  * stands there. */
 void json_place_fault(const struct json_place *place, const char *found,

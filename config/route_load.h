@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "config/json_place.h"
+#include "config/json_read.h"
 #include "config/mem.h"
 #include "config/route_table_private.h"
 
@@ -42,6 +43,13 @@ MUST_USE bool route_names_find(struct route_loader *loader,
                                struct route_names *names, const char *kind,
                                const struct json_place *place,
                                uint32_t *index_out);
+
+/* Reads the optional "master" of a backend or a pool. */
+void route_load_master(struct json_members *members,
+                       struct master_config *master);
+
+/* Why this backend must not be given a master user's secret, or NULL. */
+const char *route_load_master_danger(const struct backend_config *backend);
 
 void route_load_backends(struct route_loader *loader,
                          const struct json_place *place);

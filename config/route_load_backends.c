@@ -25,8 +25,14 @@ static void read_verify(struct json_members *members,
                         struct backend_config *backend);
 static void read_client_certificate(struct json_members *members,
                                     struct backend_config *backend);
+static void read_proxy_protocol(struct json_members *members,
+                                struct backend_config *backend);
+static void read_id(struct json_members *members,
+                    struct backend_config *backend);
 static void check_cleartext(struct json_members *members,
                             const struct backend_config *backend);
+static void check_master(struct json_members *members,
+                         const struct backend_config *backend);
 static void check_tls(struct json_members *members,
                       const struct backend_config *backend);
 static char *read_host_name(const struct json_place *place);
@@ -75,10 +81,15 @@ static void read_backend(const struct json_place *place,
     json_read_optional_unsigned(&members, "weight", 0, WEIGHT_MAX,
                                 &backend->weight);
     json_read_optional_unsigned(&members, "warm", 0, WARM_MAX, &backend->warm);
+    read_proxy_protocol(&members, backend);
+    read_id(&members, backend);
+    route_load_master(&members, &backend->master);
     if (knows_tls && backend->tls == BACKEND_TLS_NONE)
         check_cleartext(&members, backend);
     else if (knows_tls)
         check_tls(&members, backend);
+    if (knows_tls)
+        check_master(&members, backend);
     json_read_close(&members);
 }
 
@@ -165,6 +176,51 @@ static void read_client_certificate(struct json_members *members,
         json_place_fault(&certificate, NULL, "the certificate of the key");
     json_read_optional_path(members, "certificate", &backend->certificate);
     json_read_optional_path(members, "key", &backend->key);
+}
+
+/* The header says who the client is, and stands before all else: a connection
+ * that was made before its client came could only say that it has none. */
+static void read_proxy_protocol(struct json_members *members,
+                                struct backend_config *backend)
+{
+    static const struct json_choice choices[] = {
+        {"v1", BACKEND_PROXY_V1},
+        {"v2", BACKEND_PROXY_V2},
+    };
+    struct json_place warm;
+    unsigned proxy = BACKEND_PROXY_NONE;
+
+    json_read_optional_choice(members, "proxy_protocol", choices, 2, &proxy);
+    backend->proxy_protocol = (enum backend_proxy)proxy;
+    if (proxy != BACKEND_PROXY_NONE && backend->warm > 0 &&
+        json_read_get(members, "warm", &warm))
+        json_place_fault(&warm, NULL,
+                         "0 beside proxy_protocol: a connection made ahead "
+                         "cannot name its client");
+}
+
+static void read_id(struct json_members *members,
+                    struct backend_config *backend)
+{
+    struct json_place forward;
+
+    json_read_optional_flag(members, "id", &backend->send_id);
+    json_read_optional_flag(members, "forward_id", &backend->forward_id);
+    if (backend->forward_id && !backend->send_id &&
+        json_read_get(members, "forward_id", &forward))
+        json_place_fault(&forward, NULL, "\"id\": true beside it, or false");
+}
+
+static void check_master(struct json_members *members,
+                         const struct backend_config *backend)
+{
+    const char *danger = route_load_master_danger(backend);
+    struct json_place place;
+
+    if (danger != NULL && json_read_get(members, "master", &place))
+        json_place_fault(&place, danger,
+                         "one with TLS that proves who it is: a master user's "
+                         "secret opens every mailbox");
 }
 
 /* Without TLS, whatever asks for some is a sign that TLS was meant. */

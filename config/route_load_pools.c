@@ -1,6 +1,7 @@
 /* The "pools" of routes.json. */
 #include "config/route_load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/json_read.h"
@@ -13,6 +14,7 @@ static void read_members(struct route_loader *loader,
                          const struct json_place *list, struct pool *pool,
                          const struct pool **last_users);
 static void sum_weights(struct pool *pool);
+static void check_master(struct json_members *members, const struct pool *pool);
 static void warn_weights(const struct json_place *list,
                          const struct pool *pool);
 
@@ -76,6 +78,8 @@ static void read_pool(struct route_loader *loader,
     json_read_optional_choice(&members, "when_down", answers, 2, &when_down);
     pool->balance = (enum pool_balance)balance;
     pool->when_down = (enum pool_when_down)when_down;
+    route_load_master(&members, &pool->master);
+    check_master(&members, pool);
     json_read_close(&members);
 }
 
@@ -128,4 +132,27 @@ static void warn_weights(const struct json_place *list, const struct pool *pool)
     if (pool->backend_count > 0)
         json_place_warning(list, "a weight of 0 for each of them",
                            "one above 0: every login is refused");
+}
+
+/* Backends with a master of their own were looked at by themselves. */
+static void check_master(struct json_members *members, const struct pool *pool)
+{
+    struct json_place place;
+    char found[ROUTE_NAME_MAX * 4 + 64];
+
+    if (!json_read_get(members, "master", &place))
+        return;
+    for (size_t i = 0; i < pool->backend_count; i++) {
+        const struct backend_config *backend = pool->backends[i];
+        const char *danger = route_load_master_danger(backend);
+
+        if (danger == NULL || backend->master.user != NULL)
+            continue;
+        (void)snprintf(found, sizeof(found), "%s, \"%s\"", danger,
+                       backend->name);
+        json_place_fault(&place, found,
+                         "backends with TLS that prove who they are: a master "
+                         "user's secret opens every mailbox");
+        return;
+    }
 }

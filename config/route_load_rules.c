@@ -43,7 +43,8 @@ static uint32_t read_rule(struct route_loader *loader,
                           const struct json_place *place);
 static uint32_t read_rule_object(struct route_loader *loader,
                                  const struct json_place *place);
-static const char *read_login_as(struct json_members *members);
+static const char *read_login_as(struct route_loader *loader,
+                                 struct json_members *members);
 static uint32_t rule_for(struct route_loader *loader,
                          const struct json_place *place, struct rule rule,
                          const char *login_as);
@@ -298,7 +299,7 @@ static uint32_t read_rule_object(struct route_loader *loader,
     bool has_pool =
         json_read_require(&members, "pool", "the name of a pool", &pool) &&
         route_names_find(loader, &loader->pools, "pool", &pool, &rule.pool);
-    const char *login_as = read_login_as(&members);
+    const char *login_as = read_login_as(loader, &members);
 
     json_read_optional_flag(&members, "hold", &rule.hold);
     json_read_close(&members);
@@ -306,7 +307,8 @@ static uint32_t read_rule_object(struct route_loader *loader,
 }
 
 /* Returns NULL when there is none, also after a fault. */
-static const char *read_login_as(struct json_members *members)
+static const char *read_login_as(struct route_loader *loader,
+                                 struct json_members *members)
 {
     struct json_place place;
     const char *text;
@@ -319,6 +321,8 @@ static const char *read_login_as(struct json_members *members)
                          "no braces but {user}, {local} and {domain}");
         return NULL;
     }
+    if (loader->table->login_as_path == NULL)
+        loader->table->login_as_path = json_place_path(&place);
     return text;
 }
 

@@ -12,6 +12,7 @@ static void fill_route(const struct route_table *table, enum route_kind kind,
 static void fill_target(const struct route_table *table, uint32_t index,
                         struct route *route);
 static void free_backend(struct backend_config *backend);
+static void free_master(struct master_config *master);
 
 void route_table_free(struct route_table **table)
 {
@@ -26,10 +27,12 @@ void route_table_free(struct route_table **table)
         free(mine->pools[i].name);
         free(mine->pools[i].backends);
         free(mine->pools[i].weight_sums);
+        free_master(&mine->pools[i].master);
     }
     free(mine->backends);
     free(mine->pools);
     free(mine->rules);
+    free(mine->login_as_path);
     key_table_deinit(&mine->users);
     key_table_deinit(&mine->domains);
     key_table_deinit(&mine->wildcards);
@@ -59,11 +62,22 @@ bool route_table_find(const struct route_table *table,
         fill_route(table, kind, entry, route_out);
         return true;
     }
+    return route_table_default(table, route_out);
+}
+
+bool route_table_default(const struct route_table *table,
+                         struct route *route_out)
+{
     if (!table->has_default)
         return false;
     *route_out = (struct route){.kind = ROUTE_DEFAULT, .key = "default"};
     fill_target(table, table->default_rule, route_out);
     return true;
+}
+
+const char *route_table_login_as_path(const struct route_table *table)
+{
+    return table->login_as_path;
 }
 
 bool route_login_as(const struct route *route, const struct identity *identity,
@@ -161,4 +175,11 @@ static void free_backend(struct backend_config *backend)
     free(backend->ca);
     free(backend->certificate);
     free(backend->key);
+    free_master(&backend->master);
+}
+
+static void free_master(struct master_config *master)
+{
+    free(master->user);
+    free(master->secret_file);
 }

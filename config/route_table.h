@@ -17,6 +17,20 @@ enum backend_tls {
     BACKEND_TLS_IMPLICIT
 };
 
+/* How a backend is told who the client is, before anything else. */
+enum backend_proxy {
+    BACKEND_PROXY_NONE,
+    BACKEND_PROXY_V1,
+    BACKEND_PROXY_V2
+};
+
+/* Who may log in as anybody; used only where we verified by ourselves who the
+ * user is. */
+struct master_config {
+    char *user; /* NULL: no master user, and no secret_file */
+    char *secret_file;
+};
+
 /* Paths are joined to the folder of the routes file, as in settings.h. */
 struct backend_config {
     char *name;
@@ -31,7 +45,12 @@ struct backend_config {
     char *certificate;    /* ours towards this backend, with key; or NULL */
     char *key;
     unsigned weight; /* 0..1000; 0 is chosen for nobody */
-    unsigned warm;   /* connections that each worker keeps ready, 0..64 */
+    unsigned warm;   /* connections that each worker keeps ready, 0..64; none
+                        beside proxy_protocol */
+    enum backend_proxy proxy_protocol;
+    bool send_id;    /* tells by ID who the client is */
+    bool forward_id; /* ... and what else the client's own ID said */
+    struct master_config master;
 };
 
 enum pool_balance {
@@ -56,6 +75,7 @@ struct pool {
     uint32_t *weight_sums; /* the weight of each and all before it */
     enum pool_balance balance;
     enum pool_when_down when_down;
+    struct master_config master; /* of its backends without one */
 };
 
 enum route_kind {
@@ -96,6 +116,14 @@ void route_table_free(struct route_table **table);
 MUST_USE bool route_table_find(const struct route_table *table,
                                const struct identity *identity,
                                struct route *route_out);
+
+/* The default rule, for who has no name. Returns false where there is none. */
+MUST_USE bool route_table_default(const struct route_table *table,
+                                  struct route *route_out);
+
+/* The JSON path of the first login_as of the file, lent by the table; NULL
+ * when there is none. */
+const char *route_table_login_as_path(const struct route_table *table);
 
 /* Expands {user}, {local} and {domain} of route->login_as once; the values are
  * never expanded again. Returns false when login_as is NULL, when the result

@@ -29,6 +29,7 @@ struct route_table {
     size_t rule_capacity;
     uint32_t default_rule;
     bool has_default;
+    char *login_as_path; /* of the first rule with one; NULL: none has */
 };
 
 #define ROUTE_WILDCARD_MARK "*."

@@ -52,8 +52,10 @@ void settings_free(struct settings **settings)
     *settings = NULL;
     if (mine == NULL)
         return;
-    for (size_t i = 0; i < mine->listener_count; i++)
+    for (size_t i = 0; i < mine->listener_count; i++) {
         free(mine->listeners[i].address);
+        free(mine->listeners[i].proxy_from);
+    }
     for (size_t i = 0; i < mine->tls.certificate_count; i++) {
         free(mine->tls.certificates[i].chain);
         free(mine->tls.certificates[i].key);
@@ -62,6 +64,7 @@ void settings_free(struct settings **settings)
     free(mine->file);
     free(mine->listeners);
     free(mine->tls.certificates);
+    free(mine->tls.client_ca);
     free(mine->routes);
     free(mine->limits.exempt);
     free(mine->source_addresses);
@@ -96,6 +99,7 @@ static void set_defaults(struct settings *settings, const char *file)
     settings->file = mem_strdup(file);
     settings->tls.policy = TLS_POLICY_MODERN;
     settings->auth.mechanisms = AUTH_MECHANISM_PLAIN | AUTH_MECHANISM_LOGIN;
+    settings->auth.delay_max_ms = SETTINGS_DELAY_MAX_MS;
     identity_rules_init(&settings->auth.identity);
     settings->limits = (struct limits_settings){
         .line = 16384,
@@ -103,6 +107,7 @@ static void set_defaults(struct settings *settings, const char *file)
         .login_tries = 3,
         .bad_commands = 5,
         .wrong_state_commands = 20,
+        .backend_queue = 100,
     };
     settings->timeouts = (struct timeouts_settings){
         .handshake_ms = 20000,
@@ -151,6 +156,7 @@ static void read_root(const struct json_place *root, struct settings *settings)
         read_admin(&place, settings);
     if (json_read_get(&members, "log", &place))
         read_log(&place, settings);
+    settings_check_sections(&members, settings);
     json_read_close(&members);
 }
 

@@ -23,6 +23,11 @@ struct listener_config {
                       "::" is IPv6 only */
     uint16_t port;
     enum listener_tls tls;
+    bool client_certificates;   /* asks for one; needs tls_settings.client_ca */
+    struct network *proxy_from; /* whose connections must begin with a header
+                                   of the PROXY protocol; nobody else may
+                                   connect */
+    size_t proxy_from_count;    /* 0: no PROXY protocol here */
 };
 
 /* Either chain and key, or directory; the others are NULL. */
@@ -37,21 +42,44 @@ enum tls_policy {
     TLS_POLICY_COMPATIBLE
 };
 
+/* Which name of a client's certificate is the user. */
+enum certificate_user {
+    CERTIFICATE_USER_EMAIL, /* rfc822Name, a subject alternative name */
+    CERTIFICATE_USER_COMMON_NAME
+};
+
 struct tls_settings {
     struct certificate_config *certificates;
     size_t certificate_count; /* never 0 */
     enum tls_policy policy;
+    char *client_ca; /* who signs clients' certificates; NULL: none are asked
+                        for */
+    enum certificate_user client_user;
 };
 
 /* Bits of auth_settings.mechanisms. */
 enum auth_mechanism {
     AUTH_MECHANISM_PLAIN = 1,
-    AUTH_MECHANISM_LOGIN = 2
+    AUTH_MECHANISM_LOGIN = 2,
+    AUTH_MECHANISM_XOAUTH2 = 4,
+    AUTH_MECHANISM_OAUTHBEARER = 8,
+    AUTH_MECHANISM_EXTERNAL = 16,
+    AUTH_MECHANISM_SCRAM_SHA_1 = 32,
+    AUTH_MECHANISM_SCRAM_SHA_256 = 64
 };
+
+/* Those that carry the user's name inside a message which only the user can
+ * make: it cannot be rewritten on the way. */
+#define AUTH_MECHANISMS_WITH_MESSAGE                                           \
+    ((unsigned)(AUTH_MECHANISM_XOAUTH2 | AUTH_MECHANISM_OAUTHBEARER |          \
+                AUTH_MECHANISM_SCRAM_SHA_1 | AUTH_MECHANISM_SCRAM_SHA_256))
 
 struct auth_settings {
     unsigned mechanisms; /* set of enum auth_mechanism, never empty */
     struct identity_rules identity;
+    bool passes_uncoded_no; /* a backend's NO without a code goes to the client
+                               with its text */
+    uint64_t delay_max_ms;  /* before a login after failed ones; 0: none */
 };
 
 /* 0 is "no limit" for the counts from sessions on. */
@@ -65,8 +93,12 @@ struct limits_settings {
     unsigned per_address;
     unsigned per_user;
     unsigned per_user_and_address;
-    unsigned accept_rate;   /* new connections a second, whole process */
-    struct network *exempt; /* from per_address, per_user_and_address */
+    unsigned accept_rate;    /* new connections a second, whole process */
+    unsigned before_login;   /* sessions before login, whole process */
+    unsigned backend_logins; /* logins in flight at one backend */
+    unsigned backend_queue;  /* how many more wait for that; 0: none */
+    struct network *exempt;  /* from every limit from per_address on but those
+                                of backends, and from the delay of logins */
     size_t exempt_count;
 };
 
@@ -117,6 +149,7 @@ struct settings {
     uint64_t resolve_interval_ms;
     struct network *source_addresses; /* single ones; that dials come from */
     size_t source_address_count;      /* 0: the kernel chooses */
+    bool imap4rev2;                   /* all backends have it */
     char *admin_socket;               /* NULL: none */
     enum settings_log_level log_level;
     enum settings_log_format log_format;

@@ -23,8 +23,10 @@ static void read_default_domain(const struct json_place *place,
 void settings_read_auth(const struct json_place *place,
                         struct auth_settings *auth)
 {
+    static const struct json_choice answers[] = {{"generic", 0}, {"pass", 1}};
     struct json_members members;
     struct json_place member;
+    unsigned passes = auth->passes_uncoded_no;
 
     if (!json_read_open(&members, place))
         return;
@@ -32,6 +34,10 @@ void settings_read_auth(const struct json_place *place,
         read_mechanisms(&member, auth);
     if (json_read_get(&members, "username", &member))
         read_username(&member, &auth->identity);
+    json_read_optional_choice(&members, "uncoded_no", answers, 2, &passes);
+    auth->passes_uncoded_no = passes != 0;
+    json_read_optional_seconds(&members, "delay_max", 0, SETTINGS_DELAY_MAX_MS,
+                               &auth->delay_max_ms);
     json_read_close(&members);
 }
 
@@ -41,17 +47,23 @@ static void read_mechanisms(const struct json_place *list,
     static const struct json_choice choices[] = {
         {"PLAIN", AUTH_MECHANISM_PLAIN},
         {"LOGIN", AUTH_MECHANISM_LOGIN},
+        {"XOAUTH2", AUTH_MECHANISM_XOAUTH2},
+        {"OAUTHBEARER", AUTH_MECHANISM_OAUTHBEARER},
+        {"EXTERNAL", AUTH_MECHANISM_EXTERNAL},
+        {"SCRAM-SHA-1", AUTH_MECHANISM_SCRAM_SHA_1},
+        {"SCRAM-SHA-256", AUTH_MECHANISM_SCRAM_SHA_256},
     };
+    const size_t known = sizeof(choices) / sizeof(choices[0]);
     unsigned mechanisms = 0;
     size_t count;
 
-    if (!json_read_list(list, 1, 2, &count))
+    if (!json_read_list(list, 1, known, &count))
         return;
     for (size_t i = 0; i < count; i++) {
         struct json_place place = json_place_item(list, i);
         unsigned mechanism;
 
-        if (!json_read_choice(&place, choices, 2, &mechanism))
+        if (!json_read_choice(&place, choices, known, &mechanism))
             continue;
         if ((mechanisms & mechanism) != 0)
             json_place_fault(&place, NULL, "each mechanism once");

@@ -19,8 +19,6 @@
 #define KEEPALIVE_SECONDS_MAX 32767
 #define KEEPALIVE_COUNT_MAX 127
 
-static void read_exempt(const struct json_place *list,
-                        struct limits_settings *limits);
 static void read_idle(struct json_members *members, uint64_t *idle_ms);
 static void read_keepalive(const struct json_place *place,
                            struct keepalive_settings *keepalive);
@@ -46,6 +44,9 @@ void settings_read_limits(const struct json_place *place,
         {"per_user", 0, COUNT_MAX, &limits->per_user},
         {"per_user_and_address", 0, COUNT_MAX, &limits->per_user_and_address},
         {"accept_rate", 0, COUNT_MAX, &limits->accept_rate},
+        {"before_login", 0, COUNT_MAX, &limits->before_login},
+        {"backend_logins", 0, COUNT_MAX, &limits->backend_logins},
+        {"backend_queue", 0, COUNT_MAX, &limits->backend_queue},
     };
     struct json_members members;
     struct json_place list;
@@ -56,30 +57,9 @@ void settings_read_limits(const struct json_place *place,
         json_read_optional_unsigned(&members, fields[i].key, fields[i].min,
                                     fields[i].max, fields[i].number);
     if (json_read_get(&members, "exempt", &list))
-        read_exempt(&list, limits);
+        settings_read_networks(&list, 0, EXEMPT_MAX, &limits->exempt,
+                               &limits->exempt_count);
     json_read_close(&members);
-}
-
-static void read_exempt(const struct json_place *list,
-                        struct limits_settings *limits)
-{
-    size_t count;
-
-    if (!json_read_list(list, 0, EXEMPT_MAX, &count))
-        return;
-    limits->exempt = mem_realloc_array(NULL, count, sizeof(*limits->exempt));
-    for (size_t i = 0; i < count; i++) {
-        struct json_place place = json_place_item(list, i);
-        const char *text = json_string_value(place.value);
-
-        if (text != NULL &&
-            network_parse(text, &limits->exempt[limits->exempt_count]))
-            limits->exempt_count++;
-        else
-            json_place_fault(&place, NULL,
-                             "an IP address or a network such as 10.0.0.0/8, "
-                             "without bits after its prefix");
-    }
 }
 
 void settings_read_timeouts(const struct json_place *place,

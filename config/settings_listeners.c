@@ -8,9 +8,12 @@
 
 #define LISTENERS_MAX 256
 #define CERTIFICATES_MAX 10000
+#define PROXY_FROM_MAX 1000
 
 static void read_listener(const struct json_place *place,
                           struct listener_config *listener);
+static void read_proxy_from(const struct json_place *list,
+                            struct listener_config *listener);
 static char *read_address(const struct json_place *place);
 static void check_overlap(const struct json_place *place,
                           const struct settings *settings, size_t index);
@@ -19,6 +22,8 @@ static bool overlap(const struct listener_config *left,
 static bool covers(const char *any, const char *address);
 static void read_certificates(const struct json_place *list,
                               struct tls_settings *tls);
+static void read_client_certificates(const struct json_place *place,
+                                     struct tls_settings *tls);
 static void read_certificate(const struct json_place *place,
                              struct certificate_config *certificate);
 
@@ -64,7 +69,27 @@ static void read_listener(const struct json_place *place,
                           &member) &&
         json_read_choice(&member, choices, 2, &number))
         listener->tls = (enum listener_tls)number;
+    json_read_optional_flag(&members, "client_certificates",
+                            &listener->client_certificates);
+    if (json_read_get(&members, "proxy_from", &member))
+        read_proxy_from(&member, listener);
     json_read_close(&members);
+}
+
+/* Whoever may send the header may say that it comes from any address. */
+static void read_proxy_from(const struct json_place *list,
+                            struct listener_config *listener)
+{
+    settings_read_networks(list, 1, PROXY_FROM_MAX, &listener->proxy_from,
+                           &listener->proxy_from_count);
+    for (size_t i = 0; i < listener->proxy_from_count; i++) {
+        if (listener->proxy_from[i].prefix > 0)
+            continue;
+        json_place_warning(list, "a network of everybody",
+                           "the addresses of balancers: who may connect here "
+                           "may pretend to come from any address");
+        return;
+    }
 }
 
 /* Returns NULL after a fault. */
@@ -128,16 +153,39 @@ void settings_read_tls(const struct json_place *place, struct tls_settings *tls)
         {"compatible", TLS_POLICY_COMPATIBLE},
     };
     struct json_members members;
-    struct json_place list;
+    struct json_place member;
     unsigned policy = tls->policy;
 
     if (!json_read_open(&members, place))
         return;
     if (json_read_require(&members, "certificates", "a list of certificates",
-                          &list))
-        read_certificates(&list, tls);
+                          &member))
+        read_certificates(&member, tls);
     json_read_optional_choice(&members, "policy", policies, 2, &policy);
     tls->policy = (enum tls_policy)policy;
+    if (json_read_get(&members, "client_certificates", &member))
+        read_client_certificates(&member, tls);
+    json_read_close(&members);
+}
+
+static void read_client_certificates(const struct json_place *place,
+                                     struct tls_settings *tls)
+{
+    static const struct json_choice users[] = {
+        {"rfc822Name", CERTIFICATE_USER_EMAIL},
+        {"commonName", CERTIFICATE_USER_COMMON_NAME},
+    };
+    struct json_members members;
+    unsigned user = tls->client_user;
+
+    if (!json_read_open(&members, place))
+        return;
+    json_read_required_path(&members, "ca",
+                            "the path of a file of the authorities that sign "
+                            "clients' certificates",
+                            &tls->client_ca);
+    json_read_optional_choice(&members, "user", users, 2, &user);
+    tls->client_user = (enum certificate_user)user;
     json_read_close(&members);
 }
 

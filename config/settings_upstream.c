@@ -27,6 +27,7 @@ void settings_read_upstream(const struct json_place *place,
                                SETTINGS_DAY_MS, &settings->resolve_interval_ms);
     if (json_read_get(&members, "source_addresses", &list))
         read_sources(&list, settings);
+    json_read_optional_flag(&members, "imap4rev2", &settings->imap4rev2);
     json_read_close(&members);
 }
 

@@ -65,6 +65,7 @@ void snapshot_free(struct snapshot **snapshot)
     link_targets_free(&mine->targets, mine->target_count);
     trust_store_free(&mine->trust);
     backend_set_free(&mine->backends);
+    master_logins_free(&mine->masters);
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
     source_addresses_deinit(&mine->sources);
@@ -95,6 +96,13 @@ const struct link_target *snapshot_target(const struct snapshot *snapshot,
 
     assert(index < count);
     return &snapshot->targets[index];
+}
+
+const struct master_login *snapshot_master(const struct snapshot *snapshot,
+                                           const struct pool *pool,
+                                           const struct backend_config *backend)
+{
+    return master_logins_find(snapshot->masters, pool, backend);
 }
 
 static struct io_keepalive keepalive_of(const struct settings *settings)
@@ -205,7 +213,9 @@ static bool load_table(struct snapshot *snapshot,
     configs = route_table_backends(snapshot->table, &count);
     snapshot->backends = backend_set_new(parts->registry, configs, count);
     snapshot->trust = trust_store_new();
-    return load_targets(snapshot, parts, reasons);
+    snapshot->masters = master_logins_load(
+        parts->files, snapshot->settings->routes, snapshot->table, reasons);
+    return load_targets(snapshot, parts, reasons) && snapshot->masters != NULL;
 }
 
 static bool load_targets(struct snapshot *snapshot,

@@ -13,6 +13,7 @@
 #include "net/ticket_keys.h"
 #include "net/tls_server_context.h"
 #include "state/file_source.h"
+#include "state/master_logins.h"
 #include "state/reaper.h"
 
 #include <stdatomic.h>
@@ -28,6 +29,7 @@ struct snapshot {
 
     struct settings *settings;
     struct route_table *table;
+    struct master_logins *masters;
     struct backend_set *backends;
     struct link_target *targets; /* as many and in order as backends */
     size_t target_count;
@@ -77,5 +79,12 @@ struct link_rules snapshot_link_rules(const struct snapshot *snapshot);
 /* The target of a backend of this snapshot's table. */
 const struct link_target *snapshot_target(const struct snapshot *snapshot,
                                           const struct backend_config *config);
+
+/* As whom, and by which secret, users of this pool are logged in at this
+ * backend where Gatepost itself verified who they are; NULL: not at all. Lent
+ * by the snapshot. */
+const struct master_login *
+snapshot_master(const struct snapshot *snapshot, const struct pool *pool,
+                const struct backend_config *backend);
 
 #endif

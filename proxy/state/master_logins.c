@@ -1,0 +1,192 @@
+#include "state/master_logins.h"
+
+#include "config/json_path.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Far above any password that is typed, far below what a login may carry. */
+#define SECRET_MAX 1024
+
+struct entry {
+    struct master_login login; /* user NULL: none */
+    struct file_bytes file;
+};
+
+struct master_logins {
+    const struct backend_config *backends;
+    const struct pool *pools;
+    struct entry *of_backends; /* as many as backends; NULL: none has one */
+    struct entry *of_pools;    /* likewise */
+    size_t backend_count;
+    size_t pool_count;
+};
+
+/* One load, and whose master it is at just now. */
+struct loading {
+    const struct file_source *files;
+    const char *routes_file;
+    struct reasons *reasons;
+    struct json_path path;
+    bool is_good;
+};
+
+static void load_backends(struct loading *loading,
+                          struct master_logins *logins);
+static void load_pools(struct loading *loading, struct master_logins *logins);
+static void load_entry(struct loading *loading,
+                       const struct master_config *config, const char *section,
+                       const char *name, struct entry *entry);
+static const char *fault_of(const struct file_bytes *file, size_t len);
+static size_t without_line_end(const struct file_bytes *file);
+static void free_entries(struct entry **entries, size_t count);
+
+struct master_logins *master_logins_load(const struct file_source *files,
+                                         const char *routes_file,
+                                         const struct route_table *table,
+                                         struct reasons *reasons)
+{
+    struct loading loading = {.files = files,
+                              .routes_file = routes_file,
+                              .reasons = reasons,
+                              .is_good = true};
+    struct master_logins *logins = mem_zalloc(sizeof(*logins));
+
+    logins->backends = route_table_backends(table, &logins->backend_count);
+    logins->pools = route_table_pools(table, &logins->pool_count);
+    load_backends(&loading, logins);
+    load_pools(&loading, logins);
+    if (!loading.is_good)
+        master_logins_free(&logins);
+    return logins;
+}
+
+void master_logins_free(struct master_logins **logins)
+{
+    struct master_logins *mine = *logins;
+
+    *logins = NULL;
+    if (mine == NULL)
+        return;
+    free_entries(&mine->of_backends, mine->backend_count);
+    free_entries(&mine->of_pools, mine->pool_count);
+    free(mine);
+}
+
+const struct master_login *
+master_logins_find(const struct master_logins *logins, const struct pool *pool,
+                   const struct backend_config *backend)
+{
+    size_t of_backend = (size_t)(backend - logins->backends);
+    size_t of_pool = (size_t)(pool - logins->pools);
+
+    assert(of_backend < logins->backend_count && of_pool < logins->pool_count);
+    if (backend->master.user != NULL)
+        return &logins->of_backends[of_backend].login;
+    if (pool->master.user != NULL)
+        return &logins->of_pools[of_pool].login;
+    return NULL;
+}
+
+static void load_backends(struct loading *loading, struct master_logins *logins)
+{
+    for (size_t i = 0; i < logins->backend_count; i++) {
+        const struct backend_config *backend = &logins->backends[i];
+
+        if (backend->master.user == NULL)
+            continue;
+        if (logins->of_backends == NULL)
+            logins->of_backends =
+                mem_zalloc(logins->backend_count * sizeof(struct entry));
+        load_entry(loading, &backend->master, "backends", backend->name,
+                   &logins->of_backends[i]);
+    }
+}
+
+static void load_pools(struct loading *loading, struct master_logins *logins)
+{
+    for (size_t i = 0; i < logins->pool_count; i++) {
+        const struct pool *pool = &logins->pools[i];
+
+        if (pool->master.user == NULL)
+            continue;
+        if (logins->of_pools == NULL)
+            logins->of_pools =
+                mem_zalloc(logins->pool_count * sizeof(struct entry));
+        load_entry(loading, &pool->master, "pools", pool->name,
+                   &logins->of_pools[i]);
+    }
+}
+
+static void load_entry(struct loading *loading,
+                       const struct master_config *config, const char *section,
+                       const char *name, struct entry *entry)
+{
+    const struct file_mention mention = {
+        loading->routes_file, loading->path.text, "a file that can be read"};
+    const char *fault;
+    size_t len;
+
+    json_path_init(&loading->path);
+    json_path_add_key(&loading->path, section, strlen(section));
+    json_path_add_key(&loading->path, name, strlen(name));
+    json_path_add_key(&loading->path, "master", strlen("master"));
+    json_path_add_key(&loading->path, "secret", strlen("secret"));
+    if (!file_source_read(loading->files, config->secret_file, &mention,
+                          &entry->file, loading->reasons)) {
+        loading->is_good = false;
+        return;
+    }
+    len = without_line_end(&entry->file);
+    entry->login = (struct master_login){config->user, entry->file.bytes, len};
+    fault = fault_of(&entry->file, len);
+    if (fault == NULL)
+        return;
+    loading->is_good = false;
+    reasons_add(loading->reasons, REASON_ERROR, loading->routes_file,
+                loading->path.text, fault,
+                "a file of one line, the secret, that only its user and group "
+                "may read");
+}
+
+/* What is wrong with a secret of len bytes, or NULL. Never says any of it. */
+static const char *fault_of(const struct file_bytes *file, size_t len)
+{
+    if (file->is_world_readable)
+        return "a file that everybody may read";
+    if (len == 0)
+        return "an empty file";
+    if (len > SECRET_MAX)
+        return "more than 1024 bytes";
+    if (memchr(file->bytes, '\0', len) != NULL)
+        return "a NUL byte";
+    if (memchr(file->bytes, '\n', len) != NULL ||
+        memchr(file->bytes, '\r', len) != NULL)
+        return "more than one line";
+    return NULL;
+}
+
+static size_t without_line_end(const struct file_bytes *file)
+{
+    size_t len = file->len;
+
+    if (len > 0 && file->bytes[len - 1] == '\n')
+        len--;
+    if (len > 0 && len < file->len && file->bytes[len - 1] == '\r')
+        len--;
+    return len;
+}
+
+static void free_entries(struct entry **entries, size_t count)
+{
+    struct entry *mine = *entries;
+
+    *entries = NULL;
+    if (mine == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        file_bytes_deinit(&mine[i].file);
+    free(mine);
+}
