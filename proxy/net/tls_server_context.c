@@ -135,12 +135,14 @@ void tls_server_context_unref(struct tls_server_context **context)
     free(mine);
 }
 
-SSL *tls_server_context_open(struct tls_server_context *context)
+SSL *tls_server_context_open(struct tls_server_context *context,
+                             bool asks_client)
 {
     SSL *ssl = SSL_new(context->certificates[0].ctx);
 
     if (ssl == NULL)
         mem_exhausted();
+    (void)asks_client;
     SSL_set_accept_state(ssl);
     SSL_set_shed_handshake_config(ssl, 1);
     return ssl;

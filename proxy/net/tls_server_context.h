@@ -27,12 +27,19 @@ struct tls_server_certificate {
  * as it came: length-prefixed names. */
 typedef void tls_alpn_refused(SSL *ssl, const uint8_t *offered, size_t len);
 
+/* The client's certificate was not believed; the handshake fails with the
+ * alert that says why. Without a byte of the client's. */
+typedef void tls_client_refused(SSL *ssl, const char *why);
+
 /* Borrowed for the call. */
 struct tls_server_config {
     const struct tls_server_certificate *certificates;
     size_t certificate_count; /* 1 at least; the first is the default */
     enum tls_policy policy;
+    struct pem_file client_ca;      /* the authorities of clients' certificates;
+                                       without a byte: nobody is asked for one */
     tls_alpn_refused *alpn_refused; /* may be NULL */
+    tls_client_refused *client_refused; /* may be NULL */
     int64_t now; /* seconds since the epoch, for warnings of expiry */
 };
 
@@ -48,11 +55,17 @@ tls_server_context_ref(struct tls_server_context *context);
 void tls_server_context_unref(struct tls_server_context **context);
 
 /* A connection in accept state, which sheds its configuration when the
- * handshake is done. The caller owns it. */
-MUST_USE SSL *tls_server_context_open(struct tls_server_context *context);
+ * handshake is done. The caller owns it. With asks_client, and a client_ca in
+ * the config, it asks for a certificate: to have none is fine, while one that
+ * does not lead to the client_ca, is not valid now or not for TLS clients ends
+ * the handshake. Such a connection neither issues nor takes a ticket, so that
+ * each one's certificate is looked at. */
+MUST_USE SSL *tls_server_context_open(struct tls_server_context *context,
+                                      bool asks_client);
 
 /* Whether the context was made from an equal config: bytes of certificates
- * and keys, order, policy, hook. File names and time do not count. */
+ * and keys, order, policy, client_ca, hooks. File names and time do not count.
+ */
 MUST_USE bool
 tls_server_context_matches(const struct tls_server_context *context,
                            const struct tls_server_config *config);

@@ -254,7 +254,9 @@ static void on_splice(struct splice *splice, enum splice_event event,
 
 void session_start_tls(struct session *session)
 {
-    SSL *ssl = tls_server_context_open(session->before->snapshot->tls);
+    const struct before_login *before = session->before;
+    SSL *ssl = tls_server_context_open(before->snapshot->tls,
+                                       before->listener->client_certificates);
 
     session_enter(session, SESSION_HANDSHAKE);
     stream_start_tls(session_client(session), &session->env->io.front, ssl);

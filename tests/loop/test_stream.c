@@ -273,7 +273,7 @@ static void join_tls(struct bench *bench, struct watch *peer,
 {
     join_plain(bench, peer, ours);
     stream_start_tls(ours->stream, &bench->proxy.io.front,
-                     tls_server_context_open(bench->server));
+                     tls_server_context_open(bench->server, false));
     stream_start_tls(peer->stream, &bench->peers.io.back,
                      tls_client_context_open(bench->client));
     TURN_UNTIL(bench, peer->is_secure && ours->is_secure);
@@ -313,7 +313,7 @@ static void stream_splices_tls_to_tls_with_key_updates(void **state)
     dial(&bench->proxy, &bench->peers, &back, &server);
     TURN_UNTIL(bench, server.is_accepted);
     stream_start_tls(server.stream, &bench->peers.io.front,
-                     tls_server_context_open(bench->server));
+                     tls_server_context_open(bench->server, false));
     stream_start_tls(back.stream, &bench->proxy.io.back,
                      tls_client_context_open(bench->client));
     TURN_UNTIL(bench, back.is_secure && server.is_secure);
@@ -365,7 +365,7 @@ static bool greet(struct bench *bench, uint16_t version)
     join_plain(bench, &peer, &ours);
     assert_true(SSL_set_max_proto_version(ssl, version));
     stream_start_tls(ours.stream, &bench->proxy.io.front,
-                     tls_server_context_open(bench->server));
+                     tls_server_context_open(bench->server, false));
     stream_start_tls(peer.stream, &bench->peers.io.back, ssl);
 
     TURN_UNTIL(bench, peer.is_secure && ours.is_secure);
@@ -605,7 +605,7 @@ static void stream_fails_on_clear_bytes_in_place_of_a_handshake(void **state)
     struct watch peer = {0}, ours = {0};
     join_plain(bench, &peer, &ours);
     stream_start_tls(ours.stream, &bench->proxy.io.front,
-                     tls_server_context_open(bench->server));
+                     tls_server_context_open(bench->server, false));
 
     say(&peer, "a LOGIN user secret\r\n");
     TURN_UNTIL(bench, ours.has_failed);
@@ -699,7 +699,7 @@ static void stream_keeps_what_is_written_before_the_connection(void **state)
         uv_poll_stop(&bench->peers.listener);
     }
     stream_start_tls(accepted[2].stream, &bench->peers.io.front,
-                     tls_server_context_open(bench->server));
+                     tls_server_context_open(bench->server, false));
     TURN_UNTIL(bench, ours.is_secure);
 
     assert_false(stream_is_dialing(ours.stream));

@@ -839,7 +839,8 @@ static bool front_accepts(struct tls_server_context *front, SSL_CTX *client,
     struct tls_pair pair;
     bool is_good;
 
-    tls_pair_init(&pair, SSL_new(client), tls_server_context_open(front));
+    tls_pair_init(&pair, SSL_new(client),
+                  tls_server_context_open(front, false));
     SSL_set_connect_state(pair.client);
     SSL_set_session(pair.client, session);
     is_good =
@@ -932,7 +933,7 @@ static void alpn_of_the_front_is_not_offered_behind(void **state)
     assert_true(build(fixture));
     front = new_front(fixture, keys, TLS_POLICY_MODERN);
     tls_pair_init(&pair, tls_client_context_open(fixture->context),
-                  tls_server_context_open(front));
+                  tls_server_context_open(front, false));
 
     assert_true(finish(&pair));
     SSL_get0_alpn_selected(pair.server, &chosen, &len);

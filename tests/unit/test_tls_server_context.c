@@ -154,7 +154,7 @@ static struct tls_pair start(struct fixture *fixture, const char *asked)
     struct tls_pair pair;
 
     tls_pair_init(&pair, new_client(fixture, asked),
-                  tls_server_context_open(fixture->context));
+                  tls_server_context_open(fixture->context, false));
     return pair;
 }
 
@@ -952,7 +952,7 @@ static void *serve(void *owner)
                       new_client(worker->fixture, i % 2 == 0
                                                       ? "imap.example.org"
                                                       : "mail.example.net"),
-                      tls_server_context_open(context));
+                      tls_server_context_open(context, false));
         worker->served += tls_pair_handshake(&pair) && tls_pair_talks(&pair);
         tls_pair_deinit(&pair);
     }
