@@ -13,6 +13,8 @@
 #include "config/settings.h"
 #include "imap/capability.h"
 #include "net/io.h"
+#include "net/own_addresses.h"
+#include "net/proxy_header.h"
 #include "net/source_address.h"
 #include "net/stream.h"
 #include "net/tls_client_context.h"
@@ -27,9 +29,14 @@ struct link_target {
     struct tls_client_context *tls; /* NULL for BACKEND_TLS_NONE */
 };
 
+/* Borrowed until the link is over. */
 struct link_rules {
     const struct timeouts_settings *timeouts;
     const struct source_addresses *sources;
+    const struct own_addresses *own; /* never dialled; NULL: none */
+    /* Told to backends that want it by the PROXY protocol; NULL: nobody's, the
+     * link is for ourselves. */
+    const struct proxy_client *client;
 };
 
 struct link;

@@ -207,6 +207,16 @@ bool stream_is_dialing(const struct stream *stream)
                0;
 }
 
+bool stream_local_address(const struct stream *stream,
+                          struct address *address_out)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    int len = sizeof(name);
+
+    (void)uv_tcp_getsockname(&stream->tcp, (struct sockaddr *)&name, &len);
+    return address_from_sockaddr((const struct sockaddr *)&name, address_out);
+}
+
 void stream_set_keepalive(const struct stream *stream,
                           const struct io_keepalive *keepalive)
 {

@@ -53,6 +53,11 @@ MUST_USE int stream_connect(struct io *io, const struct address *to,
                             const struct address *from, stream_handler *handler,
                             void *owner, struct stream **stream_out);
 
+/* Our own end's address: of an accepted stream, what the client connected to.
+ * False, and all zero, where the connection is gone. Costs a system call. */
+bool stream_local_address(const struct stream *stream,
+                          struct address *address_out);
+
 /* There is no connection: not yet, or, once it has failed, there never was. */
 bool stream_is_dialing(const struct stream *stream);
 

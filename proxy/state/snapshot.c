@@ -69,6 +69,7 @@ void snapshot_free(struct snapshot **snapshot)
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
     source_addresses_deinit(&mine->sources);
+    own_addresses_deinit(&mine->own);
     settings_free(&mine->settings);
     free(mine);
 }
@@ -83,7 +84,8 @@ bool snapshot_find_route(const struct snapshot *snapshot,
 struct link_rules snapshot_link_rules(const struct snapshot *snapshot)
 {
     return (struct link_rules){.timeouts = &snapshot->settings->timeouts,
-                               .sources = &snapshot->sources};
+                               .sources = &snapshot->sources,
+                               .own = &snapshot->own};
 }
 
 const struct link_target *snapshot_target(const struct snapshot *snapshot,
@@ -159,8 +161,11 @@ static bool load(struct snapshot *snapshot, const char *config_file,
     source_addresses_init(&snapshot->sources,
                           snapshot->settings->source_addresses,
                           snapshot->settings->source_address_count);
-    if (is_good)
+    if (is_good) {
+        own_addresses_init(&snapshot->own, snapshot->settings->listeners,
+                           snapshot->settings->listener_count);
         warn_of_sources(snapshot->settings, reasons);
+    }
     is_good &= load_clients_tls(snapshot, parts, reasons);
     is_good &= load_table(snapshot, parts, reasons);
     return is_good;

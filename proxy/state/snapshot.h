@@ -10,6 +10,7 @@
 #include "config/reason.h"
 #include "config/route_table.h"
 #include "config/settings.h"
+#include "net/own_addresses.h"
 #include "net/ticket_keys.h"
 #include "net/tls_server_context.h"
 #include "state/file_source.h"
@@ -38,6 +39,7 @@ struct snapshot {
     size_t certificate_count;
     struct io_keepalive keepalive;
     struct source_addresses sources;
+    struct own_addresses own;
 };
 
 /* What a snapshot is made with, beside the files. */
