@@ -34,6 +34,7 @@ struct backend {
     _Atomic uint64_t dials;
     _Atomic uint64_t dial_failures;
     atomic_uint source_turn;
+    atomic_uint notes;
 
     pthread_mutex_t lock; /* for whoever writes what follows */
     /* Readers go to addresses[generation % 2]; a writer fills the other and
@@ -381,6 +382,33 @@ uint32_t backend_sessions(const struct backend *backend)
     return atomic_load_explicit(&backend->sessions, memory_order_relaxed);
 }
 
+bool backend_note(struct backend *backend, enum backend_note note)
+{
+    unsigned bit = 1u << note;
+
+    /* The common case must not write to a line that all workers share. */
+    if ((backend_notes(backend) & bit) != 0)
+        return false;
+    return (atomic_fetch_or(&backend->notes, bit) & bit) == 0;
+}
+
+unsigned backend_notes(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->notes, memory_order_relaxed);
+}
+
+const char *backend_note_name(enum backend_note note)
+{
+    static const char *const names[BACKEND_NOTE_COUNT] = {
+        [BACKEND_NOTE_LACKS_MECHANISM] = "lacks-mechanism",
+        [BACKEND_NOTE_OFFERS_PLUS] = "offers-plus",
+        [BACKEND_NOTE_OFFERS_UNAUTHENTICATE] = "offers-unauthenticate",
+        [BACKEND_NOTE_OFFERS_REFERRALS] = "offers-referrals",
+    };
+
+    return names[note];
+}
+
 void backend_read_facts(const struct backend *backend,
                         struct backend_facts *out)
 {
@@ -393,5 +421,6 @@ void backend_read_facts(const struct backend *backend,
         .address_count = backend_addresses(backend, addresses),
         .dials = atomic_load(&backend->dials),
         .dial_failures = atomic_load(&backend->dial_failures),
-        .last_failure_ms = atomic_load(&backend->last_failure_ms)};
+        .last_failure_ms = atomic_load(&backend->last_failure_ms),
+        .notes = backend_notes(backend)};
 }

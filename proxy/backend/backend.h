@@ -126,6 +126,26 @@ struct backend *backend_session_opened(struct backend *backend);
 void backend_session_closed(struct backend **backend);
 uint32_t backend_sessions(const struct backend *backend);
 
+/* What was seen of a backend that its operator should know; each is told once
+ * in the life of the facts, and shown from then on. */
+enum backend_note {
+    BACKEND_NOTE_LACKS_MECHANISM, /* one that we offer to clients */
+    BACKEND_NOTE_OFFERS_PLUS,     /* channel binding, which ends at our TLS */
+    BACKEND_NOTE_OFFERS_UNAUTHENTICATE,
+    BACKEND_NOTE_OFFERS_REFERRALS
+};
+#define BACKEND_NOTE_COUNT 4
+
+/* Keeps the note; true when it is new. Takes no lock, and writes nothing when
+ * it is not. */
+bool backend_note(struct backend *backend, enum backend_note note);
+
+/* All notes kept: a set of 1 << enum backend_note. */
+unsigned backend_notes(const struct backend *backend);
+
+/* The log's word for it, such as "offers-plus". */
+const char *backend_note_name(enum backend_note note);
+
 /* For those who look on; the parts may be of slightly different moments. */
 struct backend_facts {
     enum backend_state state;
@@ -135,6 +155,7 @@ struct backend_facts {
     uint64_t dials;
     uint64_t dial_failures;
     uint64_t last_failure_ms; /* on base/clock's scale; 0: never */
+    unsigned notes;           /* see backend_notes */
 };
 
 void backend_read_facts(const struct backend *backend,

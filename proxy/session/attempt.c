@@ -192,6 +192,7 @@ static bool take_login_result(struct attempt *attempt,
     send_to_backend(attempt);
     switch (result) {
     case UPSTREAM_LOGIN_MORE:
+    case UPSTREAM_LOGIN_CHALLENGE:
         return true;
     case UPSTREAM_LOGIN_DONE:
         succeed(attempt, rest, len);
@@ -247,6 +248,12 @@ static void on_timeout(struct wheel_timer *timer)
  * (design.md, section 2, Failover). False: the attempt is over. */
 static bool start_login(struct attempt *attempt)
 {
+    const struct upstream_login_request request = {
+        .credentials = attempt->request.credentials,
+        .login_as = attempt->route.login_as == NULL ? NULL : attempt->login_as,
+        .tag = attempt->request.tag,
+        .known = &attempt->capabilities,
+    };
     enum upstream_login_result result;
 
     stream_set_owner(attempt->upstream, on_upstream, attempt);
@@ -254,10 +261,7 @@ static bool start_login(struct attempt *attempt)
     attempt->login = upstream_login_new();
     io_arm(&attempt->env->io, &attempt->timer,
            attempt->snapshot->settings->timeouts.login_reply_ms);
-    result = upstream_login_start(
-        attempt->login, attempt->request.credentials,
-        attempt->route.login_as == NULL ? NULL : attempt->login_as,
-        attempt->request.tag, &attempt->capabilities);
+    result = upstream_login_start(attempt->login, &request);
     return take_login_result(attempt, result, NULL, 0);
 }
 

@@ -26,9 +26,11 @@ struct upstream_login {
     struct imap_response_reader reader;
     struct wiped_buffer to_backend;
     struct wiped_buffer to_client;
-    struct wiped_buffer capabilities; /* the last list heard, filtered */
-    bool volunteered;                 /* it came as "* CAPABILITY" */
-    struct wiped_buffer success;      /* the tagged OK, without its end */
+    struct wiped_buffer capabilities;   /* the last list heard, filtered */
+    struct imap_capabilities announced; /* by it */
+    struct wiped_buffer challenge;
+    bool volunteered;            /* it came as "* CAPABILITY" */
+    struct wiped_buffer success; /* the tagged OK, without its end */
     struct upstream_refusal refusal;
 };
 
@@ -66,17 +68,18 @@ static enum upstream_login_result refuse_start(struct upstream_login *login,
 
 enum upstream_login_result
 upstream_login_start(struct upstream_login *login,
-                     const struct credentials *credentials,
-                     const char *login_as, const char *tag,
-                     const struct imap_capabilities *known)
+                     const struct upstream_login_request *request)
 {
+    const char *tag = request->tag;
+
     login->tag = tag;
     /* Never the client's: the answers must be told apart (decision 12). */
     login->own_tag = strcasecmp(tag, "G2") == 0 ? "H2" : "G2";
-    login->command = (struct upstream_command){.credentials = credentials,
-                                               .login_as = login_as,
-                                               .known = *known,
-                                               .awaited = UPSTREAM_PART_NONE};
+    login->command =
+        (struct upstream_command){.credentials = request->credentials,
+                                  .login_as = request->login_as,
+                                  .known = *request->known,
+                                  .awaited = UPSTREAM_PART_NONE};
     switch (upstream_command_start(&login->command, tag, &login->to_backend)) {
     case UPSTREAM_COMMAND_GOOD:
         return UPSTREAM_LOGIN_MORE;
@@ -119,7 +122,8 @@ static bool take_capabilities(struct upstream_login *login,
     if (!imap_response_capabilities(response, &list))
         return false;
     wiped_buffer_clear(&login->capabilities);
-    imap_capabilities_filter(list.bytes, list.len, &login->capabilities);
+    imap_capabilities_filter(list.bytes, list.len, &login->capabilities,
+                             &login->announced);
     return true;
 }
 
@@ -298,6 +302,33 @@ const uint8_t *upstream_login_to_client(const struct upstream_login *login,
 {
     *len_out = login->to_client.len;
     return login->to_client.bytes;
+}
+
+void upstream_login_to_client_clear(struct upstream_login *login)
+{
+    wiped_buffer_clear(&login->to_client);
+}
+
+const struct imap_capabilities *
+upstream_login_capabilities(const struct upstream_login *login)
+{
+    return &login->announced;
+}
+
+const uint8_t *upstream_login_challenge(const struct upstream_login *login,
+                                        size_t *len_out)
+{
+    *len_out = login->challenge.len;
+    return login->challenge.bytes;
+}
+
+enum upstream_login_result upstream_login_answer(struct upstream_login *login,
+                                                 const uint8_t *line,
+                                                 size_t len)
+{
+    wiped_buffer_append(&login->to_backend, line, len);
+    wiped_buffer_append_text(&login->to_backend, "\r\n");
+    return UPSTREAM_LOGIN_MORE;
 }
 
 const struct upstream_refusal *

@@ -24,9 +24,12 @@ static void check_list(struct imap_span list)
     struct wiped_buffer once = {0};
     struct wiped_buffer twice = {0};
     struct imap_capabilities known;
+    struct imap_capabilities seen;
 
-    imap_capabilities_filter(list.bytes, list.len, &once);
-    imap_capabilities_filter(once.bytes, once.len, &twice);
+    imap_capabilities_filter(list.bytes, list.len, &once, &seen);
+    imap_capabilities_parse(list.bytes, list.len, &known);
+    assert(seen.bits == known.bits);
+    imap_capabilities_filter(once.bytes, once.len, &twice, &seen);
     assert(once.len == twice.len);
     assert(once.len == 0 || memcmp(once.bytes, twice.bytes, once.len) == 0);
     imap_capabilities_parse(once.bytes, once.len, &known);

@@ -112,11 +112,16 @@ static void check_encoding(const char *list)
     struct upstream_login *login = upstream_login_new();
     struct imap_reader reader;
     struct imap_capabilities known;
+    const struct upstream_login_request request = {
+        .credentials = &credentials,
+        .tag = "t",
+        .known = &known,
+    };
     enum upstream_login_result result;
 
     imap_capabilities_parse((const uint8_t *)list, strlen(list), &known);
     imap_reader_init(&reader, 32768, CREDENTIALS_SECRET_MAX);
-    result = upstream_login_start(login, &credentials, NULL, "t", &known);
+    result = upstream_login_start(login, &request);
     while (result == UPSTREAM_LOGIN_MORE) {
         size_t used;
 

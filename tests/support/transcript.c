@@ -287,6 +287,7 @@ static bool note_verdict(struct player *player, struct upstream_login *login,
     note_span(player, "<to client ", bytes, len);
     switch (result) {
     case UPSTREAM_LOGIN_MORE:
+    case UPSTREAM_LOGIN_CHALLENGE:
     case UPSTREAM_LOGIN_DONE:
         note_rest(player);
         break;
@@ -325,13 +326,16 @@ void transcript_of_upstream(const struct transcript_upstream *upstream,
     struct player player = {input, len, 0, out, {NULL, 0, 0}};
     struct upstream_login *login = upstream_login_new();
     struct imap_capabilities known;
+    const struct upstream_login_request request = {
+        .credentials = upstream->credentials,
+        .login_as = upstream->login_as,
+        .tag = upstream->tag,
+        .known = &known,
+    };
 
     imap_capabilities_parse((const uint8_t *)upstream->capabilities,
                             strlen(upstream->capabilities), &known);
-    if (note_verdict(&player, login,
-                     upstream_login_start(login, upstream->credentials,
-                                          upstream->login_as, upstream->tag,
-                                          &known)))
+    if (note_verdict(&player, login, upstream_login_start(login, &request)))
         play(&player, login, take_upstream, cut);
     note_span(&player, "<to backend ", player.sent.bytes, player.sent.len);
     wiped_buffer_deinit(&player.sent);

@@ -306,54 +306,6 @@ static void capabilities_are_found_in_data_and_in_codes(void **state)
     assert_false(imap_response_capabilities(&other, &list));
 }
 
-static void capability_names_have_no_case_and_no_order(void **state)
-{
-    static const char list[] =
-        " auth=plain  Starttls X-FOO LITERAL+ sasl-ir AUTH=PLAINX ID\"";
-    struct imap_capabilities known;
-
-    (void)state;
-
-    imap_capabilities_parse((const uint8_t *)list, sizeof(list) - 1, &known);
-
-    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_AUTH_PLAIN));
-    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_STARTTLS));
-    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_LITERAL_PLUS));
-    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_SASL_IR));
-    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_LITERAL_MINUS));
-    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_LOGINDISABLED));
-    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_AUTH_LOGIN));
-    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_ID));
-}
-
-static void a_new_list_forgets_the_old_one(void **state)
-{
-    struct imap_capabilities known;
-
-    (void)state;
-    imap_capabilities_parse((const uint8_t *)"STARTTLS", 8, &known);
-    imap_capabilities_parse((const uint8_t *)"ID", 2, &known);
-
-    assert_false(imap_capabilities_has(&known, IMAP_CAPABILITY_STARTTLS));
-    assert_true(imap_capabilities_has(&known, IMAP_CAPABILITY_ID));
-}
-
-static void clients_see_only_what_still_holds(void **state)
-{
-    static const char list[] =
-        "IMAP4rev1 STARTTLS LOGINDISABLED auth=PLAIN AUTH=X SASL-IR IDLE "
-        "UNAUTHENTICATE LOGIN-REFERRALS MAILBOX-REFERRALS  UNSELECT \x01X ID";
-    struct wiped_buffer out = {0};
-
-    (void)state;
-
-    imap_capabilities_filter((const uint8_t *)list, sizeof(list) - 1, &out);
-
-    assert_span((struct imap_span){out.bytes, out.len},
-                "IMAP4rev1 IDLE UNSELECT ID");
-    wiped_buffer_deinit(&out);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -371,9 +323,6 @@ int main(void)
         TEST(an_unreadable_code_of_a_refusal_is_text),
         TEST(only_our_own_tag_is_ours),
         TEST(capabilities_are_found_in_data_and_in_codes),
-        TEST(capability_names_have_no_case_and_no_order),
-        TEST(a_new_list_forgets_the_old_one),
-        TEST(clients_see_only_what_still_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

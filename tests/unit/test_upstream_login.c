@@ -56,8 +56,12 @@ static enum upstream_login_result start_as(struct fixture *fixture,
     struct imap_capabilities known;
 
     imap_capabilities_parse((const uint8_t *)list, strlen(list), &known);
-    return upstream_login_start(fixture->login, &fixture->credentials, login_as,
-                                tag, &known);
+    return upstream_login_start(
+        fixture->login,
+        &(struct upstream_login_request){.credentials = &fixture->credentials,
+                                         .login_as = login_as,
+                                         .tag = tag,
+                                         .known = &known});
 }
 
 static enum upstream_login_result start(struct fixture *fixture,
@@ -451,8 +455,7 @@ static void a_second_code_never_takes_the_place_of_the_first(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        struct fixture fixture = {upstream_login_new(),
-                                  {{0}, 0, {0}, 0, {0}, 0}};
+        struct fixture fixture = {.login = upstream_login_new()};
         enum upstream_login_result result;
 
         start_bob(&fixture);
@@ -561,8 +564,7 @@ static void each_refusal_is_answered_by_the_table(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fixture fixture = {upstream_login_new(),
-                                  {{0}, 0, {0}, 0, {0}, 0}};
+        struct fixture fixture = {.login = upstream_login_new()};
         const struct upstream_refusal *refusal;
 
         start_bob(&fixture);
@@ -600,8 +602,7 @@ static void a_no_that_echoes_the_secret_is_not_kept(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        struct fixture fixture = {upstream_login_new(),
-                                  {{0}, 0, {0}, 0, {0}, 0}};
+        struct fixture fixture = {.login = upstream_login_new()};
         const struct upstream_refusal *refusal;
 
         set(&fixture, "bob", "hu\"nt\\er2");
@@ -699,8 +700,7 @@ static void only_our_tag_and_ok_is_a_login(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fixture fixture = {upstream_login_new(),
-                                  {{0}, 0, {0}, 0, {0}, 0}};
+        struct fixture fixture = {.login = upstream_login_new()};
         size_t used;
 
         start_bob(&fixture);
@@ -827,7 +827,7 @@ static void the_login_is_the_same_whatever_the_split(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const uint8_t *input = (const uint8_t *)cases[i].input;
         size_t len = strlen(cases[i].input);
-        struct fixture fixture = {NULL, {{0}, 0, {0}, 0, {0}, 0}};
+        struct fixture fixture = {.login = NULL};
         struct transcript_upstream upstream = {&fixture.credentials, NULL, "a1",
                                                cases[i].capabilities};
         struct wiped_buffer whole = {0};

@@ -1,0 +1,97 @@
+#include "session/upstream_notes.h"
+
+#include "auth/sasl_server.h"
+#include "base/log.h"
+
+#define SCRAM (SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256)
+
+/* How to mend it, for the log. */
+static const char *const hints[BACKEND_NOTE_COUNT] = {
+    [BACKEND_NOTE_LACKS_MECHANISM] =
+        "offer the mechanism on the backend, or take it out of auth.mechanisms",
+    [BACKEND_NOTE_OFFERS_PLUS] =
+        "turn SCRAM's channel binding off on the backend: clients that could "
+        "bind fail there (RFC 5802, 6)",
+    [BACKEND_NOTE_OFFERS_UNAUTHENTICATE] =
+        "turn UNAUTHENTICATE off on the backend: the next user of the "
+        "connection would stay there, past routing and limits (RFC 8437)",
+    [BACKEND_NOTE_OFFERS_REFERRALS] =
+        "turn referrals off on the backend: they send clients past Gatepost "
+        "(RFC 2193, 2221)",
+};
+
+static void keep(struct backend *backend, enum backend_note note,
+                 const char *mechanism)
+{
+    struct log_entry entry;
+
+    if (!backend_note(backend, note))
+        return;
+    log_begin(&entry, LOG_WARN, "backend-note");
+    log_text(&entry, "backend", backend_name(backend));
+    log_text(&entry, "note", backend_note_name(note));
+    if (mechanism != NULL)
+        log_text(&entry, "mechanism", mechanism);
+    log_text(&entry, "hint", hints[note]);
+    log_end(&entry);
+}
+
+static bool has(const struct imap_capabilities *known,
+                enum imap_capability capability)
+{
+    return imap_capabilities_has(known, capability);
+}
+
+/* Whether a login that came by this mechanism can go on by something. */
+static bool can_carry(const struct imap_capabilities *known,
+                      enum sasl_mechanism mechanism)
+{
+    switch (mechanism) {
+    case SASL_NONE:
+    case SASL_PLAIN:
+    case SASL_LOGIN:
+        return has(known, IMAP_CAPABILITY_AUTH_PLAIN) ||
+               has(known, IMAP_CAPABILITY_AUTH_LOGIN) ||
+               !has(known, IMAP_CAPABILITY_LOGINDISABLED);
+    case SASL_EXTERNAL:
+        return has(known, IMAP_CAPABILITY_AUTH_PLAIN);
+    case SASL_XOAUTH2:
+    case SASL_OAUTHBEARER:
+    case SASL_SCRAM_SHA_1:
+    case SASL_SCRAM_SHA_256:
+        break;
+    }
+    return imap_capabilities_offer(known, mechanism);
+}
+
+static void note_lacks(struct backend *backend,
+                       const struct imap_capabilities *known,
+                       unsigned mechanisms)
+{
+    for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
+        enum sasl_mechanism mechanism = (enum sasl_mechanism)(1u << i);
+
+        if ((mechanisms & mechanism) != 0 && !can_carry(known, mechanism))
+            keep(backend, BACKEND_NOTE_LACKS_MECHANISM,
+                 sasl_mechanism_name(mechanism));
+    }
+}
+
+void upstream_notes_before(struct backend *backend,
+                           const struct imap_capabilities *known,
+                           unsigned mechanisms)
+{
+    note_lacks(backend, known, mechanisms);
+    if ((mechanisms & SCRAM) != 0 && has(known, IMAP_CAPABILITY_SCRAM_PLUS))
+        keep(backend, BACKEND_NOTE_OFFERS_PLUS, NULL);
+    upstream_notes_after(backend, known);
+}
+
+void upstream_notes_after(struct backend *backend,
+                          const struct imap_capabilities *known)
+{
+    if (has(known, IMAP_CAPABILITY_UNAUTHENTICATE))
+        keep(backend, BACKEND_NOTE_OFFERS_UNAUTHENTICATE, NULL);
+    if (has(known, IMAP_CAPABILITY_REFERRALS))
+        keep(backend, BACKEND_NOTE_OFFERS_REFERRALS, NULL);
+}
