@@ -4,6 +4,7 @@
 #include "config/json_read.h"
 
 static bool asks_anywhere(const struct settings *settings);
+static bool names_ca(struct json_members *root);
 static void check_external(struct json_members *root,
                            const struct settings *settings);
 static void check_listeners(struct json_members *root,
@@ -28,6 +29,15 @@ static bool asks_anywhere(const struct settings *settings)
     return false;
 }
 
+/* Where it is wrong somebody told already. */
+static bool names_ca(struct json_members *root)
+{
+    struct json_place tls;
+
+    return json_read_get(root, "tls", &tls) &&
+           json_object_get(tls.value, "client_certificates") != NULL;
+}
+
 /* A login by EXTERNAL is one by a certificate that was verified. */
 static void check_external(struct json_members *root,
                            const struct settings *settings)
@@ -40,7 +50,7 @@ static void check_external(struct json_members *root,
         return;
     list = json_place_member(&auth, "mechanisms",
                              json_object_get(auth.value, "mechanisms"));
-    if (settings->tls.client_ca == NULL)
+    if (!names_ca(root))
         json_place_fault(&list, "EXTERNAL without a CA of clients",
                          "$.tls.client_certificates, or no EXTERNAL");
     if (!asks_anywhere(settings))
@@ -56,8 +66,7 @@ static void check_listeners(struct json_members *root,
 {
     struct json_place list;
 
-    if (settings->tls.client_ca != NULL ||
-        !json_read_get(root, "listeners", &list))
+    if (names_ca(root) || !json_read_get(root, "listeners", &list))
         return;
     for (size_t i = 0; i < settings->listener_count; i++) {
         struct json_place listener = json_place_item(&list, i);

@@ -97,6 +97,13 @@ def choice(*words):
                           True, [words[0]], {}])
 
 
+NETWORKS = ([["10.0.0.1"], ["10.0.0.0/8", "::/0", "2001:db8::/32"],
+             ["10.0.0.1", "10.0.0.1"]],
+            [None, "10.0.0.0/8", {}, True, [1], [None], [""], ["x"],
+             ["10.0.0.0/"], ["10.0.0.0/8/8"], ["10.0.0.0/+8"], ["localhost"],
+             ["*"], ["10.0.0.1\n"]])
+MECHANISMS = ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", "EXTERNAL",
+              "SCRAM-SHA-1", "SCRAM-SHA-256"]
 FLAG = ([True, False], [0, 1, "true", None, [], {}])
 OBJECT = ([], [1, "x", None, True, [], [{}]])
 
@@ -112,6 +119,12 @@ SETTINGS = [
     (["listeners", 0, "port"], ([], [ABSENT, "993"])),
     (["listeners", 0, "tls"], choice("implicit", "starttls")),
     (["listeners", 0, "tls"], ([], [ABSENT, "none"])),
+    (["listeners", 0, "client_certificates"],
+     ([True], [False, ABSENT, 0, "true", None, [], {}])),
+    (["listeners", 1, "client_certificates"], FLAG),
+    (["listeners", 3, "proxy_from"], NETWORKS),
+    (["listeners", 3, "proxy_from"],
+     ([ABSENT, ["10.0.0.1"] * 1000], [[], ["10.0.0.1"] * 1001])),
     (["tls"], ([], [ABSENT, {}, [], None])),
     (["tls", "certificates"],
      ([[{"directory": "d"}]],
@@ -123,14 +136,29 @@ SETTINGS = [
     (["tls", "certificates", 0, "key"], text(4095)),
     (["tls", "certificates", 2, "directory"], text(4095)),
     (["tls", "policy"], choice("modern", "compatible")),
+    (["tls", "client_certificates"],
+     ([{"ca": "c"}], [ABSENT, {}, [], None, "c", True,
+                      {"user": "rfc822Name"}])),
+    (["tls", "client_certificates", "ca"], text(4095)),
+    (["tls", "client_certificates", "ca"], ([], [ABSENT])),
+    (["tls", "client_certificates", "user"],
+     choice("rfc822Name", "commonName")),
+    (["tls", "client_certificates", "user"], ([ABSENT], ["email"])),
     (["routes"], text(4095)),
     (["routes"], ([], [ABSENT])),
     (["workers"], whole(0, 1024)),
     (["auth"], OBJECT),
     (["auth", "mechanisms"],
-     ([["PLAIN"], ["LOGIN"], ["LOGIN", "PLAIN"]],
-      [[], ["PLAIN", "PLAIN"], ["plain"], ["XOAUTH2"], "PLAIN", None, [1],
-       ["PLAIN", "LOGIN", "PLAIN"]])),
+     ([["PLAIN"], ["LOGIN"], ["LOGIN", "PLAIN"], ["XOAUTH2"], MECHANISMS],
+      [[], ["PLAIN", "PLAIN"], ["plain"], "PLAIN", None, [1], [None],
+       ["PLAIN", "LOGIN", "PLAIN"], ["SCRAM-SHA-1-PLUS"],
+       ["SCRAM-SHA-256-PLUS"], ["SCRAM-SHA-512"], ["scram-sha-1"],
+       ["GSSAPI"], ["ANONYMOUS"], ["CRAM-MD5"], MECHANISMS + ["PLAIN"]])),
+    (["auth", "mechanisms"],
+     ([[mechanism] for mechanism in MECHANISMS], [])),
+    (["auth", "uncoded_no"], choice("generic", "pass")),
+    (["auth", "delay_max"],
+     ([0, 0.5, 15], [-1, 15.1, 16, "1", None, True, [], {}])),
     (["auth", "username"], OBJECT),
     (["auth", "username", "case"], choice("lower", "keep")),
     (["auth", "username", "default_domain"],
@@ -152,11 +180,11 @@ SETTINGS = [
     (["limits", "per_user"], whole(0, 100000000)),
     (["limits", "per_user_and_address"], whole(0, 100000000)),
     (["limits", "accept_rate"], whole(0, 100000000)),
-    (["limits", "exempt"],
-     ([[], ["10.0.0.1"], ["10.0.0.0/8", "::/0", "2001:db8::/32"]],
-      [None, "10.0.0.0/8", {}, [1], [""], ["x"], ["10.0.0.0/"],
-       ["10.0.0.0/8/8"], ["10.0.0.0/+8"], ["localhost"], ["*"],
-       ["10.0.0.1\n"]])),
+    (["limits", "before_login"], whole(0, 100000000)),
+    (["limits", "backend_logins"], whole(0, 100000000)),
+    (["limits", "backend_queue"], whole(0, 100000000)),
+    (["limits", "exempt"], NETWORKS),
+    (["limits", "exempt"], ([[]], [])),
     (["timeouts"], OBJECT),
     (["timeouts", "handshake"], seconds()),
     (["timeouts", "before_login"], seconds()),
@@ -187,6 +215,7 @@ SETTINGS = [
        ["255.255.255.255"], ["ff02::1"], ["FE80::1"], ["febf::1"],
        ["10.0.0.1", "10.0.0.2", "10.0.0.1"],
        [f"10.0.0.{i}" for i in range(65)]])),
+    (["upstream", "imap4rev2"], FLAG),
     (["admin"], ([], [{}, None, "/run/x", []])),
     (["admin", "socket"], (["/run/x", "x"], ["", "a\nb", 1, None])),
     (["log"], OBJECT),
@@ -198,12 +227,24 @@ NAME = (["a", "ä" * 128, "a b"], ["", "a\n", "\x1b[2J", "a" * 129])
 TLS_FREE = {"host": "127.0.0.1", "port": 1, "tls": "none"}
 
 
+MASTER = {"user": "m", "secret": "s"}
+
+
 def tls_free(**more):
     return dict(TLS_FREE, **more)
 
 
 def with_tls(**more):
     return dict({"host": "h", "port": 1, "tls": "implicit"}, **more)
+
+
+def master(path):
+    """The rows of whoever may have a master user."""
+    way = path + ["master"]
+    return [(way, ([MASTER, ABSENT], [{}, [], None, "m", True])),
+            (way + ["user"], text(512)), (way + ["user"], ([], [ABSENT])),
+            (way + ["secret"], text(4095)),
+            (way + ["secret"], ([], [ABSENT]))]
 
 
 RULE = (["main", {"pool": "main"}, {"pool": "main", "login_as": "x"},
@@ -229,7 +270,14 @@ ROUTES = [
        tls_free(host="10.0.0.1", allow_cleartext=True),
        tls_free(allow_cleartext=False), with_tls(allow_cleartext=True),
        with_tls(certificate="c", key="k"), with_tls(verify="none"),
-       with_tls(verify="full", ca="c"), tls_free(weight=0)],
+       with_tls(verify="full", ca="c"), tls_free(weight=0),
+       with_tls(master=MASTER), tls_free(master=MASTER),
+       tls_free(host="::ffff:127.0.0.1", master=MASTER),
+       with_tls(proxy_protocol="v1"), with_tls(proxy_protocol="v2", warm=0),
+       with_tls(id=True), with_tls(id=True, forward_id=True),
+       with_tls(id=True, warm=1), with_tls(forward_id=False),
+       with_tls(proxy_protocol="v2", id=True, forward_id=True,
+                master=MASTER)],
       [{}, [], None, "x", 1, with_tls(certificate="c"), with_tls(key="k"),
        with_tls(verify="none", ca="c"), tls_free(host="10.0.0.1"),
        tls_free(host="imap"), tls_free(host="127.0.0.1.example.org"),
@@ -240,6 +288,11 @@ ROUTES = [
        tls_free(host="10.0.0.1", allow_cleartext=False), tls_free(ca="c"),
        tls_free(tls_name="n"), tls_free(verify="none"),
        tls_free(verify="full"), tls_free(certificate="c", key="k"),
+       with_tls(verify="none", master=MASTER),
+       tls_free(host="10.0.0.1", allow_cleartext=True, master=MASTER),
+       with_tls(proxy_protocol="v1", warm=1),
+       with_tls(proxy_protocol="v2", warm=64),
+       with_tls(forward_id=True), with_tls(id=False, forward_id=True),
        with_tls(tsl=1)])),
     (BACKEND + ["host"],
      (["imap", "10.0.0.1", "::1", "a.b-c_d.", "A9"],
@@ -259,6 +312,12 @@ ROUTES = [
     (BACKEND + ["key"], text(4095)),
     (BACKEND + ["weight"], whole(0, 1000)),
     (BACKEND + ["warm"], whole(0, 64)),
+    (["backends", "imap-2", "proxy_protocol"], choice("v1", "v2")),
+    (["backends", "imap-2", "proxy_protocol"], ([ABSENT], ["v3", 2])),
+    (BACKEND + ["id"], ([True], [False, ABSENT, 0, 1, "true", None, [], {}])),
+    (["backends", "imap-2", "id"], FLAG),
+    (BACKEND + ["forward_id"], FLAG),
+    *master(BACKEND),
     (["pools"], ([], [ABSENT, {}, [], None, "x"])),
     (["pools", "main"],
      ([{"backends": ["imap-1"]}], [{}, [], None, "x", ["imap-1"]])),
@@ -268,6 +327,7 @@ ROUTES = [
        ["imap-1", "imap-1"]])),
     (["pools", "main", "balance"], choice("hash", "least-sessions")),
     (["pools", "main", "when_down"], choice("refuse", "next")),
+    *master(["pools", "replicated"]),
     (["users"], ([ABSENT, {}], [[], None, "main", 1])),
     (["users", "alice@example.org"], RULE),
     (["users", "bob@example.org", "pool"], (["main"], [ABSENT, 1, None])),
@@ -304,6 +364,8 @@ BEYOND = [
      {"address": "::", "port": 993, "tls": "starttls"}),
     ("settings", ["limits", "exempt"], ["10.0.0.1/8"]),
     ("settings", ["limits", "exempt"], ["10.0.0.0/33"]),
+    ("settings", ["listeners", 3, "proxy_from"], ["10.0.0.1/8"]),
+    ("settings", ["listeners", 3, "proxy_from"], ["1.2.3"]),
     ("settings", ["auth", "username", "master_separator"], "%"),
     ("settings", ["admin", "socket"], "/" + "a" * 107),
     ("settings", ["upstream", "source_addresses"], ["1.2.3"]),
@@ -316,6 +378,8 @@ BEYOND = [
     ("routes", BACKEND + ["host"], "10.0.0.256"),
     ("routes", BACKEND + ["host"], "a:b"),
     ("routes", ["pools", "main", "backends"], ["imap-9"]),
+    ("routes", ["pools", "old", "master"], MASTER),
+    ("routes", ["pools", "lab", "master"], MASTER),
     ("routes", ["default"], "mian"),
     ("routes", ["users"], {"a@b": "main", "A@B": "main"}),
     ("routes", ["domains"], {"a": "main", "A": "main"}),
