@@ -32,3 +32,34 @@ bool base64_decode(const uint8_t *text, size_t len, uint8_t *out,
     return EVP_DecodeBase64(out, len_out, out_max, text, len) == 1 &&
            tail_is_canonical(text, len, out, *len_out);
 }
+
+/* What the digit stands for; 64 when it is none. */
+static unsigned value_of(uint8_t digit)
+{
+    if (digit >= 'A' && digit <= 'Z')
+        return digit - 'A';
+    if (digit >= 'a' && digit <= 'z')
+        return digit - 'a' + 26u;
+    if (digit >= '0' && digit <= '9')
+        return digit - '0' + 52u;
+    if (digit == '+')
+        return 62;
+    return digit == '/' ? 63 : 64;
+}
+
+bool base64_is_strict(const uint8_t *text, size_t len)
+{
+    size_t padding = 0;
+    unsigned spare;
+
+    if (len == 0 || len % 4 != 0)
+        return len == 0;
+    while (padding < 2 && text[len - 1 - padding] == '=')
+        padding++;
+    for (size_t i = 0; i < len - padding; i++) {
+        if (value_of(text[i]) == 64)
+            return false;
+    }
+    spare = padding == 0 ? 0 : padding == 1 ? 3 : 15;
+    return (value_of(text[len - 1 - padding]) & spare) == 0;
+}

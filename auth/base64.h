@@ -16,6 +16,9 @@
  * last is a NUL. Returns the length of the text without it. */
 size_t base64_encode(const uint8_t *bytes, size_t len, uint8_t *out);
 
+/* Whether base64_decode would take the text, were there room. */
+AUTH_MUST_USE bool base64_is_strict(const uint8_t *text, size_t len);
+
 /* Decodes; false on anything that is not strict base64, or when the result
  * would not fit. `out` may then hold a part of it: wipe it in any case. */
 AUTH_MUST_USE bool base64_decode(const uint8_t *text, size_t len, uint8_t *out,

@@ -48,13 +48,15 @@ static bool has_control(const uint8_t *bytes, size_t len)
 
 enum credentials_fault credentials_check(const struct credentials *credentials)
 {
-    if (credentials->user_len == 0)
+    if (credentials->user_len == 0 && credentials->kind != CREDENTIALS_MESSAGE)
         return CREDENTIALS_NO_USER;
     if (has_control(credentials->user, credentials->user_len) ||
         has_control(credentials->authzid, credentials->authzid_len))
         return CREDENTIALS_CONTROL_IN_NAME;
     if (credentials->secret_len == 0)
-        return CREDENTIALS_NO_SECRET;
+        return credentials->kind == CREDENTIALS_CERTIFICATE
+                   ? CREDENTIALS_GOOD
+                   : CREDENTIALS_NO_SECRET;
     if (memchr(credentials->secret, 0, credentials->secret_len) != NULL)
         return CREDENTIALS_NUL_IN_SECRET;
     return CREDENTIALS_GOOD;

@@ -11,6 +11,16 @@
 #define CREDENTIALS_NAME_MAX 1024
 #define CREDENTIALS_SECRET_MAX 8192 /* tokens are long */
 
+/* What there is to show to a backend. */
+enum credentials_kind {
+    CREDENTIALS_PASSWORD, /* the secret is the user's password */
+    /* The secret is the client's first message, decoded, to be passed on as it
+     * is; the names were read out of it. */
+    CREDENTIALS_MESSAGE,
+    /* TLS has shown who the user is; there is no secret. */
+    CREDENTIALS_CERTIFICATE
+};
+
 /* The names and the secret as the client sent them, decoded; no terminator,
  * any byte may occur until credentials_check. */
 struct credentials {
@@ -20,6 +30,7 @@ struct credentials {
     size_t authzid_len;
     uint8_t secret[CREDENTIALS_SECRET_MAX];
     size_t secret_len;
+    enum credentials_kind kind;
 };
 
 enum credentials_fault {
@@ -38,7 +49,8 @@ AUTH_MUST_USE bool credentials_set_authzid(struct credentials *credentials,
 AUTH_MUST_USE bool credentials_set_secret(struct credentials *credentials,
                                           const uint8_t *bytes, size_t len);
 
-/* Whether these may be carried to a backend. */
+/* Whether these may be carried to a backend. A message may name no user: a
+ * token can be enough (RFC 7628, 3.1). */
 AUTH_MUST_USE enum credentials_fault
 credentials_check(const struct credentials *credentials);
 

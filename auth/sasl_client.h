@@ -24,4 +24,16 @@ AUTH_MUST_USE bool sasl_client_plain(const struct credentials *credentials,
                                      const char *login_as, uint8_t *out,
                                      size_t *len_out);
 
+/* The same in the name of a master user (RFC 4616, 2: the authcid), to act as
+ * the user whom the credentials name, or as login_as. For an identity that we
+ * have verified ourselves, and for nothing else. */
+AUTH_MUST_USE bool sasl_client_master(const struct credentials *credentials,
+                                      const char *login_as, const char *master,
+                                      const uint8_t *secret, size_t secret_len,
+                                      uint8_t *out, size_t *len_out);
+
+/* Writes the client's own first message (CREDENTIALS_MESSAGE) in base64. */
+void sasl_client_message(const struct credentials *credentials, uint8_t *out,
+                         size_t *len_out);
+
 #endif

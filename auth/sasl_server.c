@@ -4,23 +4,42 @@
 #include <string.h>
 
 #include "auth/base64.h"
+#include "auth/sasl_message.h"
 
 /* The longest message that makes sense, and the two octets that the decoder
  * asks for beyond what padded text becomes. */
 #define MESSAGE_MAX (2 * CREDENTIALS_NAME_MAX + CREDENTIALS_SECRET_MAX + 2 + 2)
 
+const char *sasl_mechanism_name(enum sasl_mechanism mechanism)
+{
+    switch (mechanism) {
+    case SASL_NONE:
+        break;
+    case SASL_PLAIN:
+        return "PLAIN";
+    case SASL_LOGIN:
+        return "LOGIN";
+    case SASL_XOAUTH2:
+        return "XOAUTH2";
+    case SASL_OAUTHBEARER:
+        return "OAUTHBEARER";
+    case SASL_EXTERNAL:
+        return "EXTERNAL";
+    case SASL_SCRAM_SHA_1:
+        return "SCRAM-SHA-1";
+    case SASL_SCRAM_SHA_256:
+        return "SCRAM-SHA-256";
+    }
+    return "";
+}
+
 void sasl_server_start(struct sasl_server *server,
                        enum sasl_mechanism mechanism,
                        struct credentials *credentials)
 {
-    switch (mechanism) {
-    case SASL_PLAIN:
-        server->stage = SASL_STAGE_MESSAGE;
-        break;
-    case SASL_LOGIN:
-        server->stage = SASL_STAGE_USER;
-        break;
-    }
+    server->mechanism = mechanism;
+    server->stage =
+        mechanism == SASL_LOGIN ? SASL_STAGE_USER : SASL_STAGE_MESSAGE;
     server->credentials = credentials;
     credentials_wipe(credentials);
 }
@@ -59,6 +78,38 @@ static bool take_plain(struct credentials *credentials, const uint8_t *message,
            credentials_set_secret(credentials, secret, (size_t)(end - secret));
 }
 
+/* RFC 4422, appendix A: who to act as, or nothing. */
+static bool take_external(struct credentials *credentials,
+                          const uint8_t *message, size_t len)
+{
+    credentials->kind = CREDENTIALS_CERTIFICATE;
+    return credentials_set_authzid(credentials, message, len);
+}
+
+static bool take_only_message(struct sasl_server *server,
+                              const uint8_t *message, size_t len)
+{
+    struct credentials *credentials = server->credentials;
+
+    switch (server->mechanism) {
+    case SASL_PLAIN:
+        return take_plain(credentials, message, len);
+    case SASL_XOAUTH2:
+        return sasl_message_xoauth2(credentials, message, len);
+    case SASL_OAUTHBEARER:
+        return sasl_message_oauthbearer(credentials, message, len);
+    case SASL_EXTERNAL:
+        return take_external(credentials, message, len);
+    case SASL_SCRAM_SHA_1:
+    case SASL_SCRAM_SHA_256:
+        return sasl_message_scram(credentials, message, len);
+    case SASL_NONE:
+    case SASL_LOGIN:
+        break;
+    }
+    return false;
+}
+
 static enum sasl_result take_message(struct sasl_server *server,
                                      const uint8_t *message, size_t len)
 {
@@ -66,7 +117,7 @@ static enum sasl_result take_message(struct sasl_server *server,
 
     switch (server->stage) {
     case SASL_STAGE_MESSAGE:
-        return take_plain(credentials, message, len) ? SASL_DONE : SASL_BAD;
+        return take_only_message(server, message, len) ? SASL_DONE : SASL_BAD;
     case SASL_STAGE_USER:
         if (len == 0 || !credentials_set_user(credentials, message, len))
             return SASL_BAD;
