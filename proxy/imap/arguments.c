@@ -92,7 +92,7 @@ enum imap_argument_result imap_arguments_nstring(struct imap_span *arguments,
     if (!imap_span_is(atom, "NIL"))
         return imap_arguments_string(arguments, string_out);
     *arguments = rest;
-    *string_out = (struct imap_string){{atom.bytes, 0}, false};
+    *string_out = (struct imap_string){{NULL, 0}, false};
     return IMAP_ARGUMENT_GOOD;
 }
 

@@ -33,7 +33,7 @@ MUST_USE enum imap_argument_result
 imap_arguments_string(struct imap_span *arguments,
                       struct imap_string *string_out);
 
-/* The same, or NIL, which comes out empty. */
+/* The same, or NIL, which comes out empty, its bytes NULL. */
 MUST_USE enum imap_argument_result
 imap_arguments_nstring(struct imap_span *arguments,
                        struct imap_string *string_out);

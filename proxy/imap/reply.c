@@ -16,6 +16,8 @@ static const char *const texts[REPLY_COUNT] = {
         "NO [PRIVACYREQUIRED] Logging in needs TLS: use STARTTLS first.",
     [REPLY_AUTHENTICATION_FAILED] =
         "NO [AUTHENTICATIONFAILED] Authentication failed.",
+    [REPLY_AUTHORIZATION_FAILED] =
+        "NO [AUTHORIZATIONFAILED] Not allowed to act as that user.",
     [REPLY_UNAVAILABLE] =
         "NO [UNAVAILABLE] Temporarily unavailable, try again later.",
     [REPLY_LIMIT] = "NO [LIMIT] Too many sessions, close one first.",
@@ -47,17 +49,24 @@ void reply_write(struct wiped_buffer *out, enum reply reply, const char *tag)
 static void write_list(struct wiped_buffer *out,
                        const struct reply_offer *offer)
 {
-    wiped_buffer_append_text(out, "CAPABILITY IMAP4rev1 LITERAL- SASL-IR ID");
+    wiped_buffer_append_text(out, "CAPABILITY IMAP4rev1");
+    if (offer->imap4rev2)
+        wiped_buffer_append_text(out, " IMAP4rev2");
+    wiped_buffer_append_text(out, " LITERAL- SASL-IR ID");
     if (!offer->is_secure) {
         if (offer->starttls)
             wiped_buffer_append_text(out, " STARTTLS");
         wiped_buffer_append_text(out, " LOGINDISABLED");
         return;
     }
-    if (offer->mechanisms & SASL_PLAIN)
-        wiped_buffer_append_text(out, " AUTH=PLAIN");
-    if (offer->mechanisms & SASL_LOGIN)
-        wiped_buffer_append_text(out, " AUTH=LOGIN");
+    for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
+        enum sasl_mechanism mechanism = (enum sasl_mechanism)(1u << i);
+
+        if (!(offer->mechanisms & mechanism))
+            continue;
+        wiped_buffer_append_text(out, " AUTH=");
+        wiped_buffer_append_text(out, sasl_mechanism_name(mechanism));
+    }
 }
 
 void reply_greeting(struct wiped_buffer *out, const struct reply_offer *offer)
@@ -84,10 +93,10 @@ void reply_continue(struct wiped_buffer *out)
     wiped_buffer_append_text(out, "+ OK\r\n");
 }
 
-void reply_challenge(struct wiped_buffer *out, const char *base64)
+void reply_challenge(struct wiped_buffer *out, struct imap_span base64)
 {
     wiped_buffer_append_text(out, "+ ");
-    wiped_buffer_append_text(out, base64);
+    wiped_buffer_append(out, base64.bytes, base64.len);
     wiped_buffer_append_text(out, "\r\n");
 }
 
@@ -107,6 +116,12 @@ static bool code_is_good(const char *code, size_t len)
     return true;
 }
 
+static void write_text(struct wiped_buffer *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len && i < REPLY_TEXT_MAX; i++)
+        wiped_buffer_append(out, is_printable(text[i]) ? &text[i] : "?", 1);
+}
+
 bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
                     size_t code_len, const char *text, size_t text_len)
 {
@@ -116,10 +131,31 @@ bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
     wiped_buffer_append_text(out, " NO [");
     wiped_buffer_append(out, code, code_len);
     wiped_buffer_append_text(out, "] ");
-    for (size_t i = 0; i < text_len && i < REPLY_TEXT_MAX; i++)
-        wiped_buffer_append(out, is_printable(text[i]) ? &text[i] : "?", 1);
+    write_text(out, text, text_len);
     if (text_len == 0)
         wiped_buffer_append_text(out, "Login failed.");
+    wiped_buffer_append_text(out, "\r\n");
+    return true;
+}
+
+/* Whether a client would take its beginning for a response code. */
+static bool begins_with_code(struct imap_span text)
+{
+    while (imap_span_take(&text, ' ') || imap_span_take(&text, '\t'))
+        continue;
+    return text.len > 0 && text.bytes[0] == '[';
+}
+
+bool reply_uncoded_no(struct wiped_buffer *out, const char *tag,
+                      const char *text, size_t text_len)
+{
+    struct imap_span span = {(const uint8_t *)text, text_len};
+
+    if (text_len == 0 || begins_with_code(span))
+        return false;
+    wiped_buffer_append_text(out, tag);
+    wiped_buffer_append_text(out, " NO ");
+    write_text(out, text, text_len);
     wiped_buffer_append_text(out, "\r\n");
     return true;
 }
@@ -129,14 +165,6 @@ void reply_backend_capability(struct wiped_buffer *out, struct imap_span list)
     wiped_buffer_append_text(out, "* CAPABILITY ");
     wiped_buffer_append(out, list.bytes, list.len);
     wiped_buffer_append_text(out, "\r\n");
-}
-
-/* Whether a client would take its beginning for a response code. */
-static bool begins_with_code(struct imap_span text)
-{
-    while (imap_span_take(&text, ' ') || imap_span_take(&text, '\t'))
-        continue;
-    return text.len > 0 && text.bytes[0] == '[';
 }
 
 void reply_logged_in(struct wiped_buffer *out, const char *tag,

@@ -18,6 +18,7 @@ enum reply {
     REPLY_STARTTLS_TWICE,
     REPLY_PRIVACY_REQUIRED,
     REPLY_AUTHENTICATION_FAILED,
+    REPLY_AUTHORIZATION_FAILED,
     REPLY_UNAVAILABLE,
     REPLY_LIMIT,
     REPLY_MECHANISM_UNKNOWN,
@@ -36,12 +37,13 @@ enum reply {
     REPLY_BYE_UNREADABLE,
     REPLY_BYE_HTTP
 };
-#define REPLY_COUNT 26
+#define REPLY_COUNT 27
 
 /* What a listener offers at this moment. */
 struct reply_offer {
     bool is_secure;
     bool starttls;
+    bool imap4rev2;      /* beside IMAP4rev1 */
     unsigned mechanisms; /* a set of enum sasl_mechanism */
 };
 
@@ -62,13 +64,18 @@ void reply_id(struct wiped_buffer *out);
 void reply_continue(struct wiped_buffer *out);
 
 /* "+ " and a SASL challenge, which may be empty (RFC 9051, 6.2.2). */
-void reply_challenge(struct wiped_buffer *out, const char *base64);
+void reply_challenge(struct wiped_buffer *out, struct imap_span base64);
 
 /* "tag NO [code] text" in somebody else's words. False, with nothing written,
  * when the code is no printable ASCII of at most REPLY_CODE_MAX octets; odd
  * bytes of the text become '?', and what is beyond REPLY_TEXT_MAX is cut. */
 bool reply_coded_no(struct wiped_buffer *out, const char *tag, const char *code,
                     size_t code_len, const char *text, size_t text_len);
+
+/* "tag NO text", the same without a code. False, with nothing written, when
+ * the text is empty or would be read as beginning with a code. */
+bool reply_uncoded_no(struct wiped_buffer *out, const char *tag,
+                      const char *text, size_t text_len);
 
 #define REPLY_CODE_MAX 128
 #define REPLY_TEXT_MAX 512

@@ -129,6 +129,8 @@ static void run_dialogue(struct session *session, const uint8_t *bytes,
             session_send_output(session);
             try_login(session);
             break;
+        case LOGIN_RELAY:
+        case LOGIN_CANCELLED:
         case LOGIN_END:
             session_send_output(session);
             session_finish(session, login_end_reason(login), NULL);

@@ -1,9 +1,12 @@
 #include "session/login.h"
 
+#include <openssl/mem.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "session/login_attempt.h"
 #include "session/login_command.h"
+#include "session/login_id.h"
 #include "session/login_state.h"
 
 /* Answers can be longer than their questions: above this much of them the
@@ -17,8 +20,19 @@ struct login *login_new(const struct login_rules *rules, bool secure)
 
     login->rules = *rules;
     login->is_secure = secure;
+    login->proxy_ttl = LOGIN_PROXY_TTL_NONE;
     imap_reader_init(&login->reader, rules->line_max, rules->literal_max);
     return login;
+}
+
+/* Frees it, wiped as all that came from the client. */
+static void forget_certificate_user(struct login *login)
+{
+    if (login->certificate_user == NULL)
+        return;
+    OPENSSL_cleanse(login->certificate_user, strlen(login->certificate_user));
+    free(login->certificate_user);
+    login->certificate_user = NULL;
 }
 
 void login_free(struct login **login)
@@ -26,10 +40,20 @@ void login_free(struct login **login)
     if (*login == NULL)
         return;
     login_attempt_end(*login);
+    login_id_forget(*login);
+    forget_certificate_user(*login);
     imap_reader_deinit(&(*login)->reader);
     wiped_buffer_deinit(&(*login)->output);
     free(*login);
     *login = NULL;
+}
+
+void login_set_certificate_user(struct login *login, const char *user)
+{
+    forget_certificate_user(login);
+    if (user != NULL && user[0] != '\0' &&
+        strnlen(user, CREDENTIALS_NAME_MAX + 1) <= CREDENTIALS_NAME_MAX)
+        login->certificate_user = mem_strdup(user);
 }
 
 void login_greet(struct login *login)
@@ -42,6 +66,7 @@ void login_greet(struct login *login)
 void login_secured(struct login *login)
 {
     login_attempt_end(login);
+    login_id_forget(login);
     imap_reader_reset(&login->reader);
     wiped_buffer_clear(&login->output);
     login->is_secure = true;
@@ -83,6 +108,8 @@ static enum login_decision decide(struct login *login,
         decision = login_command_close(login);
         break;
     }
+    if (decision == LOGIN_RELAY)
+        return decision; /* the line is lent */
     if (login->attempt != NULL && decision == LOGIN_MORE)
         imap_reader_expect_line(&login->reader);
     else
@@ -125,9 +152,53 @@ const struct credentials *login_credentials(const struct login *login)
     return &login->attempt->credentials;
 }
 
-const char *login_mechanism(const struct login *login)
+enum sasl_mechanism login_sasl(const struct login *login)
 {
     return login->attempt->mechanism;
+}
+
+const char *login_mechanism(const struct login *login)
+{
+    switch (login->attempt->mechanism) {
+    case SASL_NONE:
+        return "LOGIN";
+    case SASL_LOGIN:
+        return "AUTH=LOGIN";
+    case SASL_PLAIN:
+    case SASL_XOAUTH2:
+    case SASL_OAUTHBEARER:
+    case SASL_EXTERNAL:
+    case SASL_SCRAM_SHA_1:
+    case SASL_SCRAM_SHA_256:
+        break;
+    }
+    return sasl_mechanism_name(login->attempt->mechanism);
+}
+
+bool login_challenge(struct login *login, const uint8_t *base64, size_t len)
+{
+    if (!login_attempt_challenge(login, (struct imap_span){base64, len}))
+        return false;
+    imap_reader_expect_line(&login->reader);
+    return true;
+}
+
+const uint8_t *login_relayed(const struct login *login, size_t *len_out)
+{
+    struct imap_span line = imap_reader_line(&login->reader);
+
+    *len_out = line.len;
+    return line.bytes;
+}
+
+const struct login_id *login_client_id(const struct login *login)
+{
+    return &login->id;
+}
+
+unsigned login_proxy_ttl(const struct login *login)
+{
+    return login->proxy_ttl;
 }
 
 /* Whether the answer speaks of the credentials, rather than of the service. */
@@ -138,6 +209,8 @@ static bool is_a_try(enum login_answer answer, const char *code,
 
     switch (answer) {
     case LOGIN_ANSWER_BAD_CREDENTIALS:
+    case LOGIN_ANSWER_AUTHORIZATION:
+    case LOGIN_ANSWER_UNCODED:
         return true;
     case LOGIN_ANSWER_CODED:
         return !imap_span_is(span, "UNAVAILABLE");
@@ -166,6 +239,13 @@ static void write_no(struct login *login, enum login_answer answer,
     case LOGIN_ANSWER_LIMIT:
         reply = REPLY_LIMIT;
         break;
+    case LOGIN_ANSWER_AUTHORIZATION:
+        reply = REPLY_AUTHORIZATION_FAILED;
+        break;
+    case LOGIN_ANSWER_UNCODED:
+        if (reply_uncoded_no(&login->output, tag, text, text_len))
+            return;
+        break;
     case LOGIN_ANSWER_BAD_CREDENTIALS:
         break;
     }
@@ -176,15 +256,13 @@ enum login_decision login_failed(struct login *login, enum login_answer answer,
                                  const char *code, size_t code_len,
                                  const char *text, size_t text_len)
 {
+    bool was_relayed = login->attempt->challenges > 0;
+
     write_no(login, answer, code, code_len, text, text_len);
     login_attempt_end(login);
-    login->attempts++;
-    if (is_a_try(answer, code, code_len))
-        login->tries++;
-    if (login->tries < login->rules.login_tries &&
-        login->attempts < LOGIN_ATTEMPTS_MAX)
-        return LOGIN_MORE;
-    return login_say_bye(login, REPLY_BYE_LOGINS, "login-tries");
+    if (was_relayed)
+        imap_reader_reset(&login->reader);
+    return login_count_attempt(login, is_a_try(answer, code, code_len));
 }
 
 const struct login_tally *login_tally(const struct login *login)

@@ -12,7 +12,12 @@ enum login_answer {
      * UNAVAILABLE. */
     LOGIN_ANSWER_CODED,
     /* Fixed "[LIMIT]" text: too many sessions. Not a try. */
-    LOGIN_ANSWER_LIMIT
+    LOGIN_ANSWER_LIMIT,
+    /* Fixed "[AUTHORIZATIONFAILED]" text: somebody, but not allowed to act as
+     * the one asked for. Counts as a try. */
+    LOGIN_ANSWER_AUTHORIZATION,
+    /* The backend's own text, which had no code. Counts as a try. */
+    LOGIN_ANSWER_UNCODED
 };
 
 #endif

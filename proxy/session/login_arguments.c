@@ -1,10 +1,6 @@
 #include "session/login_arguments.h"
 
-#include "imap/arguments.h"
-
 #define ID_PAIRS_MAX 30
-#define ID_KEY_MAX 30
-#define ID_VALUE_MAX 1024
 
 static enum login_arguments_result judge(enum imap_argument_result result,
                                          const struct imap_string *string,
@@ -69,23 +65,31 @@ static enum login_arguments_result bound(enum imap_argument_result result,
     return judge(result, string, max);
 }
 
-static enum login_arguments_result take_id_pair(struct imap_span *arguments)
+static enum login_arguments_result take_id_pair(struct imap_span *arguments,
+                                                login_arguments_pair *take,
+                                                void *owner)
 {
-    struct imap_string string = {{NULL, 0}, false};
+    struct imap_string key = {{NULL, 0}, false};
+    struct imap_string value = key;
     enum login_arguments_result result;
 
-    result =
-        bound(imap_arguments_string(arguments, &string), &string, ID_KEY_MAX);
+    result = bound(imap_arguments_string(arguments, &key), &key,
+                   LOGIN_ARGUMENTS_ID_KEY_MAX);
     if (result != LOGIN_ARGUMENTS_GOOD)
         return result;
     if (!imap_span_take(arguments, ' '))
         return LOGIN_ARGUMENTS_BAD;
-    return bound(imap_arguments_nstring(arguments, &string), &string,
-                 ID_VALUE_MAX);
+    result = bound(imap_arguments_nstring(arguments, &value), &value,
+                   LOGIN_ARGUMENTS_ID_VALUE_MAX);
+    if (result == LOGIN_ARGUMENTS_GOOD && take != NULL)
+        take(&key, &value, owner);
+    return result;
 }
 
 /* The span stands behind the opening parenthesis. */
-static enum login_arguments_result take_id_list(struct imap_span *arguments)
+static enum login_arguments_result take_id_list(struct imap_span *arguments,
+                                                login_arguments_pair *take,
+                                                void *owner)
 {
     enum login_arguments_result result;
 
@@ -93,14 +97,16 @@ static enum login_arguments_result take_id_list(struct imap_span *arguments)
         if (pairs == ID_PAIRS_MAX ||
             (pairs > 0 && !imap_span_take(arguments, ' ')))
             return LOGIN_ARGUMENTS_BAD;
-        result = take_id_pair(arguments);
+        result = take_id_pair(arguments, take, owner);
         if (result != LOGIN_ARGUMENTS_GOOD)
             return result;
     }
     return LOGIN_ARGUMENTS_GOOD;
 }
 
-enum login_arguments_result login_arguments_id(struct imap_span arguments)
+enum login_arguments_result login_arguments_id(struct imap_span arguments,
+                                               login_arguments_pair *take,
+                                               void *owner)
 {
     enum login_arguments_result result;
 
@@ -109,7 +115,7 @@ enum login_arguments_result login_arguments_id(struct imap_span arguments)
     if (!imap_span_take(&arguments, '('))
         return imap_span_is(arguments, "NIL") ? LOGIN_ARGUMENTS_GOOD
                                               : LOGIN_ARGUMENTS_BAD;
-    result = take_id_list(&arguments);
+    result = take_id_list(&arguments, take, owner);
     if (result == LOGIN_ARGUMENTS_GOOD && arguments.len > 0)
         return LOGIN_ARGUMENTS_BAD;
     return result;

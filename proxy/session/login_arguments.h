@@ -6,6 +6,7 @@
 
 #include "auth/credentials.h"
 #include "config/mem.h"
+#include "imap/arguments.h"
 #include "imap/span.h"
 
 enum login_arguments_result {
@@ -21,9 +22,19 @@ MUST_USE enum login_arguments_result
 login_arguments_login(struct imap_span arguments,
                       struct credentials *credentials);
 
-/* Checks the list of ID and its bounds (RFC 2971, 3.3); keeps nothing. */
+/* RFC 2971, 3.3: octets of a field and of its value. */
+#define LOGIN_ARGUMENTS_ID_KEY_MAX 30
+#define LOGIN_ARGUMENTS_ID_VALUE_MAX 1024
+
+/* Is called with each pair of an ID; the bytes of a NIL are NULL. */
+typedef void login_arguments_pair(const struct imap_string *key,
+                                  const struct imap_string *value, void *owner);
+
+/* Checks the list of ID and its bounds, and hands its pairs over one by one,
+ * also those before a fault. NULL: only judges them. */
 MUST_USE enum login_arguments_result
-login_arguments_id(struct imap_span arguments);
+login_arguments_id(struct imap_span arguments, login_arguments_pair *take,
+                   void *owner);
 
 struct login_authenticate {
     struct imap_span mechanism;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/base64.h"
 #include "session/login_arguments.h"
 
 void login_attempt_end(struct login *login)
@@ -16,7 +17,7 @@ void login_attempt_end(struct login *login)
 }
 
 static void begin_attempt(struct login *login, const char *tag,
-                          const char *mechanism)
+                          enum sasl_mechanism mechanism)
 {
     login_attempt_end(login);
     login->attempt = mem_zalloc(sizeof(*login->attempt));
@@ -36,7 +37,7 @@ static enum login_decision try_login(struct login *login)
 enum login_decision login_attempt_by_login(struct login *login, const char *tag,
                                            struct imap_span arguments)
 {
-    begin_attempt(login, tag, "LOGIN");
+    begin_attempt(login, tag, SASL_NONE);
     switch (login_arguments_login(arguments, &login->attempt->credentials)) {
     case LOGIN_ARGUMENTS_GOOD:
         return try_login(login);
@@ -53,21 +54,49 @@ enum login_decision login_attempt_by_login(struct login *login, const char *tag,
 
 static enum login_decision challenge(struct login *login)
 {
-    reply_challenge(&login->output,
-                    sasl_server_challenge(&login->attempt->sasl));
+    const char *base64 = sasl_server_challenge(&login->attempt->sasl);
+
+    reply_challenge(&login->output, (struct imap_span){(const uint8_t *)base64,
+                                                       strlen(base64)});
     return LOGIN_MORE;
+}
+
+/* The answers to a backend's challenges are between it and the client; whoever
+ * has seen one and gives up has tried. */
+static bool is_relaying(const struct login *login)
+{
+    return login->attempt->challenges > 0;
+}
+
+static enum login_decision end_relay(struct login *login,
+                                     enum login_decision decision)
+{
+    if (decision == LOGIN_MORE)
+        decision = login_count_attempt(login, true);
+    return decision == LOGIN_MORE ? LOGIN_CANCELLED : decision;
 }
 
 /* Ends the attempt; its tag goes with it, so the answer comes first. */
 static enum login_decision drop(struct login *login, bool is_cancelled)
 {
+    bool was_relayed = is_relaying(login);
     enum login_decision decision =
         is_cancelled
             ? login_say(login, REPLY_CANCELLED, login->attempt->tag)
             : login_refuse_bad(login, REPLY_BAD_SASL, login->attempt->tag);
 
     login_attempt_end(login);
-    return decision;
+    return was_relayed ? end_relay(login, decision) : decision;
+}
+
+bool login_attempt_challenge(struct login *login, struct imap_span base64)
+{
+    if (login->attempt->challenges == LOGIN_CHALLENGES_MAX ||
+        !base64_is_strict(base64.bytes, base64.len))
+        return false;
+    login->attempt->challenges++;
+    reply_challenge(&login->output, base64);
+    return true;
 }
 
 static enum login_decision step_sasl(struct login *login,
@@ -84,15 +113,28 @@ static enum login_decision step_sasl(struct login *login,
     return drop(login, false);
 }
 
+/* Who the client is was shown by TLS; the client says only who to be. */
+static void name_by_certificate(struct login *login)
+{
+    const char *user = login->certificate_user;
+
+    if (!credentials_set_user(&login->attempt->credentials,
+                              (const uint8_t *)user, strlen(user)))
+        credentials_wipe(&login->attempt->credentials);
+}
+
 /* RFC 4959 would have an initial response refused where the server speaks
  * first. AUTH=LOGIN is under no RFC; clients (curl) send the user name that
  * way and other servers take it, so we do. An empty one names nobody: ask. */
 static enum login_decision
-start_sasl(struct login *login, enum sasl_mechanism mechanism,
-           const struct login_authenticate *authenticate)
+start_sasl(struct login *login, const struct login_authenticate *authenticate)
 {
+    enum sasl_mechanism mechanism = login->attempt->mechanism;
+
     sasl_server_start(&login->attempt->sasl, mechanism,
                       &login->attempt->credentials);
+    if (mechanism == SASL_EXTERNAL)
+        name_by_certificate(login);
     if (!authenticate->has_initial ||
         (mechanism == SASL_LOGIN && authenticate->initial.len == 0))
         return challenge(login);
@@ -100,24 +142,32 @@ start_sasl(struct login *login, enum sasl_mechanism mechanism,
 }
 
 /* Only what the capability list names is run (threat D9). */
+static enum sasl_mechanism find_mechanism(const struct login *login,
+                                          struct imap_span name)
+{
+    for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
+        enum sasl_mechanism mechanism = (enum sasl_mechanism)(1u << i);
+
+        if ((login_mechanisms(login) & mechanism) &&
+            imap_span_is(name, sasl_mechanism_name(mechanism)))
+            return mechanism;
+    }
+    return SASL_NONE;
+}
+
 enum login_decision login_attempt_by_sasl(struct login *login, const char *tag,
                                           struct imap_span arguments)
 {
     struct login_authenticate authenticate;
+    enum sasl_mechanism mechanism;
 
     if (!login_arguments_authenticate(arguments, &authenticate))
         return login_refuse_bad(login, REPLY_BAD_ARGUMENTS, tag);
-    if (imap_span_is(authenticate.mechanism, "PLAIN") &&
-        (login->rules.mechanisms & SASL_PLAIN)) {
-        begin_attempt(login, tag, "PLAIN");
-        return start_sasl(login, SASL_PLAIN, &authenticate);
-    }
-    if (imap_span_is(authenticate.mechanism, "LOGIN") &&
-        (login->rules.mechanisms & SASL_LOGIN)) {
-        begin_attempt(login, tag, "AUTH=LOGIN");
-        return start_sasl(login, SASL_LOGIN, &authenticate);
-    }
-    return login_refuse_early(login, REPLY_MECHANISM_UNKNOWN, tag);
+    mechanism = find_mechanism(login, authenticate.mechanism);
+    if (mechanism == SASL_NONE)
+        return login_refuse_early(login, REPLY_MECHANISM_UNKNOWN, tag);
+    begin_attempt(login, tag, mechanism);
+    return start_sasl(login, &authenticate);
 }
 
 enum login_decision login_attempt_line(struct login *login)
@@ -126,7 +176,10 @@ enum login_decision login_attempt_line(struct login *login)
 
     if (imap_span_is(line, "*"))
         return drop(login, true);
-    return step_sasl(login, line);
+    if (!is_relaying(login))
+        return step_sasl(login, line);
+    return base64_is_strict(line.bytes, line.len) ? LOGIN_RELAY
+                                                  : drop(login, false);
 }
 
 enum login_decision login_attempt_bad_line(struct login *login)

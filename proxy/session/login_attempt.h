@@ -14,6 +14,9 @@ enum login_decision login_attempt_by_sasl(struct login *login, const char *tag,
 /* Takes the line that the reader holds. */
 enum login_decision login_attempt_line(struct login *login);
 
+/* Passes a challenge of the backend on, as login_challenge says. */
+bool login_attempt_challenge(struct login *login, struct imap_span base64);
+
 /* Takes note that the line could not be read. */
 enum login_decision login_attempt_bad_line(struct login *login);
 

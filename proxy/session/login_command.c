@@ -4,6 +4,7 @@
 
 #include "session/login_arguments.h"
 #include "session/login_attempt.h"
+#include "session/login_id.h"
 
 /* A client that asks this much and never logs in is not here for mail. */
 #define COMMANDS_MAX 300
@@ -13,7 +14,8 @@ bool login_command_wants_literal(const struct login *login)
     const struct imap_command *command = imap_reader_command(&login->reader);
 
     if (command->name == IMAP_ID)
-        return login_arguments_id(command->arguments) == LOGIN_ARGUMENTS_MORE;
+        return login_arguments_id(command->arguments, NULL, NULL) ==
+               LOGIN_ARGUMENTS_MORE;
     return command->name == IMAP_LOGIN && login->is_secure &&
            login_arguments_login(command->arguments, NULL) ==
                LOGIN_ARGUMENTS_MORE;
@@ -47,7 +49,7 @@ static enum login_decision on_capability(struct login *login, const char *tag)
 static enum login_decision on_id(struct login *login, const char *tag,
                                  struct imap_span arguments)
 {
-    if (login_arguments_id(arguments) != LOGIN_ARGUMENTS_GOOD)
+    if (!login_id_take(login, arguments))
         return login_refuse_bad(login, REPLY_BAD_ARGUMENTS, tag);
     reply_id(&login->output);
     return login_say(login, REPLY_ID_DONE, tag);

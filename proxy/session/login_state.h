@@ -10,7 +10,8 @@
 /* Lives only while a client tries to log in. */
 struct login_attempt {
     char tag[IMAP_TAG_MAX + 1];
-    const char *mechanism;
+    enum sasl_mechanism mechanism;
+    unsigned challenges; /* of the backend, passed on */
     struct sasl_server sasl;
     struct credentials credentials;
 };
@@ -26,10 +27,17 @@ struct login {
     unsigned attempts; /* tries, and those that were none */
     struct login_tally tally;
     const char *end_reason;
+    char *certificate_user; /* NULL: none */
+    unsigned proxy_ttl;
+    struct wiped_buffer id_text;
+    struct login_id id; /* lends id_text */
     struct imap_reader reader;
     struct wiped_buffer output;
     struct login_attempt *attempt; /* NULL: none is under way */
 };
+
+/* The mechanisms that this client may use. */
+unsigned login_mechanisms(const struct login *login);
 
 struct reply_offer login_offer(const struct login *login);
 
@@ -45,6 +53,9 @@ enum login_decision login_refuse_bad(struct login *login, enum reply reply,
 /* Answers what a confused client sends, with more patience. */
 enum login_decision login_refuse_early(struct login *login, enum reply reply,
                                        const char *tag);
+
+/* An attempt is over: counts it, and ends the dialogue after the last. */
+enum login_decision login_count_attempt(struct login *login, bool is_try);
 
 /* Ends the dialogue; the reason is a fixed word for the log. */
 enum login_decision login_end_for(struct login *login, const char *reason);

@@ -124,6 +124,8 @@ static bool act(struct player *player, struct login *login,
             return act(player, login, fail_try(login));
         note_rest(player);
         return false;
+    case LOGIN_RELAY:
+    case LOGIN_CANCELLED:
     case LOGIN_END:
         note(player, "<end ");
         note(player, login_end_reason(login));

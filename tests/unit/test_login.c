@@ -1070,7 +1070,8 @@ static void the_dialogue_is_the_same_whatever_the_split(void **state)
 
 static void the_limits_cut_the_same_whatever_the_split(void **state)
 {
-    static const struct login_rules tight = {40, 8, 2, 3, 3, SASL_PLAIN, true};
+    static const struct login_rules tight = {40,         8,    2,     3,    3,
+                                             SASL_PLAIN, true, false, false};
     static const char *const inputs[] = {
         "a LOGIN {8}\r\n01234567 {9}\r\nb NOOP\r\n",
         "a NOOP xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",

@@ -32,7 +32,7 @@ static void assert_text(const struct wiped_buffer *out, const char *expected)
 
 static void the_greeting_in_clear_offers_starttls_and_no_login(void **state)
 {
-    struct reply_offer offer = {false, true, SASL_PLAIN | SASL_LOGIN};
+    struct reply_offer offer = {false, true, false, SASL_PLAIN | SASL_LOGIN};
 
     reply_greeting(*state, &offer);
 
@@ -42,7 +42,7 @@ static void the_greeting_in_clear_offers_starttls_and_no_login(void **state)
 
 static void starttls_that_would_fail_is_not_offered(void **state)
 {
-    struct reply_offer offer = {false, false, SASL_PLAIN};
+    struct reply_offer offer = {false, false, false, SASL_PLAIN};
 
     reply_capability(*state, &offer);
 
@@ -52,8 +52,8 @@ static void starttls_that_would_fail_is_not_offered(void **state)
 
 static void under_tls_exactly_the_configured_mechanisms_show(void **state)
 {
-    struct reply_offer both = {true, true, SASL_PLAIN | SASL_LOGIN};
-    struct reply_offer login = {true, true, SASL_LOGIN};
+    struct reply_offer both = {true, true, false, SASL_PLAIN | SASL_LOGIN};
+    struct reply_offer login = {true, true, false, SASL_LOGIN};
 
     reply_capability(*state, &both);
     reply_capability(*state, &login);
@@ -97,8 +97,9 @@ static void every_reply_is_one_printable_line_with_a_status(void **state)
 
 static void an_empty_challenge_keeps_its_space(void **state)
 {
-    reply_challenge(*state, "");
-    reply_challenge(*state, "VXNlcm5hbWU6");
+    reply_challenge(*state, (struct imap_span){NULL, 0});
+    reply_challenge(*state,
+                    (struct imap_span){(const uint8_t *)"VXNlcm5hbWU6", 12});
 
     assert_text(*state, "+ \r\n+ VXNlcm5hbWU6\r\n");
 }
