@@ -314,6 +314,33 @@ bool trust_anchors_match(const struct trust_anchors *anchors,
     return memcmp(digest, anchors->digest, sizeof(digest)) == 0;
 }
 
+void trust_anchors_each_subject(const struct trust_anchors *anchors,
+                                trust_subject_handler *handler, void *owner)
+{
+    const STACK_OF(X509_OBJECT) *objects =
+        X509_STORE_get0_objects(anchors->store);
+
+    for (size_t i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        const X509 *anchor =
+            X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        const uint8_t *der;
+        size_t len;
+
+        if (anchor != NULL &&
+            X509_NAME_get0_der(X509_get_subject_name(anchor), &der, &len))
+            handler(der, len, owner);
+    }
+}
+
+static STACK_OF(X509) * new_list(void)
+{
+    STACK_OF(X509) *list = sk_X509_new_null();
+
+    if (list == NULL)
+        mem_exhausted();
+    return list;
+}
+
 static bool parse_chain(const STACK_OF(CRYPTO_BUFFER) * chain,
                         STACK_OF(X509) * parsed, char why[CERTIFICATE_WHY_MAX])
 {
@@ -339,7 +366,13 @@ static bool parse_chain(const STACK_OF(CRYPTO_BUFFER) * chain,
     return true;
 }
 
-static bool verify_path(X509_STORE_CTX *path, int64_t now,
+/* What a path must be good for, and at which moment. */
+struct demand {
+    int purpose;
+    int64_t now;
+};
+
+static bool verify_path(X509_STORE_CTX *path, const struct demand *demand,
                         char why[CERTIFICATE_WHY_MAX])
 {
     int error;
@@ -348,9 +381,9 @@ static bool verify_path(X509_STORE_CTX *path, int64_t now,
     /* A file may hold just the authority that issues, not the one above it. */
     X509_STORE_CTX_set_flags(path, X509_V_FLAG_TRUSTED_FIRST |
                                        X509_V_FLAG_PARTIAL_CHAIN);
-    if (now != 0)
-        X509_STORE_CTX_set_time(path, 0, (time_t)now);
-    if (!X509_STORE_CTX_set_purpose(path, X509_PURPOSE_SSL_SERVER)) {
+    if (demand->now != 0)
+        X509_STORE_CTX_set_time(path, 0, (time_t)demand->now);
+    if (!X509_STORE_CTX_set_purpose(path, demand->purpose)) {
         snprintf(why, CERTIFICATE_WHY_MAX, "the purpose cannot be checked");
         return false;
     }
@@ -406,9 +439,10 @@ static void find_span(X509_STORE_CTX *path, struct certificate_span *out)
         *out = span;
 }
 
+/* error_out, which may be NULL, gets an X509_V_ERR. */
 static bool check_path(const struct trust_anchors *anchors,
-                       STACK_OF(X509) * chain, int64_t now,
-                       struct certificate_span *span_out,
+                       STACK_OF(X509) * chain, const struct demand *demand,
+                       struct certificate_span *span_out, int *error_out,
                        char why[CERTIFICATE_WHY_MAX])
 {
     X509_STORE_CTX *path = X509_STORE_CTX_new();
@@ -417,9 +451,11 @@ static bool check_path(const struct trust_anchors *anchors,
     if (path == NULL || !X509_STORE_CTX_init(path, anchors->store,
                                              sk_X509_value(chain, 0), chain))
         mem_exhausted();
-    is_good = verify_path(path, now, why);
+    is_good = verify_path(path, demand, why);
     if (is_good && span_out != NULL)
         find_span(path, span_out);
+    if (error_out != NULL)
+        *error_out = X509_STORE_CTX_get_error(path);
     X509_STORE_CTX_free(path);
     return is_good;
 }
@@ -440,15 +476,32 @@ bool certificate_check(const struct trust_anchors *anchors,
                        struct certificate_span *span_out,
                        char why[CERTIFICATE_WHY_MAX])
 {
-    STACK_OF(X509) *parsed = sk_X509_new_null();
+    const struct demand demand = {X509_PURPOSE_SSL_SERVER, now};
+    STACK_OF(X509) *parsed = new_list();
     bool is_good;
 
-    if (parsed == NULL)
-        mem_exhausted();
     why[0] = '\0';
     is_good = parse_chain(chain, parsed, why) &&
-              check_path(anchors, parsed, now, span_out, why) &&
+              check_path(anchors, parsed, &demand, span_out, NULL, why) &&
               check_name(sk_X509_value(parsed, 0), name, why);
+    sk_X509_pop_free(parsed, X509_free);
+    ERR_clear_error();
+    return is_good;
+}
+
+bool certificate_check_client(const struct trust_anchors *anchors,
+                              const STACK_OF(CRYPTO_BUFFER) * chain,
+                              int64_t now, int *error_out,
+                              char why[CERTIFICATE_WHY_MAX])
+{
+    const struct demand demand = {X509_PURPOSE_SSL_CLIENT, now};
+    STACK_OF(X509) *parsed = new_list();
+    bool is_good;
+
+    why[0] = '\0';
+    *error_out = X509_V_ERR_CERT_REJECTED;
+    is_good = parse_chain(chain, parsed, why) &&
+              check_path(anchors, parsed, &demand, NULL, error_out, why);
     sk_X509_pop_free(parsed, X509_free);
     ERR_clear_error();
     return is_good;

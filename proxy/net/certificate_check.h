@@ -1,6 +1,7 @@
-/* Whether a certificate chain proves a name: RFC 5280's path by BoringSSL's
- * X509, the name by RFC 9525 here. Subject alternative names only; the common
- * name is never read. Everything fails closed. */
+/* Whether a certificate chain leads to who is trusted, and proves a server's
+ * name: RFC 5280's path by BoringSSL's X509, the name by RFC 9525 here. Subject
+ * alternative names only; the common name is never read. Everything fails
+ * closed. */
 #ifndef NET_CERTIFICATE_CHECK_H
 #define NET_CERTIFICATE_CHECK_H
 
@@ -53,7 +54,7 @@ size_t certificate_each_name(const X509 *certificate,
                              certificate_name_handler *handler, void *owner);
 
 /* The certificates that a chain may end in; immutable, counted, shared by all
- * backends that trust the same file and by all threads. */
+ * who trust the same file and by all threads. */
 struct trust_anchors;
 
 /* Reads every certificate of a PEM file: authorities, of whatever rank, and
@@ -67,6 +68,11 @@ void trust_anchors_unref(struct trust_anchors **anchors);
 /* Whether they were made of equal bytes. */
 MUST_USE bool trust_anchors_match(const struct trust_anchors *anchors,
                                   const struct pem_file *file);
+
+/* Calls back with the subject of each, in DER. */
+typedef void trust_subject_handler(const uint8_t *der, size_t len, void *owner);
+void trust_anchors_each_subject(const struct trust_anchors *anchors,
+                                trust_subject_handler *handler, void *owner);
 
 enum {
     CERTIFICATE_WHY_MAX = 128
@@ -90,5 +96,14 @@ MUST_USE bool certificate_check(const struct trust_anchors *anchors,
                                 const struct server_name *name, int64_t now,
                                 struct certificate_span *span_out,
                                 char why[CERTIFICATE_WHY_MAX]);
+
+/* The same for a chain that a client sent, which must be good for TLS clients
+ * (where it has an extended key usage) and proves no name here. error_out gets
+ * the reason as an X509_V_ERR, by which SSL_alert_from_verify_result finds the
+ * alert. */
+MUST_USE bool certificate_check_client(const struct trust_anchors *anchors,
+                                       const STACK_OF(CRYPTO_BUFFER) * chain,
+                                       int64_t now, int *error_out,
+                                       char why[CERTIFICATE_WHY_MAX]);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "net/certificate_check.h"
 #include "net/client_hello.h"
+#include "net/client_trust.h"
 #include "net/tls_profile.h"
 
 #include <assert.h>
@@ -21,6 +22,9 @@ enum {
      * extensions, key share, Finished, ticket, the records' headers. */
     FLIGHT_BASE = 2048,
     FLIGHT_PER_CERTIFICATE = 16,
+    /* Of a client. No more than any client may send in one message of a
+     * handshake: to be asked for a certificate makes nobody dearer. */
+    CLIENT_CHAIN_BYTES_MAX = 16 * 1024,
     PATTERN_MAX = SERVER_NAME_MAX + 2
 };
 
@@ -47,11 +51,16 @@ struct tls_server_context {
     struct name_entry *index; /* by name, then in the config's order */
     size_t index_count;
     struct ticket_keys *keys;
+    struct client_trust *client_trust; /* NULL: no client is asked */
     tls_alpn_refused *alpn_refused;
+    tls_client_refused *client_refused;
     size_t flight_max;
     uint8_t digest[SHA256_DIGEST_LENGTH];
 };
 
+static bool load_client_trust(struct tls_server_context *context,
+                              const struct tls_server_config *config,
+                              struct reasons *reasons);
 static bool load_certificates(struct tls_server_context *context,
                               const struct tls_server_config *config,
                               struct reasons *reasons);
@@ -81,6 +90,7 @@ static void digest_config(const struct tls_server_config *config,
         add_file(&hash, &config->certificates[i].chain);
         add_file(&hash, &config->certificates[i].key);
     }
+    add_file(&hash, &config->client_ca);
     SHA256_Final(digest_out, &hash);
     OPENSSL_cleanse(&hash, sizeof(hash)); /* it saw private keys */
 }
@@ -90,13 +100,17 @@ tls_server_context_new(const struct tls_server_config *config,
                        struct ticket_keys *keys, struct reasons *reasons)
 {
     struct tls_server_context *context = mem_zalloc(sizeof(*context));
+    bool is_good;
 
     assert(config->certificate_count > 0);
     atomic_init(&context->refs, 1);
     context->keys = ticket_keys_ref(keys);
     context->alpn_refused = config->alpn_refused;
+    context->client_refused = config->client_refused;
     digest_config(config, context->digest);
-    if (!load_certificates(context, config, reasons)) {
+    is_good = load_client_trust(context, config, reasons);
+    is_good &= load_certificates(context, config, reasons);
+    if (!is_good) {
         tls_server_context_unref(&context);
         return NULL;
     }
@@ -131,8 +145,33 @@ void tls_server_context_unref(struct tls_server_context **context)
         deinit_certificate(&mine->certificates[i]);
     free(mine->certificates);
     free(mine->index);
+    client_trust_free(&mine->client_trust);
     ticket_keys_unref(&mine->keys);
     free(mine);
+}
+
+/* Called while the handshake runs, in which the caller holds the context. */
+static enum ssl_verify_result_t verify_client(SSL *ssl, uint8_t *alert_out)
+{
+    const struct tls_server_context *context =
+        SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    char why[CERTIFICATE_WHY_MAX];
+
+    if (client_trust_believes(context->client_trust, ssl, alert_out, why))
+        return ssl_verify_ok;
+    if (context->client_refused != NULL)
+        context->client_refused(ssl, why);
+    return ssl_verify_invalid;
+}
+
+/* Without tickets: one would vouch for its bearer after the certificate has
+ * expired or its authority was dropped, and had to hold the chain, which makes
+ * flights as long as clients like. */
+static void ask_for_certificate(SSL *ssl)
+{
+    SSL_set_custom_verify(ssl, SSL_VERIFY_PEER, verify_client);
+    SSL_set_max_cert_list(ssl, CLIENT_CHAIN_BYTES_MAX);
+    SSL_set_options(ssl, SSL_OP_NO_TICKET);
 }
 
 SSL *tls_server_context_open(struct tls_server_context *context,
@@ -142,9 +181,10 @@ SSL *tls_server_context_open(struct tls_server_context *context,
 
     if (ssl == NULL)
         mem_exhausted();
-    (void)asks_client;
     SSL_set_accept_state(ssl);
     SSL_set_shed_handshake_config(ssl, 1);
+    if (asks_client && context->client_trust != NULL)
+        ask_for_certificate(ssl);
     return ssl;
 }
 
@@ -154,7 +194,8 @@ bool tls_server_context_matches(const struct tls_server_context *context,
     uint8_t digest[SHA256_DIGEST_LENGTH];
 
     if (config->certificate_count != context->certificate_count ||
-        config->alpn_refused != context->alpn_refused)
+        config->alpn_refused != context->alpn_refused ||
+        config->client_refused != context->client_refused)
         return false;
     digest_config(config, digest);
     return memcmp(digest, context->digest, sizeof(digest)) == 0;
@@ -229,6 +270,8 @@ static SSL_CTX *new_ctx(struct tls_server_context *context,
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_timeout(ctx, TICKET_LIFE_S);
     SSL_CTX_set_session_psk_dhe_timeout(ctx, TICKET_LIFE_S);
+    if (context->client_trust != NULL)
+        client_trust_announce(context->client_trust, ctx);
     return ctx;
 }
 
@@ -254,9 +297,13 @@ static void digest_session_context(const struct pem_chain *chain,
     SHA256_Final(digest_out, &hash);
 }
 
-static size_t measure_flight(const struct pem_chain *chain, const EVP_PKEY *key)
+static size_t measure_flight(const struct tls_server_context *context,
+                             const struct pem_chain *chain, const EVP_PKEY *key)
 {
     size_t size = FLIGHT_BASE + (size_t)EVP_PKEY_size(key);
+
+    if (context->client_trust != NULL)
+        size += client_trust_announced_len(context->client_trust);
 
     for (size_t i = 0; i < chain->count; i++)
         size +=
@@ -274,7 +321,7 @@ static bool fill_certificate(struct tls_server_context *context,
 {
     struct certificate *certificate =
         &context->certificates[context->certificate_count++];
-    size_t flight = measure_flight(chain, key);
+    size_t flight = measure_flight(context, chain, key);
 
     certificate->ctx = new_ctx(context, config->policy);
     certificate->kind = key_kind_of(key);
@@ -312,6 +359,16 @@ static bool load_certificate(struct tls_server_context *context,
     pem_chain_deinit(&chain);
     EVP_PKEY_free(key);
     return is_good;
+}
+
+static bool load_client_trust(struct tls_server_context *context,
+                              const struct tls_server_config *config,
+                              struct reasons *reasons)
+{
+    if (config->client_ca.name == NULL)
+        return true;
+    context->client_trust = client_trust_new(&config->client_ca, reasons);
+    return context->client_trust != NULL;
 }
 
 static bool load_certificates(struct tls_server_context *context,

@@ -37,7 +37,7 @@ struct tls_server_config {
     size_t certificate_count; /* 1 at least; the first is the default */
     enum tls_policy policy;
     struct pem_file client_ca;      /* the authorities of clients' certificates;
-                                       without a byte: nobody is asked for one */
+                                       without a name: nobody is asked for one */
     tls_alpn_refused *alpn_refused; /* may be NULL */
     tls_client_refused *client_refused; /* may be NULL */
     int64_t now; /* seconds since the epoch, for warnings of expiry */

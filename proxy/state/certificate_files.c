@@ -30,6 +30,7 @@ enum presence {
     FAILED
 };
 
+static bool read_client_ca(const struct reading *reading, const char *name);
 static bool read_entry(const struct reading *reading,
                        const struct certificate_config *entry);
 static bool read_pair(const struct reading *reading, const char *chain,
@@ -48,6 +49,8 @@ bool certificate_files_read(struct certificate_files *files,
     for (; reading.index < settings->tls.certificate_count; reading.index++)
         is_good &=
             read_entry(&reading, &settings->tls.certificates[reading.index]);
+    if (settings->tls.client_ca != NULL)
+        is_good &= read_client_ca(&reading, settings->tls.client_ca);
     return is_good;
 }
 
@@ -61,7 +64,26 @@ void certificate_files_deinit(struct certificate_files *files)
     }
     free(files->pairs);
     free(files->certificates);
+    file_bytes_deinit(&files->client_ca_bytes);
+    free(files->client_ca_name);
     *files = (struct certificate_files){.count = 0};
+}
+
+static bool read_client_ca(const struct reading *reading, const char *name)
+{
+    const struct file_mention mention = {reading->settings_file,
+                                         "$.tls.client_certificates.ca",
+                                         "a file that can be read"};
+    struct certificate_files *files = reading->files;
+
+    if (!file_source_read(reading->source, name, &mention,
+                          &files->client_ca_bytes, reading->reasons))
+        return false;
+    files->client_ca_name = mem_strdup(name);
+    files->client_ca =
+        (struct pem_file){files->client_ca_name, files->client_ca_bytes.bytes,
+                          files->client_ca_bytes.len};
+    return true;
 }
 
 static bool read_entry(const struct reading *reading,

@@ -1,5 +1,6 @@
 /* The files of the certificates that clients are shown, as the settings name
- * them: pairs of files, and folders full of them. */
+ * them: pairs of files, and folders full of them; and the file of those who
+ * sign what clients show. */
 #ifndef STATE_CERTIFICATE_FILES_H
 #define STATE_CERTIFICATE_FILES_H
 
@@ -23,6 +24,9 @@ struct certificate_files {
     struct certificate_pair *pairs;
     struct tls_server_certificate *certificates; /* each lent by its pair */
     size_t count;
+    struct pem_file client_ca; /* without a name if the settings name none */
+    struct file_bytes client_ca_bytes;
+    char *client_ca_name;
 };
 
 /* Reads them all, in the order of the settings and within a folder sorted by

@@ -193,7 +193,9 @@ static bool load_clients_tls(struct snapshot *snapshot,
         .certificates = files.certificates,
         .certificate_count = files.count,
         .policy = snapshot->settings->tls.policy,
+        .client_ca = files.client_ca,
         .alpn_refused = parts->alpn_refused,
+        .client_refused = parts->verify_failed,
         .now = (int64_t)time(NULL),
     };
 

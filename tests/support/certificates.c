@@ -116,13 +116,31 @@ static void set_name(X509_NAME *name, const char *common_name)
                                            (int)strlen(common_name), -1, 0));
 }
 
+static void set_subject(X509_NAME *name, const struct test_recipe *recipe)
+{
+    if (recipe->subject[0].nid == 0) {
+        set_name(name, recipe->common_name);
+        return;
+    }
+    for (size_t i = 0; i < 3 && recipe->subject[i].nid != 0; i++) {
+        const struct test_attribute *attribute = &recipe->subject[i];
+        size_t len =
+            attribute->len > 0 ? attribute->len : strlen(attribute->text);
+
+        assert_true(X509_NAME_add_entry_by_NID(
+            name, attribute->nid, attribute->type,
+            (const uint8_t *)attribute->text, (int)len, -1,
+            attribute->is_joined ? -1 : 0));
+    }
+}
+
 static void push_name(GENERAL_NAMES *names, int type, const void *bytes,
                       size_t len)
 {
     GENERAL_NAME *name = GENERAL_NAME_new();
-    ASN1_STRING *value = type == GEN_DNS
-                             ? ASN1_STRING_type_new(V_ASN1_IA5STRING)
-                             : ASN1_OCTET_STRING_new();
+    ASN1_STRING *value = type == GEN_IPADD
+                             ? ASN1_OCTET_STRING_new()
+                             : ASN1_STRING_type_new(V_ASN1_IA5STRING);
 
     assert_true(ASN1_STRING_set(value, bytes, (int)len));
     GENERAL_NAME_set0_value(name, type, value);
@@ -137,6 +155,11 @@ static void add_names(X509 *x509, const struct test_recipe *recipe)
         push_name(names, GEN_DNS, recipe->dns[i], strlen(recipe->dns[i]));
     if (recipe->raw_dns != NULL)
         push_name(names, GEN_DNS, recipe->raw_dns, recipe->raw_dns_len);
+    for (size_t i = 0; i < 3 && recipe->emails[i] != NULL; i++)
+        push_name(names, GEN_EMAIL, recipe->emails[i],
+                  strlen(recipe->emails[i]));
+    if (recipe->raw_email != NULL)
+        push_name(names, GEN_EMAIL, recipe->raw_email, recipe->raw_email_len);
     if (recipe->address != NULL)
         push_name(names, GEN_IPADD, recipe->address, recipe->address_len);
     if (sk_GENERAL_NAME_num(names) > 0)
@@ -237,7 +260,7 @@ static X509 *make_x509(const struct test_recipe *recipe, EVP_PKEY *key)
 
     assert_true(X509_set_version(x509, X509_VERSION_3));
     ASN1_INTEGER_set(X509_get_serialNumber(x509), serial++);
-    set_name(subject, recipe->common_name);
+    set_subject(subject, recipe);
     set_dates(x509, recipe);
     assert_true(X509_set_pubkey(x509, key));
     add_extensions(x509, recipe);

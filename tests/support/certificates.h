@@ -32,9 +32,22 @@ enum test_purpose {
 
 struct test_certificate;
 
+/* One attribute of a subject, with any bytes. */
+struct test_attribute {
+    int nid;  /* 0: none */
+    int type; /* V_ASN1_UTF8STRING and its like */
+    const char *text;
+    size_t len;     /* 0: up to the text's end */
+    bool is_joined; /* to the relative name before it */
+};
+
 /* All zero is a self-signed P-256 leaf without names, valid now. */
 struct test_recipe {
     const char *common_name;
+    struct test_attribute subject[3]; /* in its place, up to the first NID 0 */
+    const char *emails[3];            /* rfc822Name, up to the first NULL */
+    const void *raw_email;            /* likewise, with any bytes */
+    size_t raw_email_len;
     const char *dns[4];  /* up to the first NULL */
     const void *raw_dns; /* a dNSName with any bytes */
     size_t raw_dns_len;
