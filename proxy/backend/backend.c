@@ -28,6 +28,8 @@ struct backend {
 
     atomic_uint refs;
     _Atomic uint32_t sessions;
+    _Atomic uint32_t logins; /* under way, where they are limited */
+    _Atomic uint32_t logins_waiting;
     _Atomic uint32_t failures; /* in a row; they alone say up or down */
     _Atomic uint64_t retry_at_ms;
     _Atomic uint64_t last_failure_ms;
@@ -409,6 +411,37 @@ const char *backend_note_name(enum backend_note note)
     return names[note];
 }
 
+static bool take_place(_Atomic uint32_t *places, unsigned max)
+{
+    uint32_t taken = atomic_load(places);
+
+    while (taken < max) {
+        if (atomic_compare_exchange_weak(places, &taken, taken + 1))
+            return true;
+    }
+    return false;
+}
+
+bool backend_login_begin(struct backend *backend, unsigned max)
+{
+    return take_place(&backend->logins, max);
+}
+
+void backend_login_end(struct backend *backend)
+{
+    atomic_fetch_sub(&backend->logins, 1);
+}
+
+bool backend_login_queue(struct backend *backend, unsigned max)
+{
+    return take_place(&backend->logins_waiting, max);
+}
+
+void backend_login_unqueue(struct backend *backend)
+{
+    atomic_fetch_sub(&backend->logins_waiting, 1);
+}
+
 void backend_read_facts(const struct backend *backend,
                         struct backend_facts *out)
 {
@@ -417,6 +450,8 @@ void backend_read_facts(const struct backend *backend,
     *out = (struct backend_facts){
         .state = backend_state(backend),
         .sessions = backend_sessions(backend),
+        .logins = atomic_load(&backend->logins),
+        .logins_waiting = atomic_load(&backend->logins_waiting),
         .failures_in_a_row = atomic_load(&backend->failures),
         .address_count = backend_addresses(backend, addresses),
         .dials = atomic_load(&backend->dials),

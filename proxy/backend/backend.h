@@ -146,10 +146,19 @@ unsigned backend_notes(const struct backend *backend);
 /* The log's word for it, such as "offers-plus". */
 const char *backend_note_name(enum backend_note note);
 
+/* Logins under way here, for backend/gate.h: takes one of so many places, or
+ * returns false when all are taken. Likewise for waiting. */
+MUST_USE bool backend_login_begin(struct backend *backend, unsigned max);
+void backend_login_end(struct backend *backend);
+MUST_USE bool backend_login_queue(struct backend *backend, unsigned max);
+void backend_login_unqueue(struct backend *backend);
+
 /* For those who look on; the parts may be of slightly different moments. */
 struct backend_facts {
     enum backend_state state;
     uint32_t sessions;
+    uint32_t logins; /* under way, where they are limited */
+    uint32_t logins_waiting;
     uint32_t failures_in_a_row;
     size_t address_count;
     uint64_t dials;

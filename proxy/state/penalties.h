@@ -1,0 +1,107 @@
+/* Who keeps failing to log in has to wait before a backend is asked
+ * (auth/penalty.h): counted per address (IPv6: per /64) and per user, shared by
+ * all workers behind sharded locks, in tables that are bounded and begin empty.
+ *
+ * - Attempts of an address that has failed take turns, so that many connections
+ *   do not get round the delay; and no address has more than
+ *   PENALTIES_UNANSWERED attempts at backends at a time.
+ * - A user whose password is being guessed makes others' attempts at that name
+ *   wait, each by itself: turns would let a stranger lock the owner out. From
+ *   an address at which the user logged in within 30 days there is no such
+ *   delay; and there the user waits only for turns of the user's own, not for
+ *   those of strangers behind the same address.
+ *
+ * The rules come with each call, from the caller's snapshot: a reload forgets
+ * nothing. For exempt networks, and with a delay_max of 0, nothing is locked,
+ * counted or remembered. */
+#ifndef STATE_PENALTIES_H
+#define STATE_PENALTIES_H
+
+#include "config/mem.h"
+#include "config/settings.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PENALTIES_UNANSWERED = 16,
+    PENALTIES_ENTRIES_MAX = 128 * 1024,   /* addresses; and users */
+    PENALTIES_KNOWN_MAX = 2 * 1024 * 1024 /* users at addresses */
+};
+
+struct penalties;
+
+enum penalties_answer {
+    PENALTIES_GO,
+    PENALTIES_WAIT,
+    PENALTIES_REFUSE
+};
+
+enum penalties_outcome {
+    PENALTIES_OK,
+    PENALTIES_FAILED, /* the secret was wrong, or there is no such user */
+    PENALTIES_OTHER   /* neither was found out, or nobody waits any more */
+};
+
+enum penalty_stage {
+    PENALTY_NEW,
+    PENALTY_TURN,     /* has taken a turn of its address */
+    PENALTY_OWN_TURN, /* waits, but for nobody at its address */
+    PENALTY_PLACE,    /* waits until few enough are unanswered */
+    PENALTY_GONE      /* to the backend */
+};
+
+/* What one attempt holds; all zero before its first question. Its answer must
+ * be told, whatever it was. */
+struct penalty_claim {
+    enum penalty_stage stage;
+    uint32_t secret;  /* as a hash */
+    uint64_t address; /* likewise, as the three here; 0: not counted */
+    uint64_t user;
+    uint64_t known; /* the user at the address */
+    uint64_t since_ms;
+    uint64_t ready_ms;
+};
+
+/* Who asks; borrowed for the call. */
+struct penalties_attempt {
+    const struct address *peer;
+    const uint8_t *user; /* normalised */
+    size_t user_len;
+    const uint8_t *secret; /* NULL: none that could be compared */
+    size_t secret_len;
+};
+
+struct penalties *penalties_new(void);
+
+/* Every claim must have been answered. */
+void penalties_free(struct penalties **penalties);
+
+/* May this attempt go to a backend? WAIT: ask again in *wait_ms_out, with the
+ * same claim. REFUSE: its turn would come too late; the claim is empty again.
+ * now_ms is clock_now_ms. */
+MUST_USE enum penalties_answer
+penalties_ask(struct penalties *penalties, const struct settings *settings,
+              const struct penalties_attempt *attempt, uint64_t now_ms,
+              struct penalty_claim *claim, uint64_t *wait_ms_out);
+
+/* What became of it, once; also when it never went, as OTHER. Empties the
+ * claim; nothing happens for one that is empty. */
+void penalties_answered(struct penalties *penalties,
+                        struct penalty_claim *claim,
+                        enum penalties_outcome outcome, uint64_t now_ms);
+
+/* How many entries there are now, for tests and for those who look on. */
+struct penalties_size {
+    size_t addresses;
+    size_t users;
+    size_t known;
+    size_t bytes;
+};
+
+void penalties_read_size(struct penalties *penalties,
+                         struct penalties_size *out);
+
+#endif
