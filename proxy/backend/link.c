@@ -139,10 +139,12 @@ static void wait_in(struct link *link, enum link_state state,
     io_arm(link->io, &link->timer, timeout_ms);
 }
 
-static void start_tls(struct link *link)
+/* Behind what is to be said in clear first, if anything is. */
+static void start_tls(struct link *link, const uint8_t *bytes, size_t len)
 {
-    stream_start_tls(link->stream, &link->io->back,
-                     tls_client_context_open(link->target->tls));
+    stream_start_tls_behind(link->stream, &link->io->back,
+                            tls_client_context_open(link->target->tls), bytes,
+                            len);
 }
 
 static void ask_capability(struct link *link)
@@ -212,7 +214,7 @@ static bool take_starttls_answer(struct link *link,
         /* Replies injected in clear, to be read under TLS (E2). */
         return give_up(link, "bytes in clear follow the OK to STARTTLS", NULL);
     wait_in(link, LINK_TLS, link->rules.timeouts->backend_tls_ms);
-    start_tls(link);
+    start_tls(link, NULL, 0);
     return true;
 }
 
@@ -446,24 +448,58 @@ static int connect_to(struct link *link, const struct address *address)
     return result;
 }
 
-static bool dial(struct link *link, const struct address *address)
+static size_t write_proxy_header(const struct link *link,
+                                 uint8_t out[PROXY_HEADER_MAX])
+{
+    switch (link->target->config->proxy_protocol) {
+    case BACKEND_PROXY_NONE:
+        break;
+    case BACKEND_PROXY_V1:
+        return proxy_header_write_v1(link->rules.client, out);
+    case BACKEND_PROXY_V2:
+        return proxy_header_write_v2(link->rules.client, out);
+    }
+    return 0;
+}
+
+/* Says what is said before the greeting. The PROXY header comes before
+ * anything else, TLS included. */
+static void speak_first(struct link *link)
+{
+    uint8_t header[PROXY_HEADER_MAX];
+    size_t len = write_proxy_header(link, header);
+
+    if (begins_with_tls(link))
+        start_tls(link, header, len);
+    else if (len > 0)
+        (void)stream_write(link->stream, header, len);
+}
+
+static bool refuse_address(struct link *link, const struct address *address,
+                           const char *why)
 {
     char where[ADDRESS_TEXT_MAX];
+
+    address_format(address, where, sizeof(where));
+    snprintf(link->failure, sizeof(link->failure), "%s %s", where, why);
+    return false;
+}
+
+static bool dial(struct link *link, const struct address *address)
+{
     int result;
 
-    link->is_our_fault = false; /* as the address before may have been */
-    if (!may_speak_to(link, address)) {
-        address_format(address, where, sizeof(where));
-        snprintf(link->failure, sizeof(link->failure),
-                 "%s is not loopback and allow_cleartext is not set", where);
-        return false;
-    }
+    link->is_our_fault = own_addresses_include(link->rules.own, address);
+    if (link->is_our_fault)
+        return refuse_address(link, address, "would reach ourselves");
+    if (!may_speak_to(link, address))
+        return refuse_address(link, address,
+                              "is not loopback and allow_cleartext is not set");
     counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = connect_to(link, address);
     if (result == 0) {
         await_connect(link);
-        if (begins_with_tls(link))
-            start_tls(link);
+        speak_first(link);
         return true;
     }
     link->is_our_fault = is_our_fault(result);

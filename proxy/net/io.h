@@ -69,6 +69,7 @@ struct io {
 
     const uint8_t *lent; /* of the STREAM_DATA being delivered */
     size_t lent_len;
+    size_t given_back; /* the last of them, for whoever comes next */
     size_t streams;    /* that exist: their timers need this io */
     size_t turn_bytes; /* read by one stream since it last had its turn */
     char failure[IO_FAILURE_MAX];

@@ -73,8 +73,18 @@ void stream_set_owner(struct stream *stream, stream_handler *handler,
  * state says server or client. A client's first flight is sent now. */
 void stream_start_tls(struct stream *stream, struct tls_side *side, SSL *ssl);
 
+/* The same for a client that has something to say in clear first: it leaves in
+ * one write with the first flight. */
+void stream_start_tls_behind(struct stream *stream, struct tls_side *side,
+                             SSL *ssl, const uint8_t *bytes, size_t len);
+
 /* The bytes of the STREAM_DATA being handled. */
 const uint8_t *stream_lent(const struct stream *stream, size_t *len_out);
+
+/* Within STREAM_DATA of a plain stream: gives the last len of the lent bytes
+ * back, of which there must be more. When the handler returns, they come as if
+ * they were read then: to the stream's owner, or to TLS if it was started. */
+void stream_give_back(struct stream *stream, size_t len);
 
 /* Wipes them, once a secret in them was taken over. */
 void stream_wipe_lent(const struct stream *stream);

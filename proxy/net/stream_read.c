@@ -24,6 +24,14 @@ const uint8_t *stream_lent(const struct stream *stream, size_t *len_out)
     return stream_io(stream)->lent;
 }
 
+void stream_give_back(struct stream *stream, size_t len)
+{
+    struct io *io = stream_io(stream);
+
+    assert(io->lent == io->wire && len < io->lent_len);
+    io->given_back = len;
+}
+
 void stream_wipe_lent(const struct stream *stream)
 {
     struct io *io = stream_io(stream);
@@ -95,10 +103,10 @@ static void take_tls(struct stream *stream, const uint8_t *bytes, size_t len)
 /* Nothing is read from what an ending stream still gets; in clear it may be a
  * password all the same. While our own last bytes wait to leave, too much of
  * it only stops the reading: closing would reset them away. */
-static void discard(struct stream *stream, const uv_buf_t *buf, size_t len)
+static void discard(struct stream *stream, uint8_t *bytes, size_t len)
 {
     if (stream->ssl == NULL)
-        OPENSSL_cleanse(buf->base, len);
+        OPENSSL_cleanse(bytes, len);
     if (stream_tail_may_discard(stream->tail, len))
         return;
     if (stream_is(stream, STREAM_SENT_FIN))
@@ -115,6 +123,30 @@ static void meet_end_of_wire(struct stream *stream)
         stream_fail(stream, "connection ended in the TLS handshake");
     else
         meet_eof(stream);
+}
+
+static void take_wire(struct stream *stream, uint8_t *bytes, size_t len)
+{
+    if (stream_is(stream, STREAM_IS_ENDING))
+        discard(stream, bytes, len);
+    else if (stream->ssl != NULL)
+        take_tls(stream, bytes, len);
+    else
+        lend(stream, bytes, len);
+}
+
+/* What a reader of the first bytes left to the next one. */
+static void take_given_back(struct stream *stream, uint8_t *end)
+{
+    struct io *io = stream_io(stream);
+
+    while (io->given_back > 0) {
+        size_t len = io->given_back;
+
+        io->given_back = 0;
+        if (!stream_is(stream, STREAM_IS_CLOSING | STREAM_HAS_FAILED))
+            take_wire(stream, end - len, len);
+    }
 }
 
 /* Keeps one busy socket from holding the loop: once it had its share, an
@@ -150,12 +182,10 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
         meet_end_of_wire(stream);
     else if (got < 0)
         stream_meet_broken(stream, (int)got);
-    else if (stream_is(stream, STREAM_IS_ENDING))
-        discard(stream, buf, (size_t)got);
-    else if (stream->ssl != NULL)
-        take_tls(stream, (const uint8_t *)buf->base, (size_t)got);
     else
-        lend(stream, (const uint8_t *)buf->base, (size_t)got);
+        take_wire(stream, (uint8_t *)buf->base, (size_t)got);
+    if (got > 0 && stream_io(stream)->given_back > 0)
+        take_given_back(stream, (uint8_t *)buf->base + got);
 }
 
 bool stream_has_input(const struct stream *stream)

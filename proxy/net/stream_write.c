@@ -137,6 +137,12 @@ bool stream_write(struct stream *stream, const uint8_t *bytes, size_t len)
 
 void stream_start_tls(struct stream *stream, struct tls_side *side, SSL *ssl)
 {
+    stream_start_tls_behind(stream, side, ssl, NULL, 0);
+}
+
+void stream_start_tls_behind(struct stream *stream, struct tls_side *side,
+                             SSL *ssl, const uint8_t *bytes, size_t len)
+{
     enum tls_result result;
 
     assert(stream->ssl == NULL);
@@ -147,6 +153,7 @@ void stream_start_tls(struct stream *stream, struct tls_side *side, SSL *ssl)
     if (SSL_is_server(ssl))
         return;
     tls_begin(side, ssl, NULL, 0);
+    tls_put_clear(side, ssl, bytes, len);
     result = tls_handshake(side, ssl);
     stream_end_bracket(stream);
     if (result == TLS_FAILED)

@@ -138,6 +138,15 @@ bool tls_is_open(const struct tls_side *side, const SSL *ssl)
     return side->owner == ssl;
 }
 
+void tls_put_clear(struct tls_side *side, const SSL *ssl, const uint8_t *bytes,
+                   size_t len)
+{
+    assert(side->owner == ssl && len <= side->out_max - side->out_len);
+    if (len > 0)
+        memcpy(side->out + side->out_len, bytes, len);
+    side->out_len += len;
+}
+
 static void name_failure(struct tls_side *side, int error)
 {
     uint32_t code = ERR_peek_error();

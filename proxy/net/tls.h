@@ -64,7 +64,11 @@ const uint8_t *tls_end(struct tls_side *side, const SSL *ssl, size_t *len_out);
 
 bool tls_is_open(const struct tls_side *side, const SSL *ssl);
 
-/* The four below stand inside a bracket. */
+/* The five below stand inside a bracket. Bytes that go on the wire as they are,
+ * in front of the first flight; there must be room for them. */
+void tls_put_clear(struct tls_side *side, const SSL *ssl, const uint8_t *bytes,
+                   size_t len);
+
 MUST_USE enum tls_result tls_handshake(struct tls_side *side, SSL *ssl);
 
 /* Fills plain with as much as the lent bytes give. TLS_OK only when max was
