@@ -101,6 +101,15 @@ const struct pool *route_table_pools(const struct route_table *table,
     return table->pools;
 }
 
+const struct master_config *
+route_table_master(const struct pool *pool,
+                   const struct backend_config *backend)
+{
+    if (backend->master.user != NULL)
+        return &backend->master;
+    return pool->master.user != NULL ? &pool->master : NULL;
+}
+
 size_t route_table_user_count(const struct route_table *table)
 {
     return table->users.count;

@@ -138,6 +138,12 @@ route_table_backends(const struct route_table *table, size_t *count_out);
 const struct pool *route_table_pools(const struct route_table *table,
                                      size_t *count_out);
 
+/* The master user at this backend for users of this pool: the backend's own,
+ * else the pool's, else NULL. */
+const struct master_config *
+route_table_master(const struct pool *pool,
+                   const struct backend_config *backend);
+
 /* How many entries "users" and "domains" hold. */
 size_t route_table_user_count(const struct route_table *table);
 size_t route_table_domain_count(const struct route_table *table);

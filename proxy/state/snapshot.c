@@ -2,6 +2,7 @@
 
 #include "state/certificate_files.h"
 #include "state/config_files.h"
+#include "state/cross_checks.h"
 #include "state/link_targets.h"
 #include "state/trust_store.h"
 
@@ -166,9 +167,15 @@ static bool load(struct snapshot *snapshot, const char *config_file,
                            snapshot->settings->listener_count);
         warn_of_sources(snapshot->settings, reasons);
     }
-    is_good &= load_clients_tls(snapshot, parts, reasons);
-    is_good &= load_table(snapshot, parts, reasons);
-    return is_good;
+
+    bool has_tls = load_clients_tls(snapshot, parts, reasons);
+    bool has_table = load_table(snapshot, parts, reasons);
+
+    /* Defaults in the place of what was refused say nothing of the table. */
+    if (is_good && snapshot->table != NULL)
+        is_good = cross_checks_pass(snapshot->settings, snapshot->table,
+                                    &snapshot->own, reasons);
+    return is_good && has_tls && has_table;
 }
 
 static struct tls_server_context *
@@ -218,6 +225,10 @@ static bool load_table(struct snapshot *snapshot,
                             reasons))
         return false;
     configs = route_table_backends(snapshot->table, &count);
+    for (size_t i = 0; i < count; i++)
+        snapshot->tells_clients |=
+            configs[i].send_id ||
+            configs[i].proxy_protocol != BACKEND_PROXY_NONE;
     snapshot->backends = backend_set_new(parts->registry, configs, count);
     snapshot->trust = trust_store_new();
     snapshot->masters = master_logins_load(

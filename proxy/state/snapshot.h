@@ -40,6 +40,7 @@ struct snapshot {
     struct io_keepalive keepalive;
     struct source_addresses sources;
     struct own_addresses own;
+    bool tells_clients; /* some backend is told who the client is */
 };
 
 /* What a snapshot is made with, beside the files. */
