@@ -16,6 +16,8 @@ enum counter_kind {
     X(ACCEPTED, accepted, TOTAL, "Connections accepted")                       \
     X(REFUSED_LIMIT, refused_limit, TOTAL,                                     \
       "Connections and logins refused by a limit")                             \
+    X(EVICTED, evicted, TOTAL,                                                 \
+      "Connections without a login ended to make room for others")             \
     X(ACCEPT_PAUSES, accept_pauses, TOTAL,                                     \
       "Times that accepting paused for want of descriptors")                   \
     X(HANDSHAKES_FULL, handshakes_full, TOTAL,                                 \
@@ -36,6 +38,14 @@ enum counter_kind {
       "Logins for which no backend could be reached")                          \
     X(LOGINS_UNROUTED, logins_unrouted, TOTAL,                                 \
       "Logins for which the routing table has no rule")                        \
+    X(LOGINS_DELAYED, logins_delayed, TOTAL,                                   \
+      "Logins that waited because of failed ones before them")                 \
+    X(LOGINS_PUT_OFF, logins_put_off, TOTAL,                                   \
+      "Logins refused because too many of their address failed or waited")     \
+    X(LOGINS_QUEUED, logins_queued, TOTAL,                                     \
+      "Logins that waited until their backend had fewer under way")            \
+    X(LOGINS_CROWDED_OUT, logins_crowded_out, TOTAL,                           \
+      "Logins for which a backend had too many under way for too long")        \
     X(BAD_COMMANDS, bad_commands, TOTAL, "Commands before login refused")      \
     X(HTTP_REQUESTS, http_requests, TOTAL,                                     \
       "Connections ended because they spoke HTTP")                             \

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/evict.h"
 #include "session/session.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct listener {
     unsigned index;
     bool is_paused;
     bool is_stopping;
+    bool expects_room;   /* someone was made to go */
     bool accepted_since; /* the stop timer last looked */
     uint64_t stop_by_ms;
     listener_closed *closed;
@@ -55,7 +57,8 @@ static void pause_accepting(struct listener *listener)
         uv_poll_stop(&listener->poll);
     }
     listener->is_paused = true;
-    io_arm(&listener->env->io, &listener->timer, PAUSE_MS);
+    io_arm(&listener->env->io, &listener->timer,
+           listener->expects_room ? 0 : PAUSE_MS);
 }
 
 static void log_accept_failure(int error)
@@ -74,6 +77,13 @@ static bool is_passing(int error)
            error == EPROTO;
 }
 
+static bool queue_is_empty(const struct listener *listener)
+{
+    struct pollfd queue = {.fd = listener->fd, .events = POLLIN};
+
+    return poll(&queue, 1, 0) == 0;
+}
+
 /* Takes one connection; false where there is no room for it. Our own count
  * should keep descriptors from running out, but others may take them too. */
 static bool take_one(struct listener *listener)
@@ -85,8 +95,12 @@ static bool take_one(struct listener *listener)
     int fd;
     int result;
 
-    if (!quota_take(env->quota))
+    if (!quota_take(env->quota)) {
+        listener->expects_room =
+            !queue_is_empty(listener) && evict_for_quota(env);
         return false;
+    }
+    listener->expects_room = false;
     fd = accept4(listener->fd, (struct sockaddr *)&name, &len,
                  SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
@@ -139,13 +153,6 @@ static void look_again(struct listener *listener, uint64_t delay_ms)
 {
     listener->accepted_since = false;
     io_arm(&listener->env->io, &listener->timer, delay_ms);
-}
-
-static bool queue_is_empty(const struct listener *listener)
-{
-    struct pollfd queue = {.fd = listener->fd, .events = POLLIN};
-
-    return poll(&queue, 1, 0) == 0;
 }
 
 /* Closes in the very moment in which the queue was seen to be empty. */

@@ -4,22 +4,43 @@ void registry_init(struct registry *registry)
 {
     registry->head.next = &registry->head;
     registry->head.previous = &registry->head;
+    registry->settled = &registry->head;
     registry->count = 0;
+}
+
+static void insert_behind(struct registry_node *place,
+                          struct registry_node *node)
+{
+    node->previous = place;
+    node->next = place->next;
+    place->next->previous = node;
+    place->next = node;
+}
+
+static void unlink_node(struct registry_node *node)
+{
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
 }
 
 void registry_add(struct registry *registry, struct registry_node *node)
 {
-    node->previous = registry->head.previous;
-    node->next = &registry->head;
-    registry->head.previous->next = node;
-    registry->head.previous = node;
+    insert_behind(registry->head.previous, node);
     registry->count++;
+}
+
+void registry_settle(struct registry *registry, struct registry_node *node)
+{
+    unlink_node(node);
+    insert_behind(registry->settled, node);
+    registry->settled = node;
 }
 
 void registry_remove(struct registry *registry, struct registry_node *node)
 {
-    node->previous->next = node->next;
-    node->next->previous = node->previous;
+    if (registry->settled == node)
+        registry->settled = node->previous;
+    unlink_node(node);
     node->next = NULL;
     node->previous = NULL;
     registry->count--;
@@ -32,4 +53,9 @@ struct registry_node *registry_next(struct registry *registry,
         node == NULL ? registry->head.next : node->next;
 
     return next == &registry->head ? NULL : next;
+}
+
+struct registry_node *registry_first_before_login(struct registry *registry)
+{
+    return registry_next(registry, registry->settled);
 }

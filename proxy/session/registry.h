@@ -1,5 +1,6 @@
 /* Which sessions live in a worker: a list that they enter and leave by
- * themselves. */
+ * themselves. Those before login stand behind the others, the oldest of them
+ * first, so that it is found at once when its place is needed. */
 #ifndef SESSION_REGISTRY_H
 #define SESSION_REGISTRY_H
 
@@ -13,17 +14,25 @@ struct registry_node {
 };
 
 struct registry {
-    struct registry_node head; /* of a ring; oldest first */
+    struct registry_node head;     /* of a ring */
+    struct registry_node *settled; /* the last one that is; or the head */
     size_t count;
 };
 
 void registry_init(struct registry *registry);
 void registry_add(struct registry *registry, struct registry_node *node);
+
+/* Of one before login, once: it has logged in, or is ending. */
+void registry_settle(struct registry *registry, struct registry_node *node);
+
 void registry_remove(struct registry *registry, struct registry_node *node);
 
 /* For walking: the first, or the one after node; NULL at the end. A walker
  * that removes a node takes the next one before. */
 struct registry_node *registry_next(struct registry *registry,
                                     const struct registry_node *node);
+
+/* The oldest one before login, NULL when there is none. */
+struct registry_node *registry_first_before_login(struct registry *registry);
 
 #endif

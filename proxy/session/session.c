@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/slab.h"
+#include "session/evict.h"
 #include "session/session_private.h"
 
 #include <assert.h>
@@ -91,6 +92,8 @@ static uint64_t keepalive_after_ms(const struct session *session)
 void session_enter(struct session *session, enum session_state next)
 {
     assert(may_enter(session->state, next));
+    if (session->before != NULL && next == SESSION_ENDING)
+        registry_settle(session->env->registry, &session->node);
     session->state = next;
     switch (next) {
     case SESSION_HANDSHAKE:
@@ -284,6 +287,8 @@ void session_start_splice(struct session *session,
                  outcome->rest, outcome->rest_len);
     wiped_buffer_deinit(&ahead);
     free_before(session);
+    limits_settle(session->env->limits, &session->hold);
+    registry_settle(session->env->registry, &session->node);
     session_enter(session, SESSION_SPLICE);
 }
 
@@ -467,6 +472,20 @@ static void turn_away(struct session *session, enum limits_answer answer)
         stream_close(session_client(session));
 }
 
+static enum limits_answer ask_limits(struct session *session)
+{
+    struct env *env = session->env;
+    const struct limits_settings *rules = &session_settings(session)->limits;
+    const struct address *peer = &session->facts.peer;
+    enum limits_answer answer =
+        limits_accept(env->limits, rules, peer, clock_now_ms(), &session->hold);
+
+    if (answer == LIMITS_BEFORE_LOGIN && evict_for_newcomer(env, session))
+        answer = limits_accept(env->limits, rules, peer, clock_now_ms(),
+                               &session->hold);
+    return answer;
+}
+
 int session_open(struct env *env, int fd, const struct address *peer,
                  unsigned listener)
 {
@@ -483,9 +502,7 @@ int session_open(struct env *env, int fd, const struct address *peer,
     session->open_streams = 1;
     session->facts.peer = *peer;
     counters_add(env->counters, COUNTER_ACCEPTED, 1);
-    answer =
-        limits_accept(env->limits, &session_settings(session)->limits,
-                      &session->facts.peer, clock_now_ms(), &session->hold);
+    answer = ask_limits(session);
     if (answer == LIMITS_OK)
         start(session);
     else
@@ -501,6 +518,11 @@ bool session_is_in_handshake(const struct session *session)
 uint64_t session_age_ms(const struct session *session)
 {
     return clock_now_ms() - session->facts.started_ms;
+}
+
+bool session_is_counted_before_login(const struct session *session)
+{
+    return session->hold.before_login;
 }
 
 bool session_is_spliced(const struct session *session)

@@ -36,6 +36,7 @@ struct limits {
     uint64_t hash_key[2];
     /* When a bucket that fills at accept_rate will be full again. */
     _Atomic uint64_t rate_full_at_us;
+    atomic_uint before_login;
     struct shard shards[SHARDS];
 };
 
@@ -48,6 +49,7 @@ enum key_kind {
 static const char *const answer_names[] = {
     [LIMITS_OK] = "ok",
     [LIMITS_ACCEPT_RATE] = "accept_rate",
+    [LIMITS_BEFORE_LOGIN] = "before_login",
     [LIMITS_PER_ADDRESS] = "per_address",
     [LIMITS_PER_USER] = "per_user",
     [LIMITS_PER_USER_AND_ADDRESS] = "per_user_and_address",
@@ -80,6 +82,7 @@ void limits_free(struct limits **limits)
         pthread_mutex_destroy(&mine->shards[i].lock);
         free(mine->shards[i].buckets);
     }
+    assert(atomic_load(&mine->before_login) == 0);
     free(mine);
 }
 
@@ -230,7 +233,7 @@ static void release_entry(struct limits *limits, struct limits_entry **held)
         free(entry);
 }
 
-static bool is_exempt(const struct limits_settings *rules,
+bool limits_is_exempt(const struct limits_settings *rules,
                       const struct address *peer)
 {
     enum network_family family = peer->is_ipv6 ? NETWORK_IPV6 : NETWORK_IPV4;
@@ -261,24 +264,63 @@ static bool take_token(struct limits *limits, unsigned rate, uint64_t now_ms)
     return true;
 }
 
+static bool take_before_login(struct limits *limits, unsigned max)
+{
+    unsigned taken = atomic_load(&limits->before_login);
+
+    while (taken < max) {
+        if (atomic_compare_exchange_weak(&limits->before_login, &taken,
+                                         taken + 1))
+            return true;
+    }
+    return false;
+}
+
+void limits_settle(struct limits *limits, struct limits_hold *hold)
+{
+    if (hold->before_login)
+        atomic_fetch_sub(&limits->before_login, 1);
+    hold->before_login = false;
+}
+
+/* The rate comes last: a connection that is turned away takes none of it. */
+static enum limits_answer take_for_accept(struct limits *limits,
+                                          const struct limits_settings *rules,
+                                          const struct address *peer,
+                                          uint64_t now_ms,
+                                          struct limits_hold *hold)
+{
+    if (rules->per_address != 0) {
+        hold->address =
+            take_entry(limits, hash_address(limits, peer), rules->per_address);
+        if (hold->address == NULL)
+            return LIMITS_PER_ADDRESS;
+    }
+    if (rules->before_login != 0) {
+        hold->before_login = take_before_login(limits, rules->before_login);
+        if (!hold->before_login)
+            return LIMITS_BEFORE_LOGIN;
+    }
+    if (rules->accept_rate != 0 &&
+        !take_token(limits, rules->accept_rate, now_ms))
+        return LIMITS_ACCEPT_RATE;
+    return LIMITS_OK;
+}
+
 enum limits_answer limits_accept(struct limits *limits,
                                  const struct limits_settings *rules,
                                  const struct address *peer, uint64_t now_ms,
                                  struct limits_hold *hold_out)
 {
-    *hold_out = (struct limits_hold){NULL, NULL, NULL};
-    if (rules->per_address != 0 && !is_exempt(rules, peer)) {
-        hold_out->address =
-            take_entry(limits, hash_address(limits, peer), rules->per_address);
-        if (hold_out->address == NULL)
-            return LIMITS_PER_ADDRESS;
-    }
-    if (rules->accept_rate != 0 &&
-        !take_token(limits, rules->accept_rate, now_ms)) {
-        release_entry(limits, &hold_out->address);
-        return LIMITS_ACCEPT_RATE;
-    }
-    return LIMITS_OK;
+    enum limits_answer answer;
+
+    *hold_out = (struct limits_hold){NULL, NULL, NULL, false};
+    if (limits_is_exempt(rules, peer))
+        return LIMITS_OK;
+    answer = take_for_accept(limits, rules, peer, now_ms, hold_out);
+    if (answer != LIMITS_OK)
+        limits_release(limits, hold_out);
+    return answer;
 }
 
 static bool take_user(struct limits *limits, enum key_kind kind,
@@ -300,9 +342,9 @@ enum limits_answer limits_login(struct limits *limits,
     uint64_t user_hash;
 
     assert(hold->user == NULL && hold->user_and_address == NULL);
-    if (per_both != 0 && is_exempt(rules, peer))
-        per_both = 0;
     if (rules->per_user == 0 && per_both == 0)
+        return LIMITS_OK;
+    if (limits_is_exempt(rules, peer))
         return LIMITS_OK;
     user_hash = hash_bytes(limits, user, len);
     if (!take_user(limits, KEY_USER, user_hash, peer, rules->per_user,
@@ -321,6 +363,12 @@ void limits_release(struct limits *limits, struct limits_hold *hold)
     release_entry(limits, &hold->user);
     release_entry(limits, &hold->user_and_address);
     release_entry(limits, &hold->address);
+    limits_settle(limits, hold);
+}
+
+unsigned limits_before_login(const struct limits *limits)
+{
+    return atomic_load(&limits->before_login);
 }
 
 size_t limits_entries(struct limits *limits)

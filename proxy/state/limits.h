@@ -1,4 +1,5 @@
-/* Limits per address, per user and per both, and the rate of accepting.
+/* Limits per address, per user and per both, of those who have not logged in,
+ * and the rate of accepting.
  * Counts are shared by all workers behind sharded locks, and touched when a
  * connection comes, when it logs in, and when it goes; where every limit is
  * off nothing is locked and nothing counted.
@@ -7,8 +8,8 @@
  * changes them and loses no count. A session is counted by what was limited
  * when it came: a limit that is switched on later does not see it.
  *
- * An IPv6 address counts as its /64. Networks of rules->exempt are exempt from
- * per_address and per_user_and_address. */
+ * An IPv6 address counts as its /64. Who comes from a network of rules->exempt
+ * is neither limited nor counted. */
 #ifndef STATE_LIMITS_H
 #define STATE_LIMITS_H
 
@@ -16,6 +17,7 @@
 #include "config/settings.h"
 #include "net/address.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,12 +29,14 @@ struct limits_hold {
     struct limits_entry *address;
     struct limits_entry *user;
     struct limits_entry *user_and_address;
+    bool before_login;
 };
 
 /* The limit that said no. */
 enum limits_answer {
     LIMITS_OK,
     LIMITS_ACCEPT_RATE,
+    LIMITS_BEFORE_LOGIN, /* another session before login may make room */
     LIMITS_PER_ADDRESS,
     LIMITS_PER_USER,
     LIMITS_PER_USER_AND_ADDRESS
@@ -42,6 +46,10 @@ enum limits_answer {
 const char *limits_answer_name(enum limits_answer answer);
 
 struct limits *limits_new(void);
+
+/* Whether the peer lies in a network that rules->exempt lists. */
+bool limits_is_exempt(const struct limits_settings *rules,
+                      const struct address *peer);
 
 /* Every hold must have been released. */
 void limits_free(struct limits **limits);
@@ -63,10 +71,16 @@ MUST_USE enum limits_answer limits_login(struct limits *limits,
                                          const uint8_t *user, size_t len,
                                          struct limits_hold *hold);
 
+/* The session is no longer one before login. */
+void limits_settle(struct limits *limits, struct limits_hold *hold);
+
 /* The connection has gone; releases all that is held. */
 void limits_release(struct limits *limits, struct limits_hold *hold);
 
 /* How many entries are counted now, for tests and for those who look on. */
 size_t limits_entries(struct limits *limits);
+
+/* Sessions before login that are counted. */
+unsigned limits_before_login(const struct limits *limits);
 
 #endif
