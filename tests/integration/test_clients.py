@@ -4,16 +4,22 @@
 |---|---|---|---|---|---|---|
 | curl | AUTHENTICATE | yes | EXAMINE, SELECT | yes | yes | yes |
 | mbsync | LOGIN | as `Patterns *` | yes | by pulling | by pushing | never |
+| offlineimap3 | AUTHENTICATE | yes | yes | by pulling | by pushing | never |
 | fetchmail | LOGIN | never | yes | yes | never | UNSEEN |
+| getmail6 | LOGIN | as `ALL` | EXAMINE | yes | never | yes |
 | imaplib | LOGIN | yes | yes | yes | yes | yes |
 | openssl s_client | LOGIN, typed | typed | typed | typed | typed | typed |
 | gnutls-cli | LOGIN, typed | typed | typed | typed | typed | typed |
 | imapflow | AUTHENTICATE | yes | yes | yes | yes | yes |
+| imapfilter | LOGIN | yes | yes | yes | yes | yes |
+| neomutt | AUTHENTICATE LOGIN | by browsing | yes | yes | yes | yes |
 
-mbsync compares UIDs by itself and never searches; fetchmail reads the one
-folder that it is told to, looks for what is unseen, and delivers locally.
-Each verifies the front's certificate, and refuses one of an authority that
-it was not told of. Both shards know both users and hold other mail for each,
+mbsync compares UIDs by itself and never searches, nor does offlineimap3;
+fetchmail reads the one folder that it is told to, looks for what is unseen,
+and delivers locally. getmail6 knows no STARTTLS: at that listener it is
+turned away. Each verifies the front's certificate, and refuses one of an
+authority that it was not told of; but offlineimap3 looks at none after
+STARTTLS. Both shards know both users and hold other mail for each,
 so what a client sees tells which server it came from."""
 
 import os
@@ -23,18 +29,25 @@ import uuid
 import pytest
 
 from gatepost_test.certs import Authority
-from gatepost_test.clients import CLIENTS, Visit
+from gatepost_test.clients import (
+    CLIENTS, NO_STARTTLS, NO_VERIFYING, Visit, getmail)
 from gatepost_test.dovecot import Dovecot
 
 USERS = {"alice@example.org": "secret-alice", "bob@example.org": "secret-bob"}
 
 # Each client's words for a certificate that nobody it trusts has signed.
 DISTRUST = (r"certificate verify failed|local issuer certificate|"
-            r"Error in the certificate|UNABLE_TO_VERIFY_LEAF_SIGNATURE")
+            r"Error in the certificate|UNABLE_TO_VERIFY_LEAF_SIGNATURE|"
+            r"asks about a certificate")
 
-each_client = pytest.mark.parametrize(
-    "client", CLIENTS, ids=lambda client: client.__name__)
-each_listener = pytest.mark.parametrize("tls", ["implicit", "starttls"])
+
+def each_client(but):
+    """Each client through each listener, but for what some cannot do after
+    STARTTLS."""
+    return pytest.mark.parametrize("client, tls", [
+        pytest.param(client, tls, id=f"{client.__name__}-{tls}")
+        for client in CLIENTS for tls in ("implicit", "starttls")
+        if tls == "implicit" or client not in but])
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +115,7 @@ def holds(shard, user, text):
     return False
 
 
-@each_client
-@each_listener
+@each_client(but=NO_STARTTLS)
 @pytest.mark.parametrize("user, shard", [("alice@example.org", 0),
                                          ("bob@example.org", 1)])
 def test_a_client_works_on_its_users_own_server(
@@ -134,8 +146,7 @@ def test_a_client_works_on_its_users_own_server(
     assert ended["backend"] == ("a1", "b1")[shard]
 
 
-@each_client
-@each_listener
+@each_client(but=NO_VERIFYING)
 def test_a_client_refuses_a_front_that_its_authority_did_not_sign(
         gatepost, twins, routes, folder, client, tls):
     front = gatepost(routes)
@@ -144,6 +155,18 @@ def test_a_client_refuses_a_front_that_its_authority_did_not_sign(
 
     with pytest.raises(Exception, match=DISTRUST):
         client(visit)
+
+    front.wait_log("session-end")
+    assert not any(entry.get("user") for entry in front.log)
+
+
+def test_a_client_without_starttls_is_turned_away(
+        gatepost, twins, routes, folder):
+    front = gatepost(routes)
+    visit = visit_of(front, "starttls", "alice@example.org", folder)
+
+    with pytest.raises(RuntimeError, match="PRIVACYREQUIRED"):
+        getmail(visit)
 
     front.wait_log("session-end")
     assert not any(entry.get("user") for entry in front.log)
