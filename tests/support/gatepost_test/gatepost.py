@@ -69,6 +69,9 @@ class Gatepost:
         self.settings = settings
         settings.setdefault("routes", "routes.json")
         settings.setdefault("log", {"format": "json", "level": "info"})
+        # All clients of a test share an address: only tests of the delay want
+        # to wait for each other's failures.
+        settings.setdefault("auth", {}).setdefault("delay_max", 0)
         self.write_settings(settings)
         self.write_routes(routes)
         self.log, self.stderr_lines = [], []
