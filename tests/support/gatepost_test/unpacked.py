@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from . import procfs
+
 _ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__),
                                      *[os.pardir] * 3))
 
@@ -86,7 +88,7 @@ class Unpacked:
         return path
 
     def _command(self, words):
-        namespaces = ["--mount", "--pid", "--fork", "--kill-child"]
+        namespaces = ["--mount", "--pid", "--fork"]
         if os.getuid() != 0:
             namespaces.append("--map-root-user")
         return ["unshare", *namespaces, "sh", "-c", _ENTER, "sh",
@@ -136,6 +138,9 @@ class Unpacked:
     def stop(self):
         """Ends the server with all its children and takes its folder away."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
+            # With its first process all of a namespace ends.
+            for pid in procfs.tree(self.process.pid)[1:2]:
+                os.kill(pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
