@@ -20,6 +20,8 @@ enum counter_kind {
       "Connections without a login ended to make room for others")             \
     X(ACCEPT_PAUSES, accept_pauses, TOTAL,                                     \
       "Times that accepting paused for want of descriptors")                   \
+    X(PROXY_REFUSED, proxy_refused, TOTAL,                                     \
+      "Connections closed for want of a PROXY header that may be believed")    \
     X(HANDSHAKES_FULL, handshakes_full, TOTAL,                                 \
       "TLS handshakes with clients, not resumed")                              \
     X(HANDSHAKES_RESUMED, handshakes_resumed, TOTAL,                           \

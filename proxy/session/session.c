@@ -29,6 +29,9 @@ enum {
 static bool may_enter(enum session_state from, enum session_state next)
 {
     static const bool edges[SESSION_STATE_COUNT][SESSION_STATE_COUNT] = {
+        [SESSION_ACCEPTED] = {[SESSION_HANDSHAKE] = true,
+                              [SESSION_COMMAND] = true,
+                              [SESSION_ENDING] = true},
         [SESSION_HANDSHAKE] =
             {[SESSION_COMMAND] = true, [SESSION_ENDING] = true},
         [SESSION_COMMAND] = {[SESSION_HANDSHAKE] = true,
@@ -96,6 +99,8 @@ void session_enter(struct session *session, enum session_state next)
         registry_settle(session->env->registry, &session->node);
     session->state = next;
     switch (next) {
+    case SESSION_ACCEPTED:
+        break; /* nobody comes back to it */
     case SESSION_HANDSHAKE:
         arm(session, session_settings(session)->timeouts.handshake_ms);
         break;
@@ -128,6 +133,7 @@ static void free_before(struct session *session)
     if (before == NULL)
         return;
     session->before = NULL;
+    proxy_stage_free(&before->proxy);
     attempt_free(&before->attempt);
     if (before->login != NULL)
         count_dialogue(session->env->counters, before->login);
@@ -306,7 +312,7 @@ static void on_secure(struct session *session)
     if (before->login == NULL)
         session_begin_dialogue(session, true);
     else
-        login_secured(before->login);
+        session_dialogue_secured(session);
 }
 
 static void on_failed(struct session *session)
@@ -317,7 +323,9 @@ static void on_failed(struct session *session)
         session_finish(session, "client-failed", why);
         return;
     }
-    counters_add(session->env->counters, COUNTER_HANDSHAKE_FAILURES, 1);
+    /* A balancer that looks whether we are there goes when we are. */
+    if (!session->facts.is_probe)
+        counters_add(session->env->counters, COUNTER_HANDSHAKE_FAILURES, 1);
     session_finish(session, "handshake-failed", why);
 }
 
@@ -331,7 +339,10 @@ static void on_client(struct stream *client, enum stream_event event,
         on_secure(session);
         break;
     case STREAM_DATA:
-        session_take_bytes(session);
+        if (session->state == SESSION_ACCEPTED)
+            session_take_proxy(session);
+        else
+            session_take_bytes(session);
         break;
     case STREAM_DRAINED:
         session_resume(session);
@@ -396,6 +407,10 @@ static void on_timeout(struct wheel_timer *timer)
     struct session *session = session_of_timer(timer);
 
     switch (session->state) {
+    case SESSION_ACCEPTED:
+        counters_add(session->env->counters, COUNTER_TIMEOUTS, 1);
+        session_refuse_proxy(session, "proxy-timeout", NULL);
+        break;
     case SESSION_HANDSHAKE:
         counters_add(session->env->counters, COUNTER_TIMEOUTS, 1);
         counters_add(session->env->counters, COUNTER_HANDSHAKE_FAILURES, 1);
@@ -420,7 +435,7 @@ static void start(struct session *session)
         session_start_tls(session);
         return;
     }
-    arm(session, 0);
+    session_enter(session, SESSION_COMMAND);
     session_begin_dialogue(session, false);
 }
 
@@ -444,7 +459,7 @@ static struct session *new_session(struct env *env, unsigned listener)
     struct session *session = slab_zalloc(sizeof(*session));
 
     session->env = env;
-    session->state = SESSION_COMMAND;
+    session->state = SESSION_ACCEPTED;
     session->facts.worker = (uint16_t)env->worker;
     session->facts.number = ++env->sessions_made;
     session->facts.started_ms = clock_now_ms();
@@ -486,11 +501,33 @@ static enum limits_answer ask_limits(struct session *session)
     return answer;
 }
 
+/* A balancer that speaks for itself is nobody's client. */
+void session_admit(struct session *session)
+{
+    enum limits_answer answer =
+        session->facts.is_probe ? LIMITS_OK : ask_limits(session);
+
+    if (answer == LIMITS_OK)
+        start(session);
+    else
+        turn_away(session, answer);
+}
+
+void session_local_address(const struct session *session,
+                           struct address *address_out)
+{
+    const struct proxy_stage *proxy = session->before->proxy;
+
+    if (proxy != NULL && proxy->header.has_addresses)
+        *address_out = proxy->header.to;
+    else
+        (void)stream_local_address(session_client(session), address_out);
+}
+
 int session_open(struct env *env, int fd, const struct address *peer,
                  unsigned listener)
 {
     struct session *session = new_session(env, listener);
-    enum limits_answer answer;
     int result =
         stream_open(&env->io, fd, on_client, session, &session->splice.client);
 
@@ -502,17 +539,19 @@ int session_open(struct env *env, int fd, const struct address *peer,
     session->open_streams = 1;
     session->facts.peer = *peer;
     counters_add(env->counters, COUNTER_ACCEPTED, 1);
-    answer = ask_limits(session);
-    if (answer == LIMITS_OK)
-        start(session);
-    else
-        turn_away(session, answer);
+    if (session->before->listener->proxy_from_count > 0) {
+        arm(session, session_settings(session)->timeouts.proxy_header_ms);
+        session_begin_proxy(session);
+    } else {
+        session_admit(session);
+    }
     return 0;
 }
 
 bool session_is_in_handshake(const struct session *session)
 {
-    return session->state == SESSION_HANDSHAKE;
+    return session->state == SESSION_HANDSHAKE ||
+           session->state == SESSION_ACCEPTED;
 }
 
 uint64_t session_age_ms(const struct session *session)

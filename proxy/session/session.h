@@ -38,7 +38,8 @@ void session_abort(struct session *session, const char *reason);
 /* The registry's nodes are sessions. */
 struct session *session_of_node(struct registry_node *node);
 
-/* The client's TLS handshake has begun and not ended. */
+/* The client's TLS handshake has begun and not ended, or has not begun since a
+ * balancer's header is to come first. */
 bool session_is_in_handshake(const struct session *session);
 /* Since its accept. */
 uint64_t session_age_ms(const struct session *session);

@@ -104,7 +104,9 @@ void session_log_end(const struct session_facts *facts,
 {
     struct log_entry entry;
 
-    log_begin(&entry, LOG_INFO, "session-end");
+    log_begin(&entry,
+              facts->is_probe && end->backend == NULL ? LOG_DEBUG : LOG_INFO,
+              "session-end");
     if (!entry.is_on)
         return;
     log_facts(&entry, facts);

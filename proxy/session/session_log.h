@@ -7,6 +7,7 @@
 #include "net/address.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct session_facts {
     uint16_t tls_version; /* 0: no TLS */
     uint16_t tls_cipher;
     uint16_t user_at; /* in names */
+    bool is_probe;    /* a balancer's own; told only if it logs in */
 };
 
 void session_facts_deinit(struct session_facts *facts);

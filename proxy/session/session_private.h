@@ -7,11 +7,13 @@
 #include "net/stream.h"
 #include "session/attempt.h"
 #include "session/login.h"
+#include "session/proxy_stage.h"
 #include "session/session.h"
 #include "session/session_log.h"
 #include "session/splice.h"
 
 enum session_state {
+    SESSION_ACCEPTED, /* awaits a balancer's header, if one is to come */
     SESSION_HANDSHAKE,
     SESSION_COMMAND,
     SESSION_ATTEMPT,
@@ -25,11 +27,13 @@ enum {
 /* Everything that only matters before the splice: freed at one moment. */
 struct before_login {
     struct snapshot *snapshot; /* of the accept: its TLS context is in use */
+    struct proxy_stage *proxy; /* NULL: the client itself connected to us */
     struct login *login;
     struct attempt *attempt;
     struct wiped_buffer ahead; /* sent by the client behind its login */
     uint64_t deadline_ms;      /* absolute; bytes do not extend it */
     const struct listener_config *listener; /* lent by the snapshot */
+    bool awaits_client; /* a backend has asked, the answer is to come */
     char id[SESSION_ID_MAX];
 };
 
@@ -56,6 +60,11 @@ void session_finish(struct session *session, const char *reason,
 void session_start_splice(struct session *session,
                           const struct attempt_outcome *outcome);
 void session_start_tls(struct session *session);
+/* Begins, now that the client's address is known, unless a limit says no. */
+void session_admit(struct session *session);
+/* What the client connected to: here, or at the balancer in front. */
+void session_local_address(const struct session *session,
+                           struct address *address_out);
 
 static inline const struct settings *
 session_settings(const struct session *session)
@@ -70,6 +79,8 @@ static inline struct stream *session_client(const struct session *session)
 
 /* dialogue.c: greets, unless the worker drains. */
 void session_begin_dialogue(struct session *session, bool is_secure);
+/* The TLS that STARTTLS began is up. */
+void session_dialogue_secured(struct session *session);
 /* Takes the lent bytes of the client, and wipes them. */
 void session_take_bytes(struct session *session);
 /* Reads on, unless the client has sent enough ahead of its login's verdict. */
