@@ -22,7 +22,7 @@ virtdomain {{
   passwd-dir {folder}/domains;
 }}
 mailbox {{
-  mailbox-pattern "maildir:{folder}/mail/${{user}}/INBOX";
+  mailbox-pattern "maildir:${{home}}/INBOX";
   mailbox-type maildir;
 }}
 tls {{
@@ -60,6 +60,8 @@ class Mailutils(Unpacked):
         for user, password in self.users.items():
             local, _, domain = user.partition("@")
             home = self.make_folder(f"mail/{user}")
+            for part in ("", "/tmp", "/new", "/cur"):
+                self.make_folder(f"mail/{user}/INBOX{part}")
             tables[domain] += (
                 f"{local}:{hashed(password)}:{self.account.pw_uid}:"
                 f"{self.account.pw_gid}::{home}:/bin/false\n")
