@@ -44,6 +44,7 @@ struct server {
     struct reload *reload;
     struct resolver *resolver;
     struct limits *limits;
+    struct penalties *penalties;
     struct quota quota;
     struct counters_set *counters;
     struct provider_sockets *sockets; /* one per listener */
@@ -110,6 +111,7 @@ static void on_worker_idle(void *owner)
 static bool start_worker(struct server *server, unsigned index)
 {
     struct worker_parts parts = {.limits = server->limits,
+                                 .penalties = server->penalties,
                                  .quota = &server->quota,
                                  .on_idle = on_worker_idle,
                                  .owner = server};
@@ -364,6 +366,7 @@ static bool start(struct server *server)
         return false;
     }
     server->limits = limits_new();
+    server->penalties = penalties_new();
     server->counters = counters_set_new(server->worker_count + 1);
     server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
     resolver_update(server->resolver, server->snapshot->backends,
@@ -402,6 +405,7 @@ static void free_server(struct server *server)
     snapshot_unref(&server->snapshot);
     reaper_free(&server->parts.reaper);
     limits_free(&server->limits);
+    penalties_free(&server->penalties);
     ticket_keys_unref(&server->parts.tickets);
     backend_registry_free(&server->parts.registry);
     counters_set_free(&server->counters);

@@ -205,9 +205,11 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->parts = *parts;
     worker->env.counters = counters;
     worker->env.limits = parts->limits;
+    worker->env.penalties = parts->penalties;
     worker->env.quota = parts->quota;
     worker->env.registry = &worker->registry;
     worker->env.warm = warm_new(&worker->env.io);
+    worker->env.gate = gate_new(&worker->env.io);
     worker->env.worker = index;
     worker->env.snapshot = snapshot_ref(snapshot);
     registry_init(&worker->registry);
@@ -250,6 +252,7 @@ void worker_join(struct worker **worker)
     uv_thread_join(&mine->thread);
     mailbox_deinit(&mine->mailbox);
     warm_free(&mine->env.warm);
+    gate_free(&mine->env.gate);
     snapshot_unref(&mine->env.snapshot);
     io_deinit(&mine->env.io);
     uv_loop_close(&mine->loop);

@@ -7,6 +7,7 @@
 #include "config/mem.h"
 #include "config/settings.h"
 #include "state/limits.h"
+#include "state/penalties.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
 
@@ -18,6 +19,7 @@ struct worker;
 /* What all workers share. Outlives them. */
 struct worker_parts {
     struct limits *limits;
+    struct penalties *penalties;
     struct quota *quota;
     /* Called on the worker's thread when nothing lives in it any more, after
      * worker_drain or worker_stop. */

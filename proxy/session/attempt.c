@@ -3,89 +3,115 @@
 #include "backend/warm.h"
 #include "base/clock.h"
 #include "session/attempt_private.h"
+#include "session/client_words.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+static void on_gate(struct gate_pass *pass, bool is_in, void *owner);
 static void on_link(struct link *link, bool is_ready, void *owner);
-static void on_upstream(struct stream *stream, enum stream_event event,
-                        void *owner);
 static void on_timeout(struct wheel_timer *timer);
-static bool start_login(struct attempt *attempt);
-
-static void ignore(struct stream *stream, enum stream_event event, void *owner)
-{
-    (void)stream;
-    (void)event;
-    (void)owner;
-}
 
 void attempt_refuse(struct attempt *attempt, enum login_answer answer,
                     enum counter counter, const char *reason)
 {
+    attempt->has_verdict = true;
     attempt->outcome.answer = answer;
     counters_add(attempt->env->counters, counter, 1);
     attempt_log_failure(attempt, LOG_INFO, reason, NULL, NULL);
 }
 
-static void finish(struct attempt *attempt)
+void attempt_finish(struct attempt *attempt)
 {
     io_disarm(&attempt->env->io, &attempt->timer);
-    attempt->handler(attempt, attempt->owner);
-}
-
-/* Asked once the backend has said OK: a stranger who knows a name must not
- * hold that user's places, nor learn that they are taken. */
-static bool respects_limits(struct attempt *attempt)
-{
-    const struct limits_settings *rules = &attempt->snapshot->settings->limits;
-    enum limits_answer answer =
-        limits_login(attempt->env->limits, rules, attempt->request.peer,
-                     (const uint8_t *)attempt->identity.user,
-                     attempt->identity.user_len, attempt->request.hold);
-
-    if (answer == LIMITS_OK)
-        return true;
-    attempt_refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
-                   limits_answer_name(answer));
-    return false;
+    attempt->handler(attempt, ATTEMPT_OVER, attempt->owner);
 }
 
 /* A connection that waits for a login, or else a dial; false when there is
  * neither. What waits at a backend that is down may wait for ever. */
-static bool reach(struct attempt *attempt, uint64_t now_ms)
+static bool reach(struct attempt *attempt)
 {
     const struct link_target *target = attempt->target;
     struct link_rules rules = snapshot_link_rules(attempt->snapshot);
 
+    rules.client = &attempt->client;
     if (backend_state(target->facts) == BACKEND_UP)
         attempt->upstream =
             warm_take(attempt->env->warm, target, &attempt->capabilities);
     if (attempt->upstream != NULL)
         return true;
-    if (!backend_may_dial(target->facts, now_ms))
+    if (!backend_may_dial(target->facts, clock_now_ms()))
         return false;
     attempt->link =
         link_open(&attempt->env->io, target, &rules, on_link, attempt);
     return true;
 }
 
-/* Goes to the next candidate. False: the attempt is over; why is the reason
- * when no candidate is left. */
-static bool try_next(struct attempt *attempt, const char *why)
+static enum gate_answer enter_gate(struct attempt *attempt)
 {
-    uint64_t now_ms = clock_now_ms();
-    const struct backend_config *config;
+    const struct limits_settings *limits = &attempt->snapshot->settings->limits;
 
-    while ((config = pick_next(&attempt->pick, now_ms)) != NULL) {
-        attempt->target = snapshot_target(attempt->snapshot, config);
-        if (reach(attempt, now_ms))
-            return attempt->upstream == NULL || start_login(attempt);
-    }
+    return gate_enter(attempt->env->gate, &attempt->pass,
+                      attempt->target->facts, limits->backend_logins,
+                      limits->backend_queue, on_gate, attempt);
+}
+
+static bool refuse_unavailable(struct attempt *attempt, const char *why)
+{
     attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
                    COUNTER_LOGINS_UNAVAILABLE, why);
     return false;
+}
+
+/* A connection to the candidate, or one on its way. *goes_on_out tells whether
+ * the attempt does. False: to the next candidate. */
+static bool take_place(struct attempt *attempt, bool *goes_on_out)
+{
+    if (!reach(attempt)) {
+        gate_leave(&attempt->pass);
+        return false;
+    }
+    *goes_on_out = attempt->upstream == NULL || attempt_start_login(attempt);
+    return true;
+}
+
+/* Goes to the next candidate. False: the attempt is over; why is the reason
+ * when no candidate is left. A backend that is only busy is waited for: the
+ * user's mail is there. */
+static bool try_next(struct attempt *attempt, const char *why)
+{
+    const struct backend_config *config;
+    bool goes_on;
+
+    while ((config = pick_next(&attempt->pick, clock_now_ms())) != NULL) {
+        attempt->target = snapshot_target(attempt->snapshot, config);
+        switch (enter_gate(attempt)) {
+        case GATE_ENTERED:
+            if (take_place(attempt, &goes_on))
+                return goes_on;
+            break;
+        case GATE_WAITS:
+            return true;
+        case GATE_FULL:
+            return refuse_unavailable(attempt, "backend-busy");
+        }
+    }
+    return refuse_unavailable(attempt, why);
+}
+
+static void on_gate(struct gate_pass *pass, bool is_in, void *owner)
+{
+    struct attempt *attempt = owner;
+    bool goes_on;
+
+    (void)pass;
+    if (!is_in)
+        goes_on = refuse_unavailable(attempt, "backend-busy");
+    else if (!take_place(attempt, &goes_on))
+        goes_on = try_next(attempt, "no-backend-up");
+    if (!goes_on)
+        attempt_finish(attempt);
 }
 
 struct attempt *attempt_new(struct env *env,
@@ -96,6 +122,8 @@ struct attempt *attempt_new(struct env *env,
 
     attempt->env = env;
     attempt->request = *request;
+    if (request->client != NULL)
+        attempt->client = *request->client;
     attempt->handler = handler;
     attempt->owner = owner;
     attempt->snapshot = snapshot_ref(env->snapshot);
@@ -103,135 +131,76 @@ struct attempt *attempt_new(struct env *env,
     return attempt;
 }
 
-bool attempt_start(struct attempt *attempt)
+/* A refusal without asking a backend takes as long as one of theirs, or time
+ * would tell which users there are (threat D4). False: the attempt is over. */
+static bool hold_back(struct attempt *attempt)
 {
-    if (!attempt_name_user(attempt) || !attempt_find_route(attempt))
+    if (attempt->outcome.answer != LOGIN_ANSWER_BAD_CREDENTIALS)
         return false;
+    attempt->stage = ATTEMPT_HOLD;
+    io_arm(&attempt->env->io, &attempt->timer,
+           failure_times_sample(&attempt->env->failure_times));
+    return true;
+}
+
+static bool ask_table(struct attempt *attempt)
+{
+    attempt->stage = ATTEMPT_ASK;
+    attempt->asked_ms = clock_now_ms();
+    if (!attempt_find_route(attempt))
+        return hold_back(attempt);
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
                attempt->identity.user_len);
     return try_next(attempt, "no-backend-up");
 }
 
-static void drop_upstream(struct attempt *attempt)
+/* SCRAM's message is another one each time, whatever the password. */
+static struct penalties_attempt describe_try(const struct attempt *attempt)
 {
-    upstream_login_free(&attempt->login);
-    if (attempt->upstream != NULL) {
-        stream_set_owner(attempt->upstream, ignore, NULL);
-        stream_end(attempt->upstream, STREAM_DISCARD_MS);
-        attempt->upstream = NULL;
-    }
-    if (attempt->backend != NULL)
-        backend_session_closed(&attempt->backend);
+    const struct credentials *credentials = attempt->request.credentials;
+    bool is_scram =
+        (attempt->request.sasl & (SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256)) != 0;
+
+    return (struct penalties_attempt){
+        .peer = attempt->request.peer,
+        .user = (const uint8_t *)attempt->identity.user,
+        .user_len = attempt->identity.user_len,
+        .secret = is_scram ? NULL : credentials->secret,
+        .secret_len = is_scram ? 0 : credentials->secret_len,
+    };
 }
 
-static void take_refusal(struct attempt *attempt)
+/* Who has shown a certificate guesses nothing. */
+static bool ask_leave(struct attempt *attempt)
 {
-    const struct upstream_refusal *refusal =
-        upstream_login_refusal(attempt->login);
-    struct attempt_outcome *outcome = &attempt->outcome;
+    const struct penalties_attempt try = describe_try(attempt);
+    uint64_t wait_ms;
 
-    outcome->answer = refusal->answer;
-    outcome->code = refusal->code;
-    outcome->code_len = refusal->code_len;
-    outcome->text = refusal->text;
-    outcome->text_len = refusal->text_len;
-    outcome->to_client =
-        upstream_login_to_client(attempt->login, &outcome->to_client_len);
-    counters_add(attempt->env->counters,
-                 refusal->answer == LOGIN_ANSWER_UNAVAILABLE
-                     ? COUNTER_LOGINS_UNAVAILABLE
-                     : COUNTER_LOGINS_FAILED,
-                 1);
-    attempt_log_failure(attempt,
-                        refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
-                        refusal->reason, NULL, refusal);
-}
-
-static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
-{
-    struct attempt_outcome *outcome = &attempt->outcome;
-
-    if (!respects_limits(attempt)) {
-        drop_upstream(attempt);
-        return;
-    }
-    outcome->is_logged_in = true;
-    outcome->to_client =
-        upstream_login_to_client(attempt->login, &outcome->to_client_len);
-    outcome->rest = rest;
-    outcome->rest_len = len;
-    counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
-}
-
-static void send_to_backend(struct attempt *attempt)
-{
-    size_t len;
-    const uint8_t *bytes = upstream_login_to_backend(attempt->login, &len);
-
-    if (len > 0)
-        (void)stream_write(attempt->upstream, bytes, len);
-    upstream_login_to_backend_clear(attempt->login);
-}
-
-static void fail_upstream(struct attempt *attempt, const char *reason,
-                          const char *detail)
-{
-    attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
-    counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
-    attempt_log_failure(attempt, LOG_WARN, reason, detail, NULL);
-    drop_upstream(attempt);
-    finish(attempt);
-}
-
-/* False: the attempt is over. */
-static bool take_login_result(struct attempt *attempt,
-                              enum upstream_login_result result,
-                              const uint8_t *rest, size_t len)
-{
-    send_to_backend(attempt);
-    switch (result) {
-    case UPSTREAM_LOGIN_MORE:
-    case UPSTREAM_LOGIN_CHALLENGE:
+    if (attempt->request.credentials->kind == CREDENTIALS_CERTIFICATE)
+        return ask_table(attempt);
+    switch (penalties_ask(attempt->env->penalties, attempt->snapshot->settings,
+                          &try, clock_now_ms(), &attempt->claim, &wait_ms)) {
+    case PENALTIES_GO:
+        return ask_table(attempt);
+    case PENALTIES_WAIT:
+        attempt->stage = ATTEMPT_WAIT;
+        io_arm(&attempt->env->io, &attempt->timer, wait_ms);
         return true;
-    case UPSTREAM_LOGIN_DONE:
-        succeed(attempt, rest, len);
-        return false;
-    case UPSTREAM_LOGIN_REFUSED:
-    case UPSTREAM_LOGIN_BROKEN:
+    case PENALTIES_REFUSE:
         break;
     }
-    take_refusal(attempt);
-    return false;
+    return refuse_unavailable(attempt, "too-many-failures");
 }
 
-static void on_upstream(struct stream *stream, enum stream_event event,
-                        void *owner)
+bool attempt_start(struct attempt *attempt)
 {
-    struct attempt *attempt = owner;
-    size_t len, used;
-
-    switch (event) {
-    case STREAM_DATA: {
-        const uint8_t *bytes = stream_lent(stream, &len);
-        enum upstream_login_result result =
-            upstream_login_feed(attempt->login, bytes, len, &used);
-
-        if (!take_login_result(attempt, result, bytes + used, len - used))
-            finish(attempt);
-        break;
-    }
-    case STREAM_EOF:
-        fail_upstream(attempt, "backend-closed", NULL);
-        break;
-    case STREAM_FAILED:
-        fail_upstream(attempt, "backend-failed", stream_failure(stream));
-        break;
-    case STREAM_SECURE:
-    case STREAM_DRAINED:
-    case STREAM_CLOSED:
-        break;
-    }
+    /* A login that has come round to us would go on for ever. */
+    if (!client_words_may_pass(attempt->request.proxy_ttl))
+        return refuse_unavailable(attempt, "proxy-loop");
+    if (!attempt_name_user(attempt))
+        return hold_back(attempt);
+    return ask_leave(attempt);
 }
 
 static void on_timeout(struct wheel_timer *timer)
@@ -240,29 +209,18 @@ static void on_timeout(struct wheel_timer *timer)
         (struct attempt *)(void *)((char *)timer -
                                    offsetof(struct attempt, timer));
 
-    counters_add(attempt->env->counters, COUNTER_TIMEOUTS, 1);
-    fail_upstream(attempt, "backend-timeout", NULL);
-}
-
-/* From here on credentials are on their way: nobody else is tried
- * (design.md, section 2, Failover). False: the attempt is over. */
-static bool start_login(struct attempt *attempt)
-{
-    const struct upstream_login_request request = {
-        .credentials = attempt->request.credentials,
-        .login_as = attempt->route.login_as == NULL ? NULL : attempt->login_as,
-        .tag = attempt->request.tag,
-        .known = &attempt->capabilities,
-    };
-    enum upstream_login_result result;
-
-    stream_set_owner(attempt->upstream, on_upstream, attempt);
-    attempt->backend = backend_session_opened(attempt->target->facts);
-    attempt->login = upstream_login_new();
-    io_arm(&attempt->env->io, &attempt->timer,
-           attempt->snapshot->settings->timeouts.login_reply_ms);
-    result = upstream_login_start(attempt->login, &request);
-    return take_login_result(attempt, result, NULL, 0);
+    switch (attempt->stage) {
+    case ATTEMPT_WAIT:
+        if (!ask_leave(attempt))
+            attempt_finish(attempt);
+        break;
+    case ATTEMPT_ASK:
+        attempt_login_timeout(attempt);
+        break;
+    case ATTEMPT_HOLD:
+        attempt_finish(attempt);
+        break;
+    }
 }
 
 static void on_link(struct link *link, bool is_ready, void *owner)
@@ -277,9 +235,12 @@ static void on_link(struct link *link, bool is_ready, void *owner)
         attempt_log_dial_failed(attempt, link);
     }
     link_free(&attempt->link);
-    goes_on = is_ready ? start_login(attempt) : try_next(attempt, "no-backend");
+    if (!is_ready)
+        gate_leave(&attempt->pass);
+    goes_on = is_ready ? attempt_start_login(attempt)
+                       : try_next(attempt, "no-backend");
     if (!goes_on)
-        finish(attempt);
+        attempt_finish(attempt);
 }
 
 const struct attempt_outcome *attempt_outcome(const struct attempt *attempt)
@@ -310,6 +271,27 @@ struct backend *attempt_take_backend(struct attempt *attempt)
     return backend;
 }
 
+/* What it tells of the credentials. */
+static enum penalties_outcome verdict(const struct attempt *attempt)
+{
+    if (!attempt->has_verdict)
+        return PENALTIES_OTHER;
+    if (attempt->outcome.is_logged_in)
+        return PENALTIES_OK;
+    switch (attempt->outcome.answer) {
+    case LOGIN_ANSWER_BAD_CREDENTIALS:
+    case LOGIN_ANSWER_UNCODED:
+        return PENALTIES_FAILED;
+    case LOGIN_ANSWER_LIMIT: /* the password was right */
+        return PENALTIES_OK;
+    case LOGIN_ANSWER_UNAVAILABLE:
+    case LOGIN_ANSWER_CODED:
+    case LOGIN_ANSWER_AUTHORIZATION:
+        break;
+    }
+    return PENALTIES_OTHER;
+}
+
 void attempt_free(struct attempt **attempt)
 {
     struct attempt *mine = *attempt;
@@ -318,8 +300,11 @@ void attempt_free(struct attempt **attempt)
     if (mine == NULL)
         return;
     io_disarm(&mine->env->io, &mine->timer);
+    gate_leave(&mine->pass);
+    penalties_answered(mine->env->penalties, &mine->claim, verdict(mine),
+                       clock_now_ms());
     link_free(&mine->link);
-    drop_upstream(mine);
+    attempt_drop_login(mine);
     snapshot_unref(&mine->snapshot);
     free(mine);
 }

@@ -7,8 +7,9 @@
 #include "auth/credentials.h"
 #include "config/identity.h"
 #include "config/mem.h"
+#include "net/proxy_header.h"
 #include "net/stream.h"
-#include "session/login_answer.h"
+#include "session/login.h"
 #include "state/env.h"
 
 #include <stdbool.h>
@@ -17,14 +18,21 @@
 
 struct attempt;
 
-/* Borrowed until the attempt is freed. */
+/* Borrowed until the attempt is freed, except what is said to be copied. */
 struct attempt_request {
     const struct credentials *credentials;
+    enum sasl_mechanism sasl;
     const char *tag;
     const char *mechanism; /* for the log */
     const char *session;   /* likewise: the session's id */
     const struct address *peer;
     struct limits_hold *hold; /* the user's share is added to it */
+    unsigned offered; /* a set of enum sasl_mechanism: the listener's offer */
+    const struct login_id *client_id; /* what the client said by ID */
+    unsigned proxy_ttl;               /* likewise; LOGIN_PROXY_TTL_NONE */
+    /* Who the client is to those backends that are told; copied. NULL only
+     * where snapshot->tells_clients is false. */
+    const struct proxy_client *client;
 };
 
 /* Everything in it is lent by the attempt, unless said otherwise. */
@@ -45,8 +53,14 @@ struct attempt_outcome {
     size_t text_len;
 };
 
-/* Called once, never from attempt_start; the attempt may be freed in it. */
-typedef void attempt_handler(struct attempt *attempt, void *owner);
+enum attempt_event {
+    ATTEMPT_CHALLENGE, /* see attempt_challenge and attempt_answer */
+    ATTEMPT_OVER       /* the last one: see attempt_outcome */
+};
+
+/* Never called from a verb; the attempt may be freed in it. */
+typedef void attempt_handler(struct attempt *attempt, enum attempt_event event,
+                             void *owner);
 
 /* The snapshot is the one that the attempt goes by; it takes a reference. */
 struct attempt *attempt_new(struct env *env,
@@ -56,6 +70,22 @@ struct attempt *attempt_new(struct env *env,
 /* False: it is over already, and the handler will not be called. */
 MUST_USE bool attempt_start(struct attempt *attempt);
 
+/* After ATTEMPT_CHALLENGE: the backend's question in base64, and its alerts, to
+ * go before it; valid until the next call. */
+const uint8_t *attempt_challenge(const struct attempt *attempt,
+                                 size_t *len_out);
+const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out);
+
+/* The client's answer, a line of base64 without its end. False: the attempt is
+ * over, and the handler will not be called. */
+MUST_USE bool attempt_answer(struct attempt *attempt, const uint8_t *line,
+                             size_t len);
+
+/* Ends it because of what the backend asks: it is over, and the handler will
+ * not be called. The reason is a fixed word for the log. */
+void attempt_give_up(struct attempt *attempt, const char *reason);
+
+/* After attempt_start or attempt_answer said false, or with ATTEMPT_OVER. */
 const struct attempt_outcome *attempt_outcome(const struct attempt *attempt);
 
 /* The normalised name; empty before it is known. */

@@ -1,14 +1,24 @@
-/* What the files of an attempt share: attempt.c (its stages), attempt_route.c
- * (who the client is and where the table sends it) and attempt_log.c. Private
- * to session/. */
+/* What the files of an attempt share: attempt.c (its stages up to a stream),
+ * attempt_route.c (who the client is and where the table sends it),
+ * attempt_login.c (the login at the backend) and attempt_log.c. Private to
+ * session/. */
 #ifndef SESSION_ATTEMPT_PRIVATE_H
 #define SESSION_ATTEMPT_PRIVATE_H
 
+#include "backend/gate.h"
 #include "backend/link.h"
 #include "backend/pick.h"
 #include "base/log.h"
 #include "session/attempt.h"
 #include "session/upstream_login.h"
+#include "state/penalties.h"
+
+/* What the timer is for. */
+enum attempt_stage {
+    ATTEMPT_WAIT, /* for leave to ask: the client keeps failing */
+    ATTEMPT_ASK,  /* a backend is on its way or asked */
+    ATTEMPT_HOLD  /* the answer is known and held back */
+};
 
 struct attempt {
     struct env *env;
@@ -17,24 +27,44 @@ struct attempt {
     void *owner;
     struct snapshot *snapshot;
     struct attempt_outcome outcome;
+    enum attempt_stage stage;
+    struct wheel_timer timer;
+    struct penalty_claim claim;
+    uint64_t asked_ms; /* when leave was given */
+    bool has_verdict;  /* the outcome is known */
 
-    struct identity identity;
+    struct identity identity; /* without a name for a token without one */
     struct route route;
     char login_as[IDENTITY_MAX + 1];
     struct pick pick;
     const struct link_target *target;
+    struct proxy_client client; /* who it is to the backend, if told */
 
-    struct link *link; /* while it is under way */
+    struct gate_pass pass; /* a place among those who log in there */
+    struct link *link;     /* while it is under way */
     struct stream *upstream;
     struct imap_capabilities capabilities; /* what it announced */
     struct backend *backend;               /* counted as a session there */
     struct upstream_login *login;
-    struct wheel_timer timer;
 };
 
 /* attempt_route.c. Each: false when the attempt is over, its answer set. */
 MUST_USE bool attempt_name_user(struct attempt *attempt);
 MUST_USE bool attempt_find_route(struct attempt *attempt);
+
+/* attempt_login.c. From here on credentials are on their way: nobody else is
+ * tried (design.md, section 2, Failover). False: the attempt is over. */
+MUST_USE bool attempt_start_login(struct attempt *attempt);
+void attempt_login_timeout(struct attempt *attempt);
+/* Ends the login, and what it holds of the backend. */
+void attempt_drop_login(struct attempt *attempt);
+
+/* attempt.c. Tells the owner, who may free the attempt. */
+void attempt_finish(struct attempt *attempt);
+
+/* Sets the answer of an attempt that no backend has refused, and logs why. */
+void attempt_refuse(struct attempt *attempt, enum login_answer answer,
+                    enum counter counter, const char *reason);
 
 /* attempt_log.c. */
 void attempt_begin_log(const struct attempt *attempt, struct log_entry *entry,
@@ -46,9 +76,5 @@ void attempt_log_dial_failed(const struct attempt *attempt,
 void attempt_log_failure(const struct attempt *attempt, enum log_level level,
                          const char *reason, const char *detail,
                          const struct upstream_refusal *refusal);
-
-/* Sets the answer of an attempt that no backend has refused, and logs why. */
-void attempt_refuse(struct attempt *attempt, enum login_answer answer,
-                    enum counter counter, const char *reason);
 
 #endif

@@ -1,6 +1,8 @@
 #include "auth/sasl_server.h"
+#include "net/client_certificate.h"
 #include "session/session_private.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void run_dialogue(struct session *session, const uint8_t *bytes,
@@ -40,23 +42,62 @@ static bool answer_failure(struct session *session,
     return true;
 }
 
-static void on_attempt(struct attempt *attempt, void *owner)
+/* What the client sent ahead is its dialogue from here on. */
+static void run_ahead(struct session *session)
 {
-    struct session *session = owner;
-    const struct attempt_outcome *outcome = attempt_outcome(attempt);
-    struct wiped_buffer ahead;
+    struct wiped_buffer ahead = session->before->ahead;
 
-    if (outcome->is_logged_in) {
+    memset(&session->before->ahead, 0, sizeof(session->before->ahead));
+    stream_resume(session_client(session));
+    run_dialogue(session, ahead.bytes, ahead.len);
+    wiped_buffer_deinit(&ahead);
+}
+
+static void finish_attempt(struct session *session)
+{
+    const struct attempt_outcome *outcome =
+        attempt_outcome(session->before->attempt);
+
+    if (outcome->is_logged_in)
         session_start_splice(session, outcome);
+    else if (answer_failure(session, outcome))
+        run_ahead(session);
+}
+
+/* A backend whose questions go beyond all measure is refused an answer. */
+static void relay_challenge(struct session *session)
+{
+    struct before_login *before = session->before;
+    size_t alerts_len, len;
+    const uint8_t *alerts = attempt_alerts(before->attempt, &alerts_len);
+    const uint8_t *base64 = attempt_challenge(before->attempt, &len);
+
+    if (alerts_len > 0)
+        (void)stream_write(session_client(session), alerts, alerts_len);
+    if (!login_challenge(before->login, base64, len)) {
+        attempt_give_up(before->attempt, "backend-challenge");
+        finish_attempt(session);
         return;
     }
-    ahead = session->before->ahead;
-    memset(&session->before->ahead, 0, sizeof(session->before->ahead));
-    if (answer_failure(session, outcome)) {
-        stream_resume(session_client(session));
-        run_dialogue(session, ahead.bytes, ahead.len);
+    before->awaits_client = true;
+    session_send_output(session);
+    run_ahead(session);
+}
+
+static void on_attempt(struct attempt *attempt, enum attempt_event event,
+                       void *owner)
+{
+    struct session *session = owner;
+
+    (void)attempt;
+    switch (event) {
+    case ATTEMPT_CHALLENGE:
+        relay_challenge(session);
+        break;
+    case ATTEMPT_OVER:
+        finish_attempt(session);
+        break;
     }
-    wiped_buffer_deinit(&ahead);
 }
 
 void session_resume(struct session *session)
@@ -76,22 +117,66 @@ static void keep_ahead(struct session *session, const uint8_t *bytes,
         stream_pause(session_client(session));
 }
 
+/* Backends that ask for it are told who the client is; where none does, the
+ * system call for the address that it connected to is spared. */
+static const struct proxy_client *describe_client(const struct session *session,
+                                                  struct proxy_client *out)
+{
+    const struct session_facts *facts = &session->facts;
+
+    if (!session->env->snapshot->tells_clients)
+        return NULL;
+    *out = (struct proxy_client){.from = facts->peer,
+                                 .tls_version = facts->tls_version,
+                                 .tls_cipher = facts->tls_cipher,
+                                 .sni = facts->names};
+    session_local_address(session, &out->to);
+    return out;
+}
+
 static void try_login(struct session *session)
 {
     struct before_login *before = session->before;
+    struct proxy_client client;
     struct attempt_request request = {
         .credentials = login_credentials(before->login),
+        .sasl = login_sasl(before->login),
         .tag = login_tag(before->login),
         .mechanism = login_mechanism(before->login),
         .session = before->id,
         .peer = &session->facts.peer,
         .hold = &session->hold,
+        .offered = session_settings(session)->auth.mechanisms,
+        .client_id = login_client_id(before->login),
+        .proxy_ttl = login_proxy_ttl(before->login),
+        .client = describe_client(session, &client),
     };
 
     session_enter(session, SESSION_ATTEMPT);
     before->attempt = attempt_new(session->env, &request, on_attempt, session);
     if (!attempt_start(before->attempt))
         (void)answer_failure(session, attempt_outcome(before->attempt));
+}
+
+/* The client's answer to a challenge of the backend's. */
+static void relay_answer(struct session *session)
+{
+    struct before_login *before = session->before;
+    size_t len;
+    const uint8_t *line = login_relayed(before->login, &len);
+
+    before->awaits_client = false;
+    if (!attempt_answer(before->attempt, line, len))
+        (void)answer_failure(session, attempt_outcome(before->attempt));
+}
+
+/* The client has given up: nobody waits for the backend's verdict. */
+static void drop_attempt(struct session *session)
+{
+    session->before->awaits_client = false;
+    attempt_free(&session->before->attempt);
+    session_enter(session, SESSION_COMMAND);
+    session_send_output(session);
 }
 
 /* Bytes behind STARTTLS were sent in clear, by whoever sits on the wire, to be
@@ -108,10 +193,19 @@ static void take_starttls(struct session *session, size_t bytes_behind)
     session_start_tls(session);
 }
 
+/* Whether the client's next bytes are for the dialogue: while a backend has
+ * the word they wait. */
+static bool is_in_dialogue(const struct session *session)
+{
+    return session->state == SESSION_COMMAND ||
+           (session->state == SESSION_ATTEMPT &&
+            session->before->awaits_client);
+}
+
 static void run_dialogue(struct session *session, const uint8_t *bytes,
                          size_t len)
 {
-    while (len > 0 && session->state == SESSION_COMMAND) {
+    while (len > 0 && is_in_dialogue(session)) {
         struct login *login = session->before->login;
         size_t used;
         enum login_decision decision = login_feed(login, bytes, len, &used);
@@ -130,7 +224,12 @@ static void run_dialogue(struct session *session, const uint8_t *bytes,
             try_login(session);
             break;
         case LOGIN_RELAY:
+            session_send_output(session);
+            relay_answer(session);
+            break;
         case LOGIN_CANCELLED:
+            drop_attempt(session);
+            break;
         case LOGIN_END:
             session_send_output(session);
             session_finish(session, login_end_reason(login), NULL);
@@ -151,10 +250,21 @@ void session_take_bytes(struct session *session)
     stream_wipe_lent(client);
 }
 
-static void fill_login_rules(const struct settings *settings,
+/* The bits of config/ and of auth/, which know nothing of each other. */
+static_assert((unsigned)AUTH_MECHANISM_PLAIN == SASL_PLAIN &&
+                  (unsigned)AUTH_MECHANISM_LOGIN == SASL_LOGIN &&
+                  (unsigned)AUTH_MECHANISM_XOAUTH2 == SASL_XOAUTH2 &&
+                  (unsigned)AUTH_MECHANISM_OAUTHBEARER == SASL_OAUTHBEARER &&
+                  (unsigned)AUTH_MECHANISM_EXTERNAL == SASL_EXTERNAL &&
+                  (unsigned)AUTH_MECHANISM_SCRAM_SHA_1 == SASL_SCRAM_SHA_1 &&
+                  (unsigned)AUTH_MECHANISM_SCRAM_SHA_256 == SASL_SCRAM_SHA_256,
+              "a mechanism has one bit wherever it is spoken of");
+
+static void fill_login_rules(const struct snapshot *snapshot,
                              const struct listener_config *listener,
                              struct login_rules *rules)
 {
+    const struct settings *settings = snapshot->settings;
     const struct limits_settings *limits = &settings->limits;
 
     memset(rules, 0, sizeof(*rules));
@@ -164,10 +274,27 @@ static void fill_login_rules(const struct settings *settings,
     rules->bad_commands = limits->bad_commands;
     rules->wrong_state_commands = limits->wrong_state_commands;
     rules->starttls = listener->tls == LISTENER_TLS_STARTTLS;
-    if (settings->auth.mechanisms & AUTH_MECHANISM_PLAIN)
-        rules->mechanisms |= SASL_PLAIN;
-    if (settings->auth.mechanisms & AUTH_MECHANISM_LOGIN)
-        rules->mechanisms |= SASL_LOGIN;
+    rules->mechanisms = settings->auth.mechanisms;
+    rules->imap4rev2 = settings->imap4rev2;
+    rules->keeps_id = snapshot->tells_clients;
+}
+
+static void take_certificate(struct session *session)
+{
+    struct before_login *before = session->before;
+    char user[CLIENT_CERTIFICATE_USER_MAX + 1];
+
+    if (before->listener->client_certificates &&
+        client_certificate_user(stream_tls(session_client(session)),
+                                before->snapshot->settings->tls.client_user,
+                                user, sizeof(user)))
+        login_set_certificate_user(before->login, user);
+}
+
+void session_dialogue_secured(struct session *session)
+{
+    login_secured(session->before->login);
+    take_certificate(session);
 }
 
 void session_begin_dialogue(struct session *session, bool is_secure)
@@ -175,12 +302,14 @@ void session_begin_dialogue(struct session *session, bool is_secure)
     struct before_login *before = session->before;
     struct login_rules rules;
 
-    fill_login_rules(session_settings(session), before->listener, &rules);
+    fill_login_rules(session->env->snapshot, before->listener, &rules);
     before->login = login_new(&rules, is_secure);
     if (session->env->is_draining) {
         session_end(session, "drained", SESSION_GOING_DOWN);
         return;
     }
+    if (is_secure)
+        take_certificate(session);
     login_greet(before->login);
     session_send_output(session);
 }

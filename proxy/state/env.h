@@ -2,10 +2,13 @@
 #ifndef STATE_ENV_H
 #define STATE_ENV_H
 
+#include "backend/gate.h"
 #include "backend/warm.h"
 #include "base/counters.h"
 #include "net/io.h"
+#include "state/failure_times.h"
 #include "state/limits.h"
+#include "state/penalties.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
 
@@ -19,10 +22,13 @@ struct env {
     struct snapshot *snapshot; /* the current one; the worker's reference */
     struct counters *counters;
     struct limits *limits;
+    struct penalties *penalties;
     struct quota *quota;
     struct registry *registry; /* the sessions that live here */
     struct warm *warm;         /* connections to backends for their logins */
-    unsigned worker;           /* its index, for session ids */
+    struct gate *gate;         /* how many log in at a backend at a time */
+    struct failure_times failure_times;
+    unsigned worker; /* its index, for session ids */
     uint64_t sessions_made;
     bool is_draining;
 };

@@ -1,0 +1,250 @@
+/* The login at the backend that was reached. */
+#include "base/clock.h"
+#include "session/attempt_private.h"
+#include "session/client_words.h"
+#include "session/upstream_notes.h"
+
+static void on_upstream(struct stream *stream, enum stream_event event,
+                        void *owner);
+
+static void ignore(struct stream *stream, enum stream_event event, void *owner)
+{
+    (void)stream;
+    (void)event;
+    (void)owner;
+}
+
+void attempt_drop_login(struct attempt *attempt)
+{
+    upstream_login_free(&attempt->login);
+    if (attempt->upstream != NULL) {
+        stream_set_owner(attempt->upstream, ignore, NULL);
+        stream_end(attempt->upstream, STREAM_DISCARD_MS);
+        attempt->upstream = NULL;
+    }
+    if (attempt->backend != NULL)
+        backend_session_closed(&attempt->backend);
+}
+
+/* Asked once the backend has said OK: a stranger who knows a name must not
+ * hold that user's places, nor learn that they are taken. */
+static bool respects_limits(struct attempt *attempt)
+{
+    const struct limits_settings *rules = &attempt->snapshot->settings->limits;
+    enum limits_answer answer =
+        limits_login(attempt->env->limits, rules, attempt->request.peer,
+                     (const uint8_t *)attempt->identity.user,
+                     attempt->identity.user_len, attempt->request.hold);
+
+    if (answer == LIMITS_OK)
+        return true;
+    attempt_refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
+                   limits_answer_name(answer));
+    return false;
+}
+
+static void take_refusal(struct attempt *attempt)
+{
+    const struct upstream_refusal *refusal =
+        upstream_login_refusal(attempt->login);
+    struct attempt_outcome *outcome = &attempt->outcome;
+
+    attempt->has_verdict = true;
+    outcome->answer = refusal->answer;
+    outcome->code = refusal->code;
+    outcome->code_len = refusal->code_len;
+    outcome->text = refusal->text;
+    outcome->text_len = refusal->text_len;
+    outcome->to_client =
+        upstream_login_to_client(attempt->login, &outcome->to_client_len);
+    counters_add(attempt->env->counters,
+                 refusal->answer == LOGIN_ANSWER_UNAVAILABLE
+                     ? COUNTER_LOGINS_UNAVAILABLE
+                     : COUNTER_LOGINS_FAILED,
+                 1);
+    if (refusal->answer == LOGIN_ANSWER_BAD_CREDENTIALS ||
+        refusal->answer == LOGIN_ANSWER_UNCODED)
+        failure_times_add(&attempt->env->failure_times,
+                          clock_now_ms() - attempt->asked_ms);
+    attempt_log_failure(attempt,
+                        refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
+                        refusal->reason, NULL, refusal);
+}
+
+static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
+{
+    struct attempt_outcome *outcome = &attempt->outcome;
+
+    attempt->has_verdict = true;
+    if (!respects_limits(attempt)) {
+        attempt_drop_login(attempt);
+        return;
+    }
+    upstream_notes_after(attempt->target->facts,
+                         upstream_login_capabilities(attempt->login));
+    outcome->is_logged_in = true;
+    outcome->to_client =
+        upstream_login_to_client(attempt->login, &outcome->to_client_len);
+    outcome->rest = rest;
+    outcome->rest_len = len;
+    counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
+}
+
+static void send_to_backend(struct attempt *attempt)
+{
+    size_t len;
+    const uint8_t *bytes = upstream_login_to_backend(attempt->login, &len);
+
+    if (len > 0)
+        (void)stream_write(attempt->upstream, bytes, len);
+    upstream_login_to_backend_clear(attempt->login);
+}
+
+static void break_off(struct attempt *attempt, const char *reason,
+                      const char *detail)
+{
+    attempt->has_verdict = true;
+    attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
+    counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
+    attempt_log_failure(attempt, LOG_WARN, reason, detail, NULL);
+    attempt_drop_login(attempt);
+}
+
+void attempt_give_up(struct attempt *attempt, const char *reason)
+{
+    break_off(attempt, reason, NULL);
+}
+
+static void fail_upstream(struct attempt *attempt, const char *reason,
+                          const char *detail)
+{
+    break_off(attempt, reason, detail);
+    attempt_finish(attempt);
+}
+
+void attempt_login_timeout(struct attempt *attempt)
+{
+    counters_add(attempt->env->counters, COUNTER_TIMEOUTS, 1);
+    fail_upstream(attempt, "backend-timeout", NULL);
+}
+
+static void await_backend(struct attempt *attempt)
+{
+    io_arm(&attempt->env->io, &attempt->timer,
+           attempt->snapshot->settings->timeouts.login_reply_ms);
+}
+
+/* The client has the next word: what it may take is the dialogue's to say. */
+static void pass_challenge(struct attempt *attempt)
+{
+    io_disarm(&attempt->env->io, &attempt->timer);
+    attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
+}
+
+static void take_lines(struct attempt *attempt, const uint8_t *bytes,
+                       size_t len)
+{
+    size_t used;
+    enum upstream_login_result result =
+        upstream_login_feed(attempt->login, bytes, len, &used);
+
+    send_to_backend(attempt);
+    switch (result) {
+    case UPSTREAM_LOGIN_MORE:
+        return;
+    case UPSTREAM_LOGIN_CHALLENGE:
+        pass_challenge(attempt);
+        return;
+    case UPSTREAM_LOGIN_DONE:
+        succeed(attempt, bytes + used, len - used);
+        break;
+    case UPSTREAM_LOGIN_REFUSED:
+    case UPSTREAM_LOGIN_BROKEN:
+        take_refusal(attempt);
+        break;
+    }
+    attempt_finish(attempt);
+}
+
+static void on_upstream(struct stream *stream, enum stream_event event,
+                        void *owner)
+{
+    struct attempt *attempt = owner;
+    size_t len;
+
+    switch (event) {
+    case STREAM_DATA: {
+        const uint8_t *bytes = stream_lent(stream, &len);
+
+        take_lines(attempt, bytes, len);
+        break;
+    }
+    case STREAM_EOF:
+        fail_upstream(attempt, "backend-closed", NULL);
+        break;
+    case STREAM_FAILED:
+        fail_upstream(attempt, "backend-failed", stream_failure(stream));
+        break;
+    case STREAM_SECURE:
+    case STREAM_DRAINED:
+    case STREAM_CLOSED:
+        break;
+    }
+}
+
+/* What we have to say waits for an answer; false: there is nothing to say. */
+static bool speak(struct attempt *attempt, enum upstream_login_result result)
+{
+    send_to_backend(attempt);
+    if (result == UPSTREAM_LOGIN_MORE) {
+        await_backend(attempt);
+        return true;
+    }
+    take_refusal(attempt);
+    return false;
+}
+
+bool attempt_start_login(struct attempt *attempt)
+{
+    const struct attempt_request *with = &attempt->request;
+    const struct client_facts facts = {&attempt->client, with->session,
+                                       with->client_id, with->proxy_ttl};
+    struct client_words words;
+    struct upstream_login_request request = {
+        .credentials = with->credentials,
+        .sasl = with->sasl,
+        .login_as = attempt->route.login_as == NULL ? NULL : attempt->login_as,
+        .tag = with->tag,
+        .master = snapshot_master(attempt->snapshot, attempt->route.pool,
+                                  attempt->target->config),
+        .known = &attempt->capabilities,
+        .passes_uncoded_no =
+            attempt->snapshot->settings->auth.passes_uncoded_no,
+    };
+
+    client_words_compose(&words, attempt->target->config, &facts);
+    request.id = words.text;
+    request.id_len = words.len;
+    stream_set_owner(attempt->upstream, on_upstream, attempt);
+    attempt->backend = backend_session_opened(attempt->target->facts);
+    attempt->login = upstream_login_new();
+    upstream_notes_before(attempt->target->facts, &attempt->capabilities,
+                          with->offered);
+    return speak(attempt, upstream_login_start(attempt->login, &request));
+}
+
+const uint8_t *attempt_challenge(const struct attempt *attempt, size_t *len_out)
+{
+    return upstream_login_challenge(attempt->login, len_out);
+}
+
+const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
+{
+    return upstream_login_to_client(attempt->login, len_out);
+}
+
+bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
+{
+    upstream_login_to_client_clear(attempt->login);
+    return speak(attempt, upstream_login_answer(attempt->login, line, len));
+}
