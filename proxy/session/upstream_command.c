@@ -3,6 +3,7 @@
 #include <openssl/mem.h>
 #include <string.h>
 
+#include "auth/base64.h"
 #include "auth/sasl_client.h"
 #include "imap/literal.h"
 
@@ -99,10 +100,9 @@ static void write_secret(struct upstream_command *command,
     command->awaited = UPSTREAM_PART_NONE;
 }
 
-static void start_login(struct upstream_command *command, const char *tag,
+static void start_login(struct upstream_command *command,
                         struct wiped_buffer *out)
 {
-    wiped_buffer_append_text(out, tag);
     wiped_buffer_append_text(out, " LOGIN ");
     if (write_string(command, out, user_of(command)))
         write_secret(command, out);
@@ -111,14 +111,31 @@ static void start_login(struct upstream_command *command, const char *tag,
 }
 
 /* False when the credentials cannot be put into a message. */
+static bool encode_message(const struct upstream_command *command, uint8_t *out,
+                           size_t *len_out)
+{
+    const struct credentials *credentials = command->credentials;
+    const struct master_login *master = command->master;
+
+    switch (credentials->kind) {
+    case CREDENTIALS_PASSWORD:
+        return sasl_client_plain(credentials, command->login_as, out, len_out);
+    case CREDENTIALS_MESSAGE:
+        sasl_client_message(credentials, out, len_out);
+        return true;
+    case CREDENTIALS_CERTIFICATE:
+        break;
+    }
+    return sasl_client_master(credentials, command->login_as, master->user,
+                              master->secret, master->secret_len, out, len_out);
+}
+
 static bool write_message(const struct upstream_command *command,
                           struct wiped_buffer *out, size_t max)
 {
     uint8_t message[SASL_CLIENT_BASE64_MAX];
     size_t len = 0;
-    bool fits = sasl_client_plain(command->credentials, command->login_as,
-                                  message, &len) &&
-                len <= max;
+    bool fits = encode_message(command, message, &len) && len <= max;
 
     if (fits)
         wiped_buffer_append(out, message, len);
@@ -126,13 +143,14 @@ static bool write_message(const struct upstream_command *command,
     return fits;
 }
 
-static void start_plain(struct upstream_command *command, const char *tag,
-                        struct wiped_buffer *out)
+static void start_message(struct upstream_command *command,
+                          enum sasl_mechanism mechanism,
+                          struct wiped_buffer *out)
 {
     size_t bare_len;
 
-    wiped_buffer_append_text(out, tag);
-    wiped_buffer_append_text(out, " AUTHENTICATE PLAIN");
+    wiped_buffer_append_text(out, " AUTHENTICATE ");
+    wiped_buffer_append_text(out, sasl_mechanism_name(mechanism));
     bare_len = out->len;
     command->awaited = UPSTREAM_PART_MESSAGE;
     if (has(command, IMAP_CAPABILITY_SASL_IR)) {
@@ -156,23 +174,92 @@ static bool needs_authzid(const struct upstream_command *command)
                    credentials->user_len) != 0);
 }
 
-enum upstream_command_fault
-upstream_command_start(struct upstream_command *command, const char *tag,
-                       struct wiped_buffer *out)
+static enum upstream_command_fault
+choose_for_password(struct upstream_command *command)
 {
-    if (credentials_check(command->credentials) != CREDENTIALS_GOOD ||
-        user_of(command).len > CREDENTIALS_NAME_MAX)
-        return UPSTREAM_COMMAND_BAD_CREDENTIALS;
+    bool has_command = !has(command, IMAP_CAPABILITY_LOGINDISABLED);
+
     if (has(command, IMAP_CAPABILITY_AUTH_PLAIN)) {
-        start_plain(command, tag, out);
+        command->way = UPSTREAM_WAY_PLAIN;
         return UPSTREAM_COMMAND_GOOD;
     }
-    if (has(command, IMAP_CAPABILITY_LOGINDISABLED))
+    if (!has_command && !has(command, IMAP_CAPABILITY_AUTH_LOGIN))
         return UPSTREAM_COMMAND_NO_MECHANISM;
     if (needs_authzid(command))
         return UPSTREAM_COMMAND_NO_AUTHZID;
-    start_login(command, tag, out);
+    command->way = has_command ? UPSTREAM_WAY_LOGIN : UPSTREAM_WAY_LOGIN_SASL;
     return UPSTREAM_COMMAND_GOOD;
+}
+
+static enum upstream_command_fault
+choose_for_message(struct upstream_command *command)
+{
+    if (command->login_as != NULL)
+        return UPSTREAM_COMMAND_NO_LOGIN_AS;
+    if (!imap_capabilities_offer(&command->known, command->sasl))
+        return UPSTREAM_COMMAND_NO_MECHANISM;
+    command->way = UPSTREAM_WAY_MESSAGE;
+    return UPSTREAM_COMMAND_GOOD;
+}
+
+static bool is_usable(const struct master_login *master)
+{
+    return master != NULL &&
+           strnlen(master->user, CREDENTIALS_NAME_MAX + 1) <=
+               CREDENTIALS_NAME_MAX &&
+           master->secret_len > 0 &&
+           master->secret_len <= CREDENTIALS_SECRET_MAX &&
+           memchr(master->secret, 0, master->secret_len) == NULL;
+}
+
+static enum upstream_command_fault
+choose_for_certificate(struct upstream_command *command)
+{
+    if (!is_usable(command->master))
+        return UPSTREAM_COMMAND_NO_MASTER;
+    if (!has(command, IMAP_CAPABILITY_AUTH_PLAIN))
+        return UPSTREAM_COMMAND_NO_MECHANISM;
+    command->way = UPSTREAM_WAY_PLAIN;
+    return UPSTREAM_COMMAND_GOOD;
+}
+
+enum upstream_command_fault
+upstream_command_choose(struct upstream_command *command)
+{
+    command->awaited = UPSTREAM_PART_NONE;
+    if (credentials_check(command->credentials) != CREDENTIALS_GOOD ||
+        user_of(command).len > CREDENTIALS_NAME_MAX)
+        return UPSTREAM_COMMAND_BAD_CREDENTIALS;
+    switch (command->credentials->kind) {
+    case CREDENTIALS_PASSWORD:
+        return choose_for_password(command);
+    case CREDENTIALS_MESSAGE:
+        return choose_for_message(command);
+    case CREDENTIALS_CERTIFICATE:
+        break;
+    }
+    return choose_for_certificate(command);
+}
+
+void upstream_command_write(struct upstream_command *command, const char *tag,
+                            struct wiped_buffer *out)
+{
+    wiped_buffer_append_text(out, tag);
+    switch (command->way) {
+    case UPSTREAM_WAY_PLAIN:
+        start_message(command, SASL_PLAIN, out);
+        break;
+    case UPSTREAM_WAY_LOGIN:
+        start_login(command, out);
+        break;
+    case UPSTREAM_WAY_LOGIN_SASL:
+        wiped_buffer_append_text(out, " AUTHENTICATE LOGIN\r\n");
+        command->awaited = UPSTREAM_PART_USER_BASE64;
+        break;
+    case UPSTREAM_WAY_MESSAGE:
+        start_message(command, command->sasl, out);
+        break;
+    }
 }
 
 bool upstream_command_waits(const struct upstream_command *command)
@@ -180,28 +267,46 @@ bool upstream_command_waits(const struct upstream_command *command)
     return command->awaited != UPSTREAM_PART_NONE;
 }
 
+static void write_line(struct wiped_buffer *out, struct imap_span part)
+{
+    wiped_buffer_append(out, part.bytes, part.len);
+    wiped_buffer_append_text(out, "\r\n");
+}
+
+static void write_base64_line(struct wiped_buffer *out, struct imap_span part)
+{
+    uint8_t digits[BASE64_LENGTH(CREDENTIALS_SECRET_MAX) + 1];
+    size_t len = base64_encode(part.bytes, part.len, digits);
+
+    write_line(out, (struct imap_span){digits, len});
+    OPENSSL_cleanse(digits, sizeof(digits));
+}
+
 void upstream_command_continue(struct upstream_command *command,
                                struct wiped_buffer *out)
 {
-    struct imap_span part;
+    enum upstream_command_part part = command->awaited;
 
-    switch (command->awaited) {
+    command->awaited = UPSTREAM_PART_NONE;
+    switch (part) {
     case UPSTREAM_PART_MESSAGE:
         /* The credentials were checked at the start: it fits. */
         (void)!write_message(command, out, SASL_CLIENT_BASE64_MAX);
         wiped_buffer_append_text(out, "\r\n");
-        command->awaited = UPSTREAM_PART_NONE;
         break;
     case UPSTREAM_PART_USER:
-        part = user_of(command);
-        wiped_buffer_append(out, part.bytes, part.len);
+        wiped_buffer_append(out, user_of(command).bytes, user_of(command).len);
         write_secret(command, out);
         break;
     case UPSTREAM_PART_SECRET:
-        part = secret_of(command);
-        wiped_buffer_append(out, part.bytes, part.len);
-        wiped_buffer_append_text(out, "\r\n");
-        command->awaited = UPSTREAM_PART_NONE;
+        write_line(out, secret_of(command));
+        break;
+    case UPSTREAM_PART_USER_BASE64:
+        write_base64_line(out, user_of(command));
+        command->awaited = UPSTREAM_PART_SECRET_BASE64;
+        break;
+    case UPSTREAM_PART_SECRET_BASE64:
+        write_base64_line(out, secret_of(command));
         break;
     case UPSTREAM_PART_NONE:
         break;

@@ -6,15 +6,26 @@
 #include <stdbool.h>
 
 #include "auth/credentials.h"
+#include "auth/sasl_server.h"
 #include "config/mem.h"
 #include "imap/capability.h"
 #include "imap/span.h"
 #include "imap/wiped_buffer.h"
+#include "state/master_logins.h"
+
+enum upstream_command_way {
+    UPSTREAM_WAY_PLAIN,
+    UPSTREAM_WAY_LOGIN,      /* the command */
+    UPSTREAM_WAY_LOGIN_SASL, /* for those who take neither of the others */
+    UPSTREAM_WAY_MESSAGE     /* the client's own, by its own mechanism */
+};
 
 enum upstream_command_part {
-    UPSTREAM_PART_MESSAGE, /* of AUTHENTICATE PLAIN */
+    UPSTREAM_PART_MESSAGE, /* of AUTHENTICATE PLAIN, or the client's own */
     UPSTREAM_PART_USER,    /* of LOGIN */
     UPSTREAM_PART_SECRET,
+    UPSTREAM_PART_USER_BASE64, /* of AUTHENTICATE LOGIN */
+    UPSTREAM_PART_SECRET_BASE64,
     UPSTREAM_PART_NONE
 };
 
@@ -22,22 +33,32 @@ enum upstream_command_fault {
     UPSTREAM_COMMAND_GOOD,
     UPSTREAM_COMMAND_NO_MECHANISM, /* the backend takes nothing that we can */
     UPSTREAM_COMMAND_NO_AUTHZID,   /* LOGIN cannot carry it */
+    UPSTREAM_COMMAND_NO_MASTER,    /* for a certificate's name */
+    UPSTREAM_COMMAND_NO_LOGIN_AS,  /* the name is inside the message */
     UPSTREAM_COMMAND_BAD_CREDENTIALS
 };
 
-/* Borrows the credentials and texts until the command is complete. */
+/* The first five are given, and borrowed until the command is complete. */
 struct upstream_command {
     const struct credentials *credentials;
+    enum sasl_mechanism sasl;
     const char *login_as;
+    const struct master_login *master;
     struct imap_capabilities known;
+    enum upstream_command_way way;
     enum upstream_command_part awaited; /* goes out on the next "+" */
 };
 
-/* Chooses AUTHENTICATE PLAIN where it is offered, else LOGIN, and writes as
- * much of it as may be sent unasked. Nothing is written on a fault. */
+/* Chooses the way: for a password AUTHENTICATE PLAIN where it is offered, else
+ * LOGIN, else AUTHENTICATE LOGIN; for a message its own mechanism; for a
+ * certificate's name PLAIN in the name of the master, who is never asked for
+ * anybody else. */
 MUST_USE enum upstream_command_fault
-upstream_command_start(struct upstream_command *command, const char *tag,
-                       struct wiped_buffer *out);
+upstream_command_choose(struct upstream_command *command);
+
+/* Writes as much of the chosen command as may be sent unasked. */
+void upstream_command_write(struct upstream_command *command, const char *tag,
+                            struct wiped_buffer *out);
 
 /* Whether the command is incomplete until the backend says "+". */
 bool upstream_command_waits(const struct upstream_command *command);

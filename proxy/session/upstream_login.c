@@ -1,36 +1,45 @@
 #include "session/upstream_login.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "auth/base64.h"
 #include "imap/reply.h"
 #include "imap/response.h"
 #include "imap/response_reader.h"
 #include "session/upstream_command.h"
+#include "session/upstream_echo.h"
 #include "session/upstream_refusal.h"
 
 /* Alerts reach the user (RFC 9051, 7.1), but not without end. */
 #define ALERTS_MAX 4096
 
 enum upstream_stage {
-    UPSTREAM_STAGE_LOGIN, /* the tagged answer to the login is awaited */
-    UPSTREAM_STAGE_ASK    /* logged in; the answer to CAPABILITY is awaited */
+    UPSTREAM_STAGE_ID,     /* the answer to our ID is awaited */
+    UPSTREAM_STAGE_LOGIN,  /* the backend's next word about the login */
+    UPSTREAM_STAGE_CLIENT, /* the client's answer to a challenge */
+    UPSTREAM_STAGE_ASK     /* logged in; the answer to CAPABILITY is awaited */
 };
 
 struct upstream_login {
     enum upstream_stage stage;
     const char *tag;
     const char *own_tag;
+    bool passes_uncoded_no;
     struct upstream_command command;
     struct imap_response_reader reader;
     struct wiped_buffer to_backend;
     struct wiped_buffer to_client;
+    size_t alerts_len; /* of all alerts so far */
+    struct wiped_buffer challenge;
+    unsigned challenges;
+    unsigned answers;                   /* of the client, to challenges */
     struct wiped_buffer capabilities;   /* the last list heard, filtered */
     struct imap_capabilities announced; /* by it */
-    struct wiped_buffer challenge;
-    bool volunteered;            /* it came as "* CAPABILITY" */
-    struct wiped_buffer success; /* the tagged OK, without its end */
+    bool volunteered;                   /* it came as "* CAPABILITY" */
+    struct wiped_buffer success;        /* the tagged OK, without its end */
     struct upstream_refusal refusal;
 };
 
@@ -52,6 +61,7 @@ void upstream_login_free(struct upstream_login **login)
     imap_response_reader_deinit(&mine->reader);
     wiped_buffer_deinit(&mine->to_backend);
     wiped_buffer_deinit(&mine->to_client);
+    wiped_buffer_deinit(&mine->challenge);
     wiped_buffer_deinit(&mine->capabilities);
     wiped_buffer_deinit(&mine->success);
     free(mine);
@@ -66,34 +76,66 @@ static enum upstream_login_result refuse_start(struct upstream_login *login,
     return UPSTREAM_LOGIN_REFUSED;
 }
 
+static enum upstream_login_result
+refuse_credentials(struct upstream_login *login)
+{
+    upstream_refusal_unavailable(&login->refusal, UPSTREAM_REFUSAL_OURS,
+                                 "bad-credentials");
+    login->refusal.answer = LOGIN_ANSWER_BAD_CREDENTIALS;
+    return UPSTREAM_LOGIN_REFUSED;
+}
+
+static enum upstream_login_result begin_login(struct upstream_login *login)
+{
+    login->stage = UPSTREAM_STAGE_LOGIN;
+    upstream_command_write(&login->command, login->tag, &login->to_backend);
+    return UPSTREAM_LOGIN_MORE;
+}
+
+static enum upstream_login_result
+begin(struct upstream_login *login,
+      const struct upstream_login_request *request)
+{
+    if (request->id_len == 0 ||
+        !imap_capabilities_has(request->known, IMAP_CAPABILITY_ID))
+        return begin_login(login);
+    login->stage = UPSTREAM_STAGE_ID;
+    wiped_buffer_append_text(&login->to_backend, login->own_tag);
+    wiped_buffer_append_text(&login->to_backend, " ID ");
+    wiped_buffer_append(&login->to_backend, request->id, request->id_len);
+    wiped_buffer_append_text(&login->to_backend, "\r\n");
+    return UPSTREAM_LOGIN_MORE;
+}
+
 enum upstream_login_result
 upstream_login_start(struct upstream_login *login,
                      const struct upstream_login_request *request)
 {
-    const char *tag = request->tag;
-
-    login->tag = tag;
+    login->tag = request->tag;
     /* Never the client's: the answers must be told apart (decision 12). */
-    login->own_tag = strcasecmp(tag, "G2") == 0 ? "H2" : "G2";
+    login->own_tag = strcasecmp(request->tag, "G2") == 0 ? "H2" : "G2";
+    login->passes_uncoded_no = request->passes_uncoded_no;
     login->command =
         (struct upstream_command){.credentials = request->credentials,
+                                  .sasl = request->sasl,
                                   .login_as = request->login_as,
-                                  .known = *request->known,
-                                  .awaited = UPSTREAM_PART_NONE};
-    switch (upstream_command_start(&login->command, tag, &login->to_backend)) {
+                                  .master = request->master,
+                                  .known = *request->known};
+    switch (upstream_command_choose(&login->command)) {
     case UPSTREAM_COMMAND_GOOD:
-        return UPSTREAM_LOGIN_MORE;
+        return begin(login, request);
     case UPSTREAM_COMMAND_NO_MECHANISM:
         return refuse_start(login, "backend-lacks-mechanism");
     case UPSTREAM_COMMAND_NO_AUTHZID:
         return refuse_start(login, "backend-lacks-authzid");
+    case UPSTREAM_COMMAND_NO_MASTER:
+        return refuse_start(login, "no-master");
+    case UPSTREAM_COMMAND_NO_LOGIN_AS:
+        return refuse_start(login, "login-as-in-message");
     case UPSTREAM_COMMAND_BAD_CREDENTIALS:
         break;
     }
-    refuse_start(login, "bad-credentials");
-    login->refusal.is_config_fault = false;
-    login->refusal.answer = LOGIN_ANSWER_BAD_CREDENTIALS;
-    return UPSTREAM_LOGIN_REFUSED;
+    return refuse_credentials(login);
 }
 
 /* The backend cannot be believed any more: nothing of it reaches anybody, and
@@ -108,9 +150,16 @@ static enum upstream_login_result break_off(struct upstream_login *login,
     return UPSTREAM_LOGIN_BROKEN;
 }
 
-static void append_span(struct wiped_buffer *out, struct imap_span span)
+/* For a client's eyes: nothing that could steer a terminal. */
+static void append_printable(struct wiped_buffer *out, struct imap_span span)
 {
+    size_t i = out->len;
+
     wiped_buffer_append(out, span.bytes, span.len);
+    for (; i < out->len; i++) {
+        if (out->bytes[i] < 0x20 || out->bytes[i] == 0x7f)
+            out->bytes[i] = '?';
+    }
 }
 
 /* Keeps the list if there is one in the response. */
@@ -149,7 +198,7 @@ static enum upstream_login_result finish(struct upstream_login *login)
     if (list.len > 0 && (login->volunteered || keeps_code))
         reply_backend_capability(&login->to_client, list);
     if (keeps_code) {
-        append_span(&login->to_client, line);
+        wiped_buffer_append(&login->to_client, line.bytes, line.len);
         wiped_buffer_append_text(&login->to_client, "\r\n");
     } else {
         reply_logged_in(&login->to_client, login->tag, list, response.text);
@@ -161,7 +210,8 @@ static enum upstream_login_result
 on_success(struct upstream_login *login, const struct imap_response *response,
            struct imap_span line)
 {
-    append_span(&login->success, line);
+    if (upstream_echo_may_pass(&login->command, line))
+        append_printable(&login->success, line);
     take_capabilities(login, response);
     if (login->capabilities.len > 0)
         return finish(login);
@@ -173,6 +223,19 @@ on_success(struct upstream_login *login, const struct imap_response *response,
     return UPSTREAM_LOGIN_MORE;
 }
 
+/* Who is content without the password, or before the client has proved that it
+ * knows it, has not checked it. */
+static bool is_early(const struct upstream_login *login)
+{
+    bool is_scram = login->command.way == UPSTREAM_WAY_MESSAGE &&
+                    (login->command.sasl == SASL_SCRAM_SHA_1 ||
+                     login->command.sasl == SASL_SCRAM_SHA_256);
+
+    return upstream_command_waits(&login->command) ||
+           login->stage == UPSTREAM_STAGE_CLIENT || login->to_backend.len > 0 ||
+           (is_scram && login->answers == 0);
+}
+
 static enum upstream_login_result
 on_login_answer(struct upstream_login *login,
                 const struct imap_response *response, struct imap_span line)
@@ -180,12 +243,12 @@ on_login_answer(struct upstream_login *login,
     if (!imap_response_is_for(response, login->tag))
         return break_off(login, "backend-wrong-tag");
     if (response->status != IMAP_STATUS_OK) {
-        upstream_refusal_from(&login->refusal, response, line,
-                              login->command.credentials);
+        upstream_refusal_from(&login->refusal, &login->command, response, line,
+                              login->passes_uncoded_no);
+        wiped_buffer_clear(&login->to_backend);
         return UPSTREAM_LOGIN_REFUSED;
     }
-    /* Who is content without the password has not checked it. */
-    if (upstream_command_waits(&login->command))
+    if (is_early(login))
         return break_off(login, "backend-early-ok");
     return on_success(login, response, line);
 }
@@ -194,12 +257,20 @@ static enum upstream_login_result
 on_tagged(struct upstream_login *login, const struct imap_response *response,
           struct imap_span line)
 {
+    bool is_for_us = imap_response_is_for(response, login->own_tag);
+
     switch (login->stage) {
     case UPSTREAM_STAGE_LOGIN:
+    case UPSTREAM_STAGE_CLIENT:
         return on_login_answer(login, response, line);
+    case UPSTREAM_STAGE_ID:
+        /* Who does not like our ID may like the login. */
+        if (is_for_us)
+            return begin_login(login);
+        break;
     case UPSTREAM_STAGE_ASK:
         /* A NO to our question is no reason to lose the login. */
-        if (imap_response_is_for(response, login->own_tag))
+        if (is_for_us)
             return finish(login);
         break;
     }
@@ -213,23 +284,81 @@ static bool is_alert(const struct imap_response *response)
            imap_span_is(response->code, "ALERT");
 }
 
+static void pass_alert(struct upstream_login *login, struct imap_span line)
+{
+    size_t len = line.len + 2;
+
+    if (login->alerts_len + len > ALERTS_MAX ||
+        !upstream_echo_may_pass(&login->command, line))
+        return;
+    login->alerts_len += len;
+    append_printable(&login->to_client, line);
+    wiped_buffer_append_text(&login->to_client, "\r\n");
+}
+
+/* A list that comes before the login was asked for is not what holds after
+ * it. */
+static void learn(struct upstream_login *login,
+                  const struct imap_response *response)
+{
+    if (login->stage == UPSTREAM_STAGE_ID ||
+        !take_capabilities(login, response))
+        return;
+    if (login->stage != UPSTREAM_STAGE_ASK &&
+        response->status == IMAP_STATUS_NONE)
+        login->volunteered = true;
+}
+
+static enum upstream_login_result say_bye(struct upstream_login *login,
+                                          struct imap_span line)
+{
+    (void)break_off(login, "backend-bye");
+    upstream_refusal_keep(&login->refusal, &login->command, line);
+    return UPSTREAM_LOGIN_BROKEN;
+}
+
 static enum upstream_login_result
 on_untagged(struct upstream_login *login, const struct imap_response *response,
             struct imap_span line)
 {
     if (response->status == IMAP_STATUS_BYE)
-        return break_off(login, "backend-bye");
+        return say_bye(login, line);
     if (response->status == IMAP_STATUS_PREAUTH)
         return break_off(login, "backend-preauth");
-    if (is_alert(response) && login->to_client.len + line.len <= ALERTS_MAX) {
-        append_span(&login->to_client, line);
-        wiped_buffer_append_text(&login->to_client, "\r\n");
-    }
-    if (take_capabilities(login, response) &&
-        login->stage == UPSTREAM_STAGE_LOGIN &&
-        response->status == IMAP_STATUS_NONE)
-        login->volunteered = true;
+    if (is_alert(response))
+        pass_alert(login, line);
+    learn(login, response);
     return UPSTREAM_LOGIN_MORE;
+}
+
+/* Nothing but base64 goes on: whatever else there is after the "+" would be a
+ * backend's raw words in the middle of our dialogue. */
+static enum upstream_login_result challenge_client(struct upstream_login *login,
+                                                   struct imap_span base64)
+{
+    if (!base64_is_strict(base64.bytes, base64.len))
+        return break_off(login, "backend-challenge");
+    if (login->challenges == UPSTREAM_CHALLENGES_MAX)
+        return break_off(login, "backend-challenges");
+    login->challenges++;
+    login->stage = UPSTREAM_STAGE_CLIENT;
+    wiped_buffer_clear(&login->challenge);
+    wiped_buffer_append(&login->challenge, base64.bytes, base64.len);
+    return UPSTREAM_LOGIN_CHALLENGE;
+}
+
+static enum upstream_login_result
+on_continue(struct upstream_login *login, const struct imap_response *response)
+{
+    if (login->stage != UPSTREAM_STAGE_LOGIN)
+        return break_off(login, "backend-continuation");
+    if (upstream_command_waits(&login->command)) {
+        upstream_command_continue(&login->command, &login->to_backend);
+        return UPSTREAM_LOGIN_MORE;
+    }
+    if (login->command.way != UPSTREAM_WAY_MESSAGE)
+        return break_off(login, "backend-continuation");
+    return challenge_client(login, response->data);
 }
 
 static enum upstream_login_result on_line(struct upstream_login *login)
@@ -244,10 +373,7 @@ static enum upstream_login_result on_line(struct upstream_login *login)
     case IMAP_RESPONSE_TAGGED:
         return on_tagged(login, &response, line);
     case IMAP_RESPONSE_CONTINUE:
-        if (!upstream_command_waits(&login->command))
-            return break_off(login, "backend-continuation");
-        upstream_command_continue(&login->command, &login->to_backend);
-        return UPSTREAM_LOGIN_MORE;
+        return on_continue(login, &response);
     case IMAP_RESPONSE_INVALID:
         break;
     }
@@ -269,19 +395,28 @@ static enum upstream_login_result take_line(struct upstream_login *login,
     return break_off(login, imap_response_reader_fault(&login->reader));
 }
 
+static bool goes_on(enum upstream_login_result result)
+{
+    return result == UPSTREAM_LOGIN_MORE || result == UPSTREAM_LOGIN_CHALLENGE;
+}
+
 enum upstream_login_result upstream_login_feed(struct upstream_login *login,
                                                const uint8_t *bytes, size_t len,
                                                size_t *used_out)
 {
     enum upstream_login_result result = UPSTREAM_LOGIN_MORE;
+    bool has_challenge = false;
     size_t used = 0;
     size_t step;
 
-    while (used < len && result == UPSTREAM_LOGIN_MORE) {
+    while (used < len && goes_on(result)) {
         result = take_line(login, bytes + used, len - used, &step);
+        has_challenge = has_challenge || result == UPSTREAM_LOGIN_CHALLENGE;
         used += step;
     }
     *used_out = used;
+    if (result == UPSTREAM_LOGIN_MORE && has_challenge)
+        return UPSTREAM_LOGIN_CHALLENGE;
     return result;
 }
 
@@ -326,6 +461,11 @@ enum upstream_login_result upstream_login_answer(struct upstream_login *login,
                                                  const uint8_t *line,
                                                  size_t len)
 {
+    assert(login->stage == UPSTREAM_STAGE_CLIENT);
+    if (!base64_is_strict(line, len))
+        return break_off(login, "client-answer");
+    login->answers++;
+    login->stage = UPSTREAM_STAGE_LOGIN;
     wiped_buffer_append(&login->to_backend, line, len);
     wiped_buffer_append_text(&login->to_backend, "\r\n");
     return UPSTREAM_LOGIN_MORE;

@@ -1,9 +1,8 @@
 #include "session/upstream_refusal.h"
 
-#include <openssl/mem.h>
 #include <string.h>
 
-#include "auth/base64.h"
+#include "session/upstream_echo.h"
 
 static size_t copy_cut(void *out, size_t max, struct imap_span span)
 {
@@ -26,71 +25,11 @@ void upstream_refusal_unavailable(struct upstream_refusal *refusal,
     };
 }
 
-static bool holds(struct imap_span line, const uint8_t *bytes, size_t len)
+void upstream_refusal_keep(struct upstream_refusal *refusal,
+                           const struct upstream_command *command,
+                           struct imap_span line)
 {
-    return len == 0 || memmem(line.bytes, line.len, bytes, len) != NULL;
-}
-
-static void append_without_escapes(struct wiped_buffer *out,
-                                   struct imap_span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.bytes[i] != '\\')
-            wiped_buffer_append(out, &text.bytes[i], 1);
-    }
-}
-
-/* As it is, or as a quoted string has it. */
-static bool holds_in_clear(struct imap_span line, struct imap_span secret)
-{
-    struct wiped_buffer bare_line = {0};
-    struct wiped_buffer bare_secret = {0};
-    bool is_held;
-
-    append_without_escapes(&bare_line, line);
-    append_without_escapes(&bare_secret, secret);
-    is_held = holds((struct imap_span){bare_line.bytes, bare_line.len},
-                    bare_secret.bytes, bare_secret.len);
-    wiped_buffer_deinit(&bare_line);
-    wiped_buffer_deinit(&bare_secret);
-    return is_held;
-}
-
-/* Base64 of a message that has the secret behind so many octets, modulo 3. The
- * digits at both ends depend on the neighbours, so they are left out. */
-static bool holds_in_base64(struct imap_span line, struct imap_span secret,
-                            size_t lead)
-{
-    uint8_t message[CREDENTIALS_SECRET_MAX + 2] = {0};
-    uint8_t digits[BASE64_LENGTH(CREDENTIALS_SECRET_MAX + 2) + 1];
-    size_t from = (lead * 8 + 5) / 6;
-    size_t to = (lead + secret.len) * 8 / 6;
-    bool is_held;
-
-    memcpy(message + lead, secret.bytes, secret.len);
-    base64_encode(message, lead + secret.len, digits);
-    is_held = holds(line, digits + from, to - from);
-    OPENSSL_cleanse(message, sizeof(message));
-    OPENSSL_cleanse(digits, sizeof(digits));
-    return is_held;
-}
-
-/* Where in doubt (a secret of one octet is nearly everywhere): yes. */
-static bool tells_secret(struct imap_span line,
-                         const struct credentials *credentials)
-{
-    struct imap_span secret = {credentials->secret, credentials->secret_len};
-
-    return holds_in_clear(line, secret) || holds_in_base64(line, secret, 0) ||
-           holds_in_base64(line, secret, 1) || holds_in_base64(line, secret, 2);
-}
-
-static void keep_original(struct upstream_refusal *refusal,
-                          struct imap_span line,
-                          const struct credentials *credentials)
-{
-    if (refusal->kind == UPSTREAM_REFUSAL_NO &&
-        !tells_secret(line, credentials))
+    if (!upstream_echo_tells(command, line))
         refusal->original_len =
             copy_cut(refusal->original, sizeof(refusal->original), line);
 }
@@ -112,42 +51,79 @@ static struct imap_span passing_code(const struct imap_response *response)
     return atom;
 }
 
-/* A NO that says nothing of its own: without a code, with one that is not for
- * failures, or with one too long. An original text could tell a stranger which
- * users there are. */
+/* A NO that says nothing of its own: with a code for a wrong password, or with
+ * one too long to pass. An original text could tell a stranger which users
+ * there are. */
 static bool is_plain_no(const struct imap_response *response)
 {
     return passing_code(response).len == 0 ||
-           imap_span_is(response->code, "AUTHENTICATIONFAILED") ||
+           imap_span_is(response->code, "AUTHENTICATIONFAILED");
+}
+
+/* Without a code, or with one that is not for failures. */
+static bool is_uncoded(const struct imap_response *response)
+{
+    return response->code.len == 0 ||
            imap_span_is(response->code, "CAPABILITY");
 }
 
-void upstream_refusal_from(struct upstream_refusal *refusal,
-                           const struct imap_response *response,
-                           struct imap_span line,
-                           const struct credentials *credentials)
+static void copy_text(struct upstream_refusal *refusal,
+                      const struct imap_response *response)
 {
-    upstream_refusal_unavailable(refusal,
-                                 response->status == IMAP_STATUS_BAD
-                                     ? UPSTREAM_REFUSAL_BAD
-                                     : UPSTREAM_REFUSAL_NO,
-                                 "backend-no");
-    keep_original(refusal, line, credentials);
-    if (response->status == IMAP_STATUS_BAD ||
-        imap_span_is(response->code, "PRIVACYREQUIRED")) {
+    refusal->text_len =
+        copy_cut(refusal->text, UPSTREAM_TEXT_MAX, response->text);
+}
+
+static void take_bad(struct upstream_refusal *refusal,
+                     const struct upstream_command *command)
+{
+    refusal->kind = UPSTREAM_REFUSAL_BAD;
+    refusal->reason = "backend-bad";
+    /* What the client wrote itself is not our fault. */
+    if (command->way == UPSTREAM_WAY_MESSAGE)
+        refusal->answer = LOGIN_ANSWER_BAD_CREDENTIALS;
+    else
         refusal->is_config_fault = true;
-        refusal->reason = response->status == IMAP_STATUS_BAD
-                              ? "backend-bad"
-                              : "backend-wants-tls";
+}
+
+static void take_no(struct upstream_refusal *refusal,
+                    const struct imap_response *response,
+                    bool passes_uncoded_no)
+{
+    if (imap_span_is(response->code, "PRIVACYREQUIRED")) {
+        refusal->is_config_fault = true;
+        refusal->reason = "backend-wants-tls";
     } else if (imap_span_is(response->code, "REFERRAL")) {
         refusal->reason = "backend-referral";
+    } else if (is_uncoded(response)) {
+        refusal->answer = passes_uncoded_no && response->text.len > 0
+                              ? LOGIN_ANSWER_UNCODED
+                              : LOGIN_ANSWER_BAD_CREDENTIALS;
+        if (refusal->answer == LOGIN_ANSWER_UNCODED)
+            copy_text(refusal, response);
     } else if (is_plain_no(response)) {
         refusal->answer = LOGIN_ANSWER_BAD_CREDENTIALS;
     } else {
         refusal->answer = LOGIN_ANSWER_CODED;
         refusal->code_len =
             copy_cut(refusal->code, UPSTREAM_CODE_MAX, passing_code(response));
-        refusal->text_len =
-            copy_cut(refusal->text, UPSTREAM_TEXT_MAX, response->text);
+        copy_text(refusal, response);
     }
+}
+
+void upstream_refusal_from(struct upstream_refusal *refusal,
+                           const struct upstream_command *command,
+                           const struct imap_response *response,
+                           struct imap_span line, bool passes_uncoded_no)
+{
+    upstream_refusal_unavailable(refusal, UPSTREAM_REFUSAL_NO, "backend-no");
+    if (response->status == IMAP_STATUS_BAD) {
+        take_bad(refusal, command);
+        return;
+    }
+    upstream_refusal_keep(refusal, command, line);
+    if (!upstream_echo_may_pass(command, line))
+        refusal->answer = LOGIN_ANSWER_BAD_CREDENTIALS;
+    else
+        take_no(refusal, response, passes_uncoded_no);
 }

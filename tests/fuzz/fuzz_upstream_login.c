@@ -1,6 +1,6 @@
-/* Our login at a backend: what it lists, how to cut, the credentials, and its
- * bytes. Whatever the credentials, the backend must read one command that
- * gives them back. */
+/* Our login at a backend: what it lists, how to cut, what kind of login, the
+ * credentials, and its bytes. Whatever the credentials, the backend must read
+ * one command that gives them back. */
 #include "transcript.h"
 
 #include <assert.h>
@@ -9,17 +9,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/base64.h"
 #include "auth/sasl_server.h"
 #include "imap/reader.h"
 #include "session/login_arguments.h"
+#include "state/master_logins.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static struct credentials credentials;
 static struct credentials learnt;
+static struct sasl_server exchange;
 
+static const uint8_t master_secret[] = "hunter2";
+static const struct master_login master = {"m", master_secret, 7};
+
+/* The first byte says which of these the backend lists, and whether a byte
+ * about the login follows. */
 static const char *const names[] = {"SASL-IR",  "AUTH=PLAIN",    "LITERAL+",
-                                    "LITERAL-", "LOGINDISABLED", "AUTH=LOGIN"};
+                                    "LITERAL-", "LOGINDISABLED", "AUTH=LOGIN",
+                                    "ID"};
+#define HAS_MODE 0x80
+
+static const enum sasl_mechanism relayed[] = {
+    SASL_XOAUTH2, SASL_OAUTHBEARER, SASL_SCRAM_SHA_1, SASL_SCRAM_SHA_256};
+
+/* The byte about the login. */
+#define MODE_MECHANISM 0x03
+#define MODE_MESSAGE 0x04
+#define MODE_CERTIFICATE 0x08
+#define MODE_PASSES_UNCODED_NO 0x10
 
 static void write_list(uint8_t bits, char *out)
 {
@@ -32,17 +51,37 @@ static void write_list(uint8_t bits, char *out)
     }
 }
 
-static void learn_plain(struct imap_span base64)
+static void write_mechanism(uint8_t mode, char *out)
 {
-    struct sasl_server server;
-
-    sasl_server_start(&server, SASL_PLAIN, &learnt);
-    if (sasl_server_step(&server, base64.bytes, base64.len) != SASL_DONE)
-        abort();
+    strcat(out, " AUTH=");
+    strcat(out, sasl_mechanism_name(relayed[mode & MODE_MECHANISM]));
 }
 
-static void learn_command(const struct imap_command *command,
-                          struct imap_reader *reader)
+/* One line of the exchange; false when another must follow. */
+static bool learn_line(struct imap_span base64)
+{
+    size_t len;
+
+    if (credentials.kind == CREDENTIALS_MESSAGE) {
+        if (!base64_decode(base64.bytes, base64.len, learnt.secret,
+                           sizeof(learnt.secret), &len))
+            abort();
+        learnt.secret_len = len;
+        return true;
+    }
+    switch (sasl_server_step(&exchange, base64.bytes, base64.len)) {
+    case SASL_MORE:
+        return false;
+    case SASL_DONE:
+        return true;
+    case SASL_BAD:
+        break;
+    }
+    abort();
+}
+
+/* False when the backend has to wait for a line. */
+static bool learn_command(const struct imap_command *command)
 {
     struct login_authenticate authenticate;
 
@@ -52,15 +91,16 @@ static void learn_command(const struct imap_command *command,
         if (login_arguments_login(command->arguments, &learnt) !=
             LOGIN_ARGUMENTS_GOOD)
             abort();
-        return;
+        return true;
     }
     if (command->name != IMAP_AUTHENTICATE ||
         !login_arguments_authenticate(command->arguments, &authenticate))
         abort();
-    if (authenticate.has_initial)
-        learn_plain(authenticate.initial);
-    else
-        imap_reader_expect_line(reader);
+    sasl_server_start(
+        &exchange,
+        imap_span_is(authenticate.mechanism, "LOGIN") ? SASL_LOGIN : SASL_PLAIN,
+        &learnt);
+    return authenticate.has_initial && learn_line(authenticate.initial);
 }
 
 /* Plays a backend that invites all that is announced. True when the login is
@@ -82,15 +122,17 @@ static bool hear_out(struct upstream_login *login, struct imap_reader *reader)
         case IMAP_READER_CONTINUE:
             break;
         case IMAP_READER_COMMAND:
-            learn_command(imap_reader_command(reader), reader);
-            if (reader->wants_line)
-                break;
             assert(taken == len);
-            return true;
+            if (learn_command(imap_reader_command(reader)))
+                return true;
+            imap_reader_expect_line(reader);
+            break;
         case IMAP_READER_LINE:
-            learn_plain(imap_reader_line(reader));
             assert(taken == len);
-            return true;
+            if (learn_line(imap_reader_line(reader)))
+                return true;
+            imap_reader_expect_line(reader);
+            break;
         case IMAP_READER_BAD:
         case IMAP_READER_CLOSE:
             abort();
@@ -99,28 +141,43 @@ static bool hear_out(struct upstream_login *login, struct imap_reader *reader)
     return false;
 }
 
-static void check_learnt(void)
+static bool is_equal(const uint8_t *one, size_t one_len, const uint8_t *other,
+                     size_t other_len)
 {
-    assert(learnt.user_len == credentials.user_len);
-    assert(memcmp(learnt.user, credentials.user, learnt.user_len) == 0);
-    assert(learnt.secret_len == credentials.secret_len);
-    assert(memcmp(learnt.secret, credentials.secret, learnt.secret_len) == 0);
+    return one_len == other_len && memcmp(one, other, one_len) == 0;
 }
 
-static void check_encoding(const char *list)
+static void check_learnt(void)
+{
+    const uint8_t *user = credentials.user;
+    const uint8_t *secret = credentials.secret;
+
+    if (credentials.kind == CREDENTIALS_CERTIFICATE) {
+        assert(is_equal(learnt.authzid, learnt.authzid_len, user,
+                        credentials.user_len));
+        assert(is_equal(learnt.secret, learnt.secret_len, master.secret,
+                        master.secret_len));
+        return;
+    }
+    assert(is_equal(learnt.secret, learnt.secret_len, secret,
+                    credentials.secret_len));
+    assert(credentials.kind == CREDENTIALS_MESSAGE ||
+           is_equal(learnt.user, learnt.user_len, user, credentials.user_len));
+}
+
+/* Without an ID before it. */
+static void check_encoding(struct upstream_login_request request,
+                           const char *list)
 {
     struct upstream_login *login = upstream_login_new();
     struct imap_reader reader;
     struct imap_capabilities known;
-    const struct upstream_login_request request = {
-        .credentials = &credentials,
-        .tag = "t",
-        .known = &known,
-    };
     enum upstream_login_result result;
 
     imap_capabilities_parse((const uint8_t *)list, strlen(list), &known);
     imap_reader_init(&reader, 32768, CREDENTIALS_SECRET_MAX);
+    request.known = &known;
+    request.id_len = 0;
     result = upstream_login_start(login, &request);
     while (result == UPSTREAM_LOGIN_MORE) {
         size_t used;
@@ -151,31 +208,54 @@ static bool take_field(const uint8_t **bytes, size_t *len,
     return true;
 }
 
-static void compare(const char *list, const uint8_t *bytes, size_t len,
-                    struct transcript_cut cut)
+static void compare(const struct transcript_upstream *upstream,
+                    const uint8_t *bytes, size_t len, struct transcript_cut cut)
 {
-    struct transcript_upstream upstream = {&credentials, NULL, "t", list};
     struct wiped_buffer whole = {0};
     struct wiped_buffer split = {0};
 
-    transcript_of_upstream(&upstream, bytes, len, (struct transcript_cut){0, 0},
+    transcript_of_upstream(upstream, bytes, len, (struct transcript_cut){0, 0},
                            &whole);
-    transcript_of_upstream(&upstream, bytes, len, cut, &split);
+    transcript_of_upstream(upstream, bytes, len, cut, &split);
     assert(whole.len == split.len);
     assert(memcmp(whole.bytes, split.bytes, whole.len) == 0);
     wiped_buffer_deinit(&whole);
     wiped_buffer_deinit(&split);
 }
 
+static void set_kind(struct upstream_login_request *request, uint8_t mode)
+{
+    if (mode & MODE_MESSAGE)
+        credentials.kind = CREDENTIALS_MESSAGE;
+    else if (mode & MODE_CERTIFICATE)
+        credentials.kind = CREDENTIALS_CERTIFICATE;
+    request->sasl = relayed[mode & MODE_MECHANISM];
+    request->passes_uncoded_no = (mode & MODE_PASSES_UNCODED_NO) != 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
+    static const char id[] = "(\"name\" \"x\")";
     struct transcript_cut cut;
+    struct transcript_upstream upstream = {
+        .request = {.credentials = &credentials,
+                    .tag = "t",
+                    .master = &master,
+                    .id = (const uint8_t *)id,
+                    .id_len = sizeof(id) - 1}};
+    uint8_t mode = 0;
     char list[128];
 
-    if (len < 3)
+    if (len < 4)
         return 0;
     write_list(bytes[0], list);
     cut = (struct transcript_cut){bytes[1], 1u + bytes[2]};
+    if (bytes[0] & HAS_MODE) {
+        mode = bytes[3];
+        write_mechanism(mode, list);
+        bytes++;
+        len--;
+    }
     bytes += 3;
     len -= 3;
     credentials_wipe(&credentials);
@@ -183,7 +263,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         !take_field(&bytes, &len, credentials_set_secret) ||
         !take_field(&bytes, &len, credentials_set_authzid))
         return 0;
-    compare(list, bytes, len, cut);
-    check_encoding(list);
+    set_kind(&upstream.request, mode);
+    upstream.capabilities = list;
+    compare(&upstream, bytes, len, cut);
+    check_encoding(upstream.request, list);
     return 0;
 }
