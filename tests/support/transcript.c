@@ -276,30 +276,51 @@ static void note_refusal(struct player *player,
     note(player, ">");
 }
 
+static void note_to_client(struct player *player, struct upstream_login *login)
+{
+    size_t len;
+    const uint8_t *bytes = upstream_login_to_client(login, &len);
+
+    note_span(player, "<to client ", bytes, len);
+    upstream_login_to_client_clear(login);
+}
+
+static void note_challenge(struct player *player, struct upstream_login *login)
+{
+    size_t len;
+    const uint8_t *bytes = upstream_login_challenge(login, &len);
+
+    note_to_client(player, login);
+    note_span(player, "<challenge ", bytes, len);
+    if (upstream_login_answer(login, (const uint8_t *)"AQ==", 4) !=
+        UPSTREAM_LOGIN_MORE)
+        abort();
+    note_to_backend(player, login);
+}
+
 static bool note_verdict(struct player *player, struct upstream_login *login,
                          enum upstream_login_result result)
 {
-    size_t len;
-    const uint8_t *bytes;
-
     note_to_backend(player, login);
-    if (result == UPSTREAM_LOGIN_MORE)
-        return true;
-    bytes = upstream_login_to_client(login, &len);
-    note_span(player, "<to client ", bytes, len);
     switch (result) {
     case UPSTREAM_LOGIN_MORE:
+        return true;
     case UPSTREAM_LOGIN_CHALLENGE:
+        note_challenge(player, login);
+        return true;
     case UPSTREAM_LOGIN_DONE:
+        note_to_client(player, login);
+        wiped_buffer_append_number(player->out,
+                                   upstream_login_capabilities(login)->bits);
         note_rest(player);
         break;
     case UPSTREAM_LOGIN_REFUSED:
+        note_to_client(player, login);
         note(player, "<refused ");
         note_refusal(player, upstream_login_refusal(login));
         break;
     case UPSTREAM_LOGIN_BROKEN:
-        /* What was still unsent stays unsent, so the cut shows in it. */
-        wiped_buffer_clear(&player->sent);
+        note_to_client(player, login);
         note(player, "<broken ");
         note_refusal(player, upstream_login_refusal(login));
         break;
@@ -307,18 +328,60 @@ static bool note_verdict(struct player *player, struct upstream_login *login,
     return false;
 }
 
+/* Whether a line that begins so waits for us to speak: an invitation, or the
+ * answer to a command of our own. */
+static bool waits_for_us(uint8_t first)
+{
+    return first == '+' || first == 'G' || first == 'H';
+}
+
+static size_t up_to_our_turn(const struct player *player, size_t len)
+{
+    const uint8_t *input = player->input + player->at;
+
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t *begin = input + i;
+
+        if (input[i] != '\n')
+            continue;
+        while (begin > player->input && begin[-1] != '\n')
+            begin--;
+        if (waits_for_us(*begin))
+            return i + 1;
+    }
+    return len;
+}
+
+static bool take_upstream_step(struct player *player,
+                               struct upstream_login *login,
+                               const uint8_t *piece, size_t len)
+{
+    uint8_t *copy = mem_alloc(len);
+    enum upstream_login_result result;
+    size_t used;
+
+    memcpy(copy, piece, len);
+    result = upstream_login_feed(login, copy, len, &used);
+    free(copy);
+    assert(used <= len);
+    assert(used == len || (result != UPSTREAM_LOGIN_MORE &&
+                           result != UPSTREAM_LOGIN_CHALLENGE));
+    player->at += used;
+    return note_verdict(player, login, result);
+}
+
 static bool take_upstream(struct player *player, void *subject,
                           const uint8_t *piece, size_t len)
 {
-    struct upstream_login *login = subject;
-    size_t used;
-    enum upstream_login_result result =
-        upstream_login_feed(login, piece, len, &used);
+    while (len > 0) {
+        size_t step = up_to_our_turn(player, len);
 
-    assert(used <= len);
-    assert(used == len || result != UPSTREAM_LOGIN_MORE);
-    player->at += used;
-    return note_verdict(player, login, result);
+        if (!take_upstream_step(player, subject, piece, step))
+            return false;
+        piece += step;
+        len -= step;
+    }
+    return true;
 }
 
 void transcript_of_upstream(const struct transcript_upstream *upstream,
@@ -327,16 +390,12 @@ void transcript_of_upstream(const struct transcript_upstream *upstream,
 {
     struct player player = {input, len, 0, out, {NULL, 0, 0}};
     struct upstream_login *login = upstream_login_new();
+    struct upstream_login_request request = upstream->request;
     struct imap_capabilities known;
-    const struct upstream_login_request request = {
-        .credentials = upstream->credentials,
-        .login_as = upstream->login_as,
-        .tag = upstream->tag,
-        .known = &known,
-    };
 
     imap_capabilities_parse((const uint8_t *)upstream->capabilities,
                             strlen(upstream->capabilities), &known);
+    request.known = &known;
     if (note_verdict(&player, login, upstream_login_start(login, &request)))
         play(&player, login, take_upstream, cut);
     note_span(&player, "<to backend ", player.sent.bytes, player.sent.len);

@@ -28,13 +28,15 @@ void transcript_of_reader(size_t line_max, size_t literal_max,
                           const uint8_t *input, size_t len,
                           struct transcript_cut cut, struct wiped_buffer *out);
 
+/* The request's `known` is read from the list. */
 struct transcript_upstream {
-    const struct credentials *credentials;
-    const char *login_as;
-    const char *tag;
+    struct upstream_login_request request;
     const char *capabilities;
 };
 
+/* Plays the client's part as well: each challenge is answered. A line of the
+ * backend that calls for an answer ends a piece, since no backend that waits
+ * for one goes on. */
 void transcript_of_upstream(const struct transcript_upstream *upstream,
                             const uint8_t *input, size_t len,
                             struct transcript_cut cut,
