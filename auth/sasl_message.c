@@ -121,21 +121,24 @@ bool sasl_message_scram(struct credentials *credentials, const uint8_t *message,
            keep_message(credentials, message, len);
 }
 
-/* "Bearer", whatever its case, and what RFC 6750, 2.1 calls b64token; other
- * printable octets are let through, since some tokens have them. */
+/* RFC 6750, 2.1: "Bearer", whatever its case, and a token of printable octets;
+ * the backend knows what it may hold. */
 static bool is_bearer(struct field value)
 {
     static const char scheme[] = "Bearer ";
     size_t scheme_len = sizeof(scheme) - 1;
 
-    if (value.len <= scheme_len ||
+    if (value.len < scheme_len ||
         strncasecmp((const char *)value.bytes, scheme, scheme_len) != 0)
         return false;
-    for (size_t i = scheme_len; i < value.len; i++) {
+    skip(&value, scheme_len);
+    while (take(&value, " "))
+        continue;
+    for (size_t i = 0; i < value.len; i++) {
         if (value.bytes[i] <= 0x20 || value.bytes[i] >= 0x7f)
             return false;
     }
-    return true;
+    return value.len > 0;
 }
 
 static bool is_letter(uint8_t byte)

@@ -122,6 +122,42 @@ static void credentials_check_finds_each_fault(void **state)
     }
 }
 
+static void credentials_check_knows_what_each_kind_needs(void **state)
+{
+    static const struct {
+        enum credentials_kind kind;
+        const char *user, *secret;
+        enum credentials_fault fault;
+    } cases[] = {
+        {CREDENTIALS_MESSAGE, "alice", "n,,n=alice,r=x", CREDENTIALS_GOOD},
+        {CREDENTIALS_MESSAGE, "",
+         "n,,\x01"
+         "auth=Bearer t\x01\x01",
+         CREDENTIALS_GOOD},
+        {CREDENTIALS_MESSAGE, "alice", "", CREDENTIALS_NO_SECRET},
+        {CREDENTIALS_MESSAGE, "al\tice", "m", CREDENTIALS_CONTROL_IN_NAME},
+        {CREDENTIALS_CERTIFICATE, "alice", "", CREDENTIALS_GOOD},
+        {CREDENTIALS_CERTIFICATE, "", "", CREDENTIALS_NO_USER},
+        {CREDENTIALS_CERTIFICATE, "al\rice", "", CREDENTIALS_CONTROL_IN_NAME},
+        {CREDENTIALS_PASSWORD, "alice", "", CREDENTIALS_NO_SECRET},
+        {CREDENTIALS_PASSWORD, "", "pw", CREDENTIALS_NO_USER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct credentials credentials = {.kind = cases[i].kind};
+
+        assert_true(credentials_set_user(&credentials,
+                                         (const uint8_t *)cases[i].user,
+                                         strlen(cases[i].user)));
+        assert_true(credentials_set_secret(&credentials,
+                                           (const uint8_t *)cases[i].secret,
+                                           strlen(cases[i].secret)));
+
+        assert_int_equal(credentials_check(&credentials), cases[i].fault);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +166,7 @@ int main(void)
         cmocka_unit_test(credentials_keep_nothing_of_a_longer_secret),
         cmocka_unit_test(credentials_wipe_leaves_all_zero),
         cmocka_unit_test(credentials_check_finds_each_fault),
+        cmocka_unit_test(credentials_check_knows_what_each_kind_needs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,57 @@ static void under_tls_exactly_the_configured_mechanisms_show(void **state)
                         "AUTH=LOGIN\r\n");
 }
 
+static void rev2_stands_beside_rev1_when_it_is_said(void **state)
+{
+    struct reply_offer clear = {false, true, true, SASL_PLAIN};
+    struct reply_offer secure = {true, true, true, SASL_PLAIN};
+
+    reply_capability(*state, &clear);
+    reply_capability(*state, &secure);
+
+    assert_text(*state, "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID "
+                        "STARTTLS LOGINDISABLED\r\n"
+                        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID "
+                        "AUTH=PLAIN\r\n");
+}
+
+static void every_mechanism_has_its_capability_and_none_in_clear(void **state)
+{
+    struct reply_offer clear = {false, false, false, 127};
+    struct reply_offer secure = {true, false, false, 127};
+
+    reply_capability(*state, &clear);
+    reply_capability(*state, &secure);
+
+    assert_text(*state, "* CAPABILITY IMAP4rev1 LITERAL- SASL-IR ID "
+                        "LOGINDISABLED\r\n"
+                        "* CAPABILITY IMAP4rev1 LITERAL- SASL-IR ID "
+                        "AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=OAUTHBEARER "
+                        "AUTH=EXTERNAL AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256"
+                        "\r\n");
+}
+
+static void an_uncoded_no_carries_its_text(void **state)
+{
+    assert_true(reply_uncoded_no(*state, "a1",
+                                 "Mail\x01"
+                                 "box gone",
+                                 13));
+
+    assert_text(*state, "a1 NO Mail?box gone\r\n");
+}
+
+static void an_uncoded_no_cannot_bring_a_code_in(void **state)
+{
+    const struct wiped_buffer *out = *state;
+
+    assert_false(reply_uncoded_no(*state, "a", "[REFERRAL x] y", 14));
+    assert_false(reply_uncoded_no(*state, "a", " \t[X", 4));
+    assert_false(reply_uncoded_no(*state, "a", "", 0));
+
+    assert_int_equal(out->len, 0);
+}
+
 static void a_reply_without_tag_is_untagged(void **state)
 {
     reply_write(*state, REPLY_BAD_COMMAND, NULL);
@@ -197,6 +248,10 @@ int main(void)
         TEST(the_greeting_in_clear_offers_starttls_and_no_login),
         TEST(starttls_that_would_fail_is_not_offered),
         TEST(under_tls_exactly_the_configured_mechanisms_show),
+        TEST(rev2_stands_beside_rev1_when_it_is_said),
+        TEST(every_mechanism_has_its_capability_and_none_in_clear),
+        TEST(an_uncoded_no_carries_its_text),
+        TEST(an_uncoded_no_cannot_bring_a_code_in),
         TEST(a_reply_without_tag_is_untagged),
         TEST(every_reply_is_one_printable_line_with_a_status),
         TEST(an_empty_challenge_keeps_its_space),

@@ -1,4 +1,4 @@
-/* SASL seen from the server, and the strict base64 below it. */
+/* SASL seen from the server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,54 +205,141 @@ static void a_start_forgets_the_exchange_before(void **state)
     assert_int_equal(fixture->credentials.secret_len, 0);
 }
 
-static void base64_refuses_what_is_not_strict(void **state)
+static void each_mechanism_has_its_name(void **state)
 {
-    static const char *const bad[] = {
-        "A",        "AA",       "AAA",      "AAAAA",      "AA=A",
-        "A===",     "====",     "AA==AAAA", "AAAA====",   "AA= =",
-        "AAAA\r\n", " AAAA",    "AAA A",    "AAAA\n",     "AA-_",
-        "!!!!",     "AAAA AAA", "AAAA=AAA", "AGFi\tAGFi", "=AAA",
+    static const struct {
+        enum sasl_mechanism mechanism;
+        const char *name;
+    } cases[] = {
+        {SASL_NONE, ""},
+        {SASL_PLAIN, "PLAIN"},
+        {SASL_LOGIN, "LOGIN"},
+        {SASL_XOAUTH2, "XOAUTH2"},
+        {SASL_OAUTHBEARER, "OAUTHBEARER"},
+        {SASL_EXTERNAL, "EXTERNAL"},
+        {SASL_SCRAM_SHA_1, "SCRAM-SHA-1"},
+        {SASL_SCRAM_SHA_256, "SCRAM-SHA-256"},
     };
-    uint8_t out[64];
-    size_t len;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(base64_decode((const uint8_t *)bad[i], strlen(bad[i]), out,
-                                   sizeof(out), &len));
-    assert_false(base64_decode((const uint8_t *)"AA\0A", 4, out, 64, &len));
-    assert_false(base64_decode((const uint8_t *)"AAA\xff", 4, out, 64, &len));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(cases[i].mechanism, i == 0 ? 0 : 1u << (i - 1));
+        assert_string_equal(sasl_mechanism_name(cases[i].mechanism),
+                            cases[i].name);
+    }
+    assert_int_equal(SASL_MECHANISM_COUNT,
+                     sizeof(cases) / sizeof(cases[0]) - 1);
 }
 
-static void base64_gives_back_what_it_encoded(void **state)
+static const struct {
+    enum sasl_mechanism mechanism;
+    const char *message;
+    const char *user;
+    enum credentials_kind kind;
+} one_message[] = {
+    {SASL_XOAUTH2,
+     "user=bob\x01"
+     "auth=Bearer t\x01\x01",
+     "bob", CREDENTIALS_MESSAGE},
+    {SASL_OAUTHBEARER,
+     "n,a=bob,\x01"
+     "auth=Bearer t\x01\x01",
+     "bob", CREDENTIALS_MESSAGE},
+    {SASL_SCRAM_SHA_1, "n,,n=bob,r=x", "bob", CREDENTIALS_MESSAGE},
+    {SASL_SCRAM_SHA_256, "y,,n=bob,r=x", "bob", CREDENTIALS_MESSAGE},
+    {SASL_EXTERNAL, "bob", "", CREDENTIALS_CERTIFICATE},
+};
+#define ONE_MESSAGE_COUNT (sizeof(one_message) / sizeof(one_message[0]))
+
+static void a_message_that_a_backend_judges_is_one_step(void **state)
 {
-    uint8_t bytes[67];
-    uint8_t text[BASE64_LENGTH(sizeof(bytes)) + 1];
-    uint8_t back[BASE64_LENGTH(sizeof(bytes))];
-    size_t len;
+    struct fixture *fixture = *state;
 
-    (void)state;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(i * 7);
-    for (size_t i = 0; i <= sizeof(bytes); i++) {
-        size_t text_len = base64_encode(bytes, i, text);
+    for (size_t i = 0; i < ONE_MESSAGE_COUNT; i++) {
+        const char *message = one_message[i].message;
 
-        assert_int_equal(text_len, BASE64_LENGTH(i));
-        assert_true(base64_decode(text, text_len, back, sizeof(back), &len));
-        assert_int_equal(len, i);
-        assert_memory_equal(back, bytes, i);
+        sasl_server_start(&fixture->server, one_message[i].mechanism,
+                          &fixture->credentials);
+        assert_string_equal(sasl_server_challenge(&fixture->server), "");
+        assert_int_equal(step(fixture, message, strlen(message)), SASL_DONE);
+
+        assert_int_equal(fixture->credentials.kind, one_message[i].kind);
+        assert_field(fixture->credentials.user, fixture->credentials.user_len,
+                     one_message[i].user);
+        assert_int_equal(step(fixture, message, strlen(message)), SASL_BAD);
     }
 }
 
-static void base64_never_writes_past_its_room(void **state)
+static void no_mechanism_takes_anothers_message(void **state)
 {
-    uint8_t out[4] = {9, 9, 9, 9};
-    size_t len;
+    struct fixture *fixture = *state;
 
-    (void)state;
+    for (size_t i = 0; i < ONE_MESSAGE_COUNT; i++) {
+        for (unsigned bit = 0; bit < SASL_MECHANISM_COUNT; bit++) {
+            enum sasl_mechanism other = (enum sasl_mechanism)(1u << bit);
+            const char *message = one_message[i].message;
+            bool is_scram =
+                other == SASL_SCRAM_SHA_1 || other == SASL_SCRAM_SHA_256;
 
-    assert_false(base64_decode((const uint8_t *)"AAAAAAAA", 8, out, 3, &len));
-    assert_int_equal(out[3], 9);
+            if (other == one_message[i].mechanism || other == SASL_LOGIN ||
+                other == SASL_EXTERNAL ||
+                (is_scram && strstr(message, ",n=bob,r=") != NULL))
+                continue;
+            sasl_server_start(&fixture->server, other, &fixture->credentials);
+            assert_int_equal(step(fixture, message, strlen(message)), SASL_BAD);
+        }
+    }
+}
+
+static void external_learns_whom_to_act_as_or_nobody(void **state)
+{
+    static const struct credentials empty;
+    struct fixture *fixture = *state;
+
+    sasl_server_start(&fixture->server, SASL_EXTERNAL, &fixture->credentials);
+    assert_int_equal(step(fixture, "bob", 3), SASL_DONE);
+    assert_field(fixture->credentials.authzid, fixture->credentials.authzid_len,
+                 "bob");
+    assert_int_equal(fixture->credentials.secret_len, 0);
+
+    sasl_server_start(&fixture->server, SASL_EXTERNAL, &fixture->credentials);
+    assert_int_equal(step(fixture, "", 0), SASL_DONE);
+    assert_int_equal(fixture->credentials.authzid_len, 0);
+
+    sasl_server_start(&fixture->server, SASL_PLAIN, &fixture->credentials);
+    assert_memory_equal(&fixture->credentials, &empty, sizeof(empty));
+}
+
+static void external_keeps_the_user_that_it_was_given(void **state)
+{
+    struct fixture *fixture = *state;
+
+    sasl_server_start(&fixture->server, SASL_EXTERNAL, &fixture->credentials);
+    assert_true(credentials_set_user(&fixture->credentials,
+                                     (const uint8_t *)"carol", 5));
+    assert_int_equal(step(fixture, "bob", 3), SASL_DONE);
+
+    assert_field(fixture->credentials.user, fixture->credentials.user_len,
+                 "carol");
+    assert_int_equal(credentials_check(&fixture->credentials),
+                     CREDENTIALS_GOOD);
+}
+
+static void a_message_over_its_bound_is_refused(void **state)
+{
+    static char name[CREDENTIALS_NAME_MAX + 1];
+    static char flood[65536];
+    struct fixture *fixture = *state;
+
+    memset(name, 'x', sizeof(name));
+    memset(flood, 'x', sizeof(flood));
+    sasl_server_start(&fixture->server, SASL_EXTERNAL, &fixture->credentials);
+    assert_int_equal(step(fixture, name, sizeof(name)), SASL_BAD);
+    for (unsigned bit = 0; bit < SASL_MECHANISM_COUNT; bit++) {
+        sasl_server_start(&fixture->server, (enum sasl_mechanism)(1u << bit),
+                          &fixture->credentials);
+        assert_int_equal(step(fixture, flood, sizeof(flood)), SASL_BAD);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -270,9 +357,12 @@ int main(void)
         TEST(a_bad_step_wipes_what_was_learnt),
         TEST(nothing_is_taken_after_the_end),
         TEST(a_start_forgets_the_exchange_before),
-        TEST(base64_refuses_what_is_not_strict),
-        TEST(base64_gives_back_what_it_encoded),
-        TEST(base64_never_writes_past_its_room),
+        TEST(each_mechanism_has_its_name),
+        TEST(a_message_that_a_backend_judges_is_one_step),
+        TEST(no_mechanism_takes_anothers_message),
+        TEST(external_learns_whom_to_act_as_or_nobody),
+        TEST(external_keeps_the_user_that_it_was_given),
+        TEST(a_message_over_its_bound_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
