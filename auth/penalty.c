@@ -23,19 +23,28 @@ uint64_t penalty_delay_ms(unsigned failures, uint64_t max_ms)
     return delay_ms < max_ms ? delay_ms : max_ms;
 }
 
+uint64_t penalty_next_turn(uint64_t last_ms, unsigned failures, uint64_t max_ms,
+                           uint64_t now_ms)
+{
+    uint64_t from_ms = last_ms > now_ms ? last_ms : now_ms;
+    uint64_t turn_ms = from_ms + penalty_delay_ms(failures, max_ms);
+
+    return turn_ms - now_ms > max_ms ? PENALTY_NEVER : turn_ms;
+}
+
 uint64_t penalty_take_turn(struct penalty *penalty, unsigned ahead,
                            uint64_t max_ms, uint64_t now_ms)
 {
     unsigned failures = penalty_failures(penalty, now_ms);
-    uint64_t turn_ms = penalty->turn_ms > now_ms ? penalty->turn_ms : now_ms;
+    uint64_t turn_ms;
 
     if (failures == 0)
-        return 0;
-    turn_ms += penalty_delay_ms(failures + ahead, max_ms);
-    if (turn_ms - now_ms > max_ms)
-        return PENALTY_NEVER;
-    penalty->turn_ms = turn_ms;
-    return turn_ms - now_ms;
+        return now_ms;
+    turn_ms =
+        penalty_next_turn(penalty->turn_ms, failures + ahead, max_ms, now_ms);
+    if (turn_ms != PENALTY_NEVER)
+        penalty->turn_ms = turn_ms;
+    return turn_ms;
 }
 
 static bool is_known(const struct penalty *penalty, uint32_t secret)
@@ -60,15 +69,19 @@ static void forgive(struct penalty *penalty, uint64_t now_ms)
     penalty->failures = (uint8_t)left;
 }
 
-bool penalty_fail(struct penalty *penalty, uint32_t secret, uint64_t now_ms)
+static void remember(struct penalty *penalty, uint32_t secret)
 {
-    if (secret == 0)
-        secret = 1; /* 0 stands for none */
-    if (is_known(penalty, secret))
-        return false;
     penalty->secrets[penalty->next_secret] = secret;
     penalty->next_secret =
         (uint8_t)((penalty->next_secret + 1u) % PENALTY_SECRETS);
+}
+
+bool penalty_fail(struct penalty *penalty, uint32_t secret, uint64_t now_ms)
+{
+    if (secret != 0 && is_known(penalty, secret))
+        return false;
+    if (secret != 0)
+        remember(penalty, secret);
     forgive(penalty, now_ms);
     if (penalty->failures < PENALTY_FAILURES_MAX)
         penalty->failures++;

@@ -32,16 +32,22 @@ unsigned penalty_failures(const struct penalty *penalty, uint64_t now_ms);
 /* The delay after so many failures, max_ms at most. */
 uint64_t penalty_delay_ms(unsigned failures, uint64_t max_ms);
 
-/* Takes the next turn: behind the last one that was taken, by the delay that
- * will be due if the `ahead` attempts that are not answered yet fail too.
- * Returns how long to wait for it; PENALTY_NEVER, with no turn taken, when that
- * is longer than max_ms. Without failures there are no turns: 0. */
+/* When the next turn is, if the last one is or was at last_ms and the delay
+ * after so many failures parts them; PENALTY_NEVER when that is more than
+ * max_ms from now. */
+uint64_t penalty_next_turn(uint64_t last_ms, unsigned failures, uint64_t max_ms,
+                           uint64_t now_ms);
+
+/* Takes the next turn, with the delay that will be due if the `ahead` attempts
+ * that are not answered yet fail too. Returns its moment, or PENALTY_NEVER with
+ * no turn taken. Without failures there are no turns: now_ms. */
 uint64_t penalty_take_turn(struct penalty *penalty, unsigned ahead,
                            uint64_t max_ms, uint64_t now_ms);
 
 /* Counts a failure, unless it was with one of the last wrong secrets: an
  * owner's forgotten phone guesses nothing. secret is a hash by a key that no
- * stranger knows. Returns whether it counted. */
+ * stranger knows; 0: it cannot be compared, and always counts. Returns whether
+ * it counted. */
 bool penalty_fail(struct penalty *penalty, uint32_t secret, uint64_t now_ms);
 
 /* Whether there is nothing to be remembered of this one. */

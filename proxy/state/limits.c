@@ -86,8 +86,7 @@ void limits_free(struct limits **limits)
     free(mine);
 }
 
-/* A host with IPv6 has a /64 to choose its addresses from. */
-static size_t host_len(const struct address *peer)
+size_t limits_host_len(const struct address *peer)
 {
     return peer->is_ipv6 ? 8 : 4;
 }
@@ -104,8 +103,8 @@ static uint64_t hash_address(const struct limits *limits,
 {
     uint8_t key[1 + 8] = {KEY_ADDRESS};
 
-    memcpy(key + 1, peer->ip, host_len(peer));
-    return hash_bytes(limits, key, 1 + host_len(peer));
+    memcpy(key + 1, peer->ip, limits_host_len(peer));
+    return hash_bytes(limits, key, 1 + limits_host_len(peer));
 }
 
 /* The name is as long as it likes, so it goes in as its own hash. */
@@ -117,8 +116,8 @@ static uint64_t hash_user(const struct limits *limits, enum key_kind kind,
 
     memcpy(key + 1, &user_hash, sizeof(user_hash));
     if (kind == KEY_USER_AND_ADDRESS) {
-        memcpy(key + len, peer->ip, host_len(peer));
-        len += host_len(peer);
+        memcpy(key + len, peer->ip, limits_host_len(peer));
+        len += limits_host_len(peer);
     }
     return hash_bytes(limits, key, len);
 }

@@ -51,6 +51,10 @@ struct limits *limits_new(void);
 bool limits_is_exempt(const struct limits_settings *rules,
                       const struct address *peer);
 
+/* How many bytes of its ip tell one host from another: a host with IPv6 has a
+ * /64 to choose its addresses from. */
+size_t limits_host_len(const struct address *peer);
+
 /* Every hold must have been released. */
 void limits_free(struct limits **limits);
 

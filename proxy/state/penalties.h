@@ -48,7 +48,7 @@ enum penalties_outcome {
 enum penalty_stage {
     PENALTY_NEW,
     PENALTY_TURN,     /* has taken a turn of its address */
-    PENALTY_OWN_TURN, /* waits, but for nobody at its address */
+    PENALTY_OWN_TURN, /* waits, but for nobody else at its address */
     PENALTY_PLACE,    /* waits until few enough are unanswered */
     PENALTY_GONE      /* to the backend */
 };
@@ -57,12 +57,13 @@ enum penalty_stage {
  * be told, whatever it was. */
 struct penalty_claim {
     enum penalty_stage stage;
-    uint32_t secret;  /* as a hash */
-    uint64_t address; /* likewise, as the three here; 0: not counted */
+    bool has_waited; /* for a turn */
+    uint32_t secret; /* as a hash, like the next three; 0: none */
+    uint64_t address;
     uint64_t user;
     uint64_t known; /* the user at the address */
-    uint64_t since_ms;
     uint64_t ready_ms;
+    uint64_t place_by_ms;
 };
 
 /* Who asks; borrowed for the call. */
