@@ -215,6 +215,37 @@ static void say_why(const struct explanation *about,
             count, config->weight, sum);
 }
 
+static const char *proxy_text(enum backend_proxy proxy)
+{
+    switch (proxy) {
+    case BACKEND_PROXY_NONE:
+        return "";
+    case BACKEND_PROXY_V1:
+        return "PROXY v1";
+    case BACKEND_PROXY_V2:
+        return "PROXY v2";
+    }
+    return "";
+}
+
+/* Said only where there is something to be said. */
+static void say_client(const struct explanation *about,
+                       const struct backend_config *config)
+{
+    const struct master_config *master =
+        route_table_master(about->route.pool, config);
+    const char *proxy = proxy_text(config->proxy_protocol);
+
+    if (proxy[0] != '\0' || config->send_id)
+        say(about->out, "client:", "told by %s%s%s%s", proxy,
+            proxy[0] != '\0' && config->send_id ? " and " : "",
+            config->send_id ? "ID" : "",
+            config->forward_id ? " with what the client's own says" : "");
+    if (master != NULL)
+        say(about->out, "master:", "%s, set by the %s, for EXTERNAL only",
+            master->user, master == &config->master ? "backend" : "pool");
+}
+
 static bool explain_backend(const struct explanation *about)
 {
     struct pool pool = *about->route.pool;
@@ -233,6 +264,7 @@ static bool explain_backend(const struct explanation *about)
     }
     say_backend(about->out, first);
     say_why(about, first);
+    say_client(about, first);
     explain_next(about, pick_next(&pick, 0));
     return true;
 }

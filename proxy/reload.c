@@ -22,20 +22,60 @@ struct reload {
     struct reasons *reasons;
 };
 
-static bool same_listeners(const struct settings *one,
-                           const struct settings *other)
+static bool same_proxies(const struct listener_config *one,
+                         const struct listener_config *other)
 {
-    size_t i;
-
-    if (one->listener_count != other->listener_count)
+    if (one->proxy_from_count != other->proxy_from_count)
         return false;
-    for (i = 0; i < one->listener_count; i++) {
-        const struct listener_config *a = &one->listeners[i];
-        const struct listener_config *b = &other->listeners[i];
+    for (size_t i = 0; i < one->proxy_from_count; i++) {
+        const struct network *a = &one->proxy_from[i];
+        const struct network *b = &other->proxy_from[i];
 
-        if (strcmp(a->address, b->address) != 0 || a->port != b->port ||
-            a->tls != b->tls)
+        if (a->family != b->family || a->prefix != b->prefix ||
+            memcmp(a->bytes, b->bytes, sizeof(a->bytes)) != 0)
             return false;
+    }
+    return true;
+}
+
+/* Which member two listeners differ in, or NULL. */
+static const char *difference(const struct listener_config *one,
+                              const struct listener_config *other)
+{
+    if (strcmp(one->address, other->address) != 0)
+        return "address";
+    if (one->port != other->port)
+        return "port";
+    if (one->tls != other->tls)
+        return "tls";
+    if (one->client_certificates != other->client_certificates)
+        return "client_certificates";
+    return same_proxies(one, other) ? NULL : "proxy_from";
+}
+
+static bool same_listeners(const struct settings *in_force,
+                           const struct settings *loaded,
+                           struct reasons *reasons)
+{
+    char path[64], found[64];
+
+    if (in_force->listener_count != loaded->listener_count) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.listeners",
+                    "other listeners than at start",
+                    "the same ones: they change by a restart only");
+        return false;
+    }
+    for (size_t i = 0; i < loaded->listener_count; i++) {
+        const char *member =
+            difference(&in_force->listeners[i], &loaded->listeners[i]);
+
+        if (member == NULL)
+            continue;
+        snprintf(path, sizeof(path), "$.listeners[%zu].%s", i, member);
+        snprintf(found, sizeof(found), "another %s than at start", member);
+        reasons_add(reasons, REASON_ERROR, loaded->file, path, found,
+                    "the same one: listeners change by a restart only");
+        return false;
     }
     return true;
 }
@@ -45,12 +85,8 @@ static bool same_listeners(const struct settings *one,
 static bool can_follow(const struct settings *in_force,
                        const struct settings *loaded, struct reasons *reasons)
 {
-    if (!same_listeners(in_force, loaded)) {
-        reasons_add(reasons, REASON_ERROR, loaded->file, "$.listeners",
-                    "other listeners than at start",
-                    "the same ones: they change by a restart only");
+    if (!same_listeners(in_force, loaded, reasons))
         return false;
-    }
     if (in_force->workers != loaded->workers) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.workers",
                     "another number than at start",

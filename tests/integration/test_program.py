@@ -153,6 +153,90 @@ def test_check_reads_regular_files_only(command, routes, settings, folder):
     assert "(Is a directory)" in errors
 
 
+@pytest.mark.parametrize("content, mode, fault", [
+    (b"", 0o600, "an empty file"), (b"\n", 0o600, "an empty file"),
+    (b"secret\n", 0o604, "a file that everybody may read"),
+    (b"a\0b", 0o600, "a NUL byte"), (b"a\nb\n", 0o600, "more than one line"),
+    (b"x" * 1025, 0o600, "more than 1024 bytes"),
+    (None, 0, "(No such file or directory)")])
+def test_check_refuses_a_masters_secret_that_is_none(
+        command, routes, folder, content, mode, fault):
+    routes["backends"]["a1"]["master"] = {"user": "m", "secret": "sub/master"}
+    os.makedirs(f"{folder}/sub")
+    if content is not None:
+        with open(f"{folder}/sub/master", "wb") as out:
+            out.write(content)
+        os.chmod(f"{folder}/sub/master", mode)
+
+    status, _, errors = command(routes, "check")
+
+    assert status == 1
+    (line,) = [line for line in errors.splitlines() if "warning" not in line]
+    assert line.startswith(f"{folder}/routes.json: $.backends.a1.master."
+                           "secret: found ")
+    assert fault in line
+
+
+def test_check_holds_settings_and_table_together(
+        command, routes, settings, folder):
+    settings["auth"] = {"mechanisms": ["PLAIN", "SCRAM-SHA-256"]}
+    settings["listeners"].append({"address": "*", "port": 143,
+                                  "tls": "starttls"})
+    routes["pools"]["shard-b"]["master"] = {"user": "m", "secret": "master"}
+    with open(os.open(f"{folder}/master", os.O_CREAT | os.O_WRONLY, 0o600),
+              "w") as out:
+        out.write("secret\n")
+
+    status, output, errors = command(routes, "check")
+
+    assert status == 1
+    assert ('$.users["bob@example.org"].login_as: found login_as, while '
+            "$.auth.mechanisms offers SCRAM or a token") in errors
+    assert ("warning: $.backends.b1.host: found an address where Gatepost "
+            "itself listens") in errors
+    assert ('warning: $.pools["shard-b"].master: found a master user whom no '
+            "login uses") in errors
+    assert "1 error, 3 warnings" in output
+
+
+def test_check_wants_what_external_needs(command, routes, settings, folder):
+    settings["auth"] = {"mechanisms": ["EXTERNAL"]}
+    settings["listeners"][0]["client_certificates"] = True
+
+    status, output, errors = command(routes, "check")
+
+    assert status == 1
+    assert ("$.auth.mechanisms: found EXTERNAL without a CA of clients"
+            in errors)
+    assert "$.listeners[0].client_certificates: found true" in errors
+
+    settings["tls"]["client_certificates"] = {"ca": "ca.pem"}
+    status, output, errors = command(routes, "check")
+
+    assert status == 0
+    assert [line.split(": ")[2] for line in errors.splitlines()] == [
+        '$.pools["shard-a"].master', '$.pools["shard-b"].master']
+
+
+@pytest.mark.parametrize("content, fault", [
+    (None, "$.tls.client_certificates.ca: found "), (b"", "people.pem: "),
+    (b"no certificate", "people.pem: ")])
+def test_check_reads_the_ca_of_clients(
+        command, routes, settings, folder, content, fault):
+    settings["auth"] = {"mechanisms": ["EXTERNAL"]}
+    settings["listeners"][0]["client_certificates"] = True
+    settings["tls"]["client_certificates"] = {"ca": "people.pem"}
+    if content is not None:
+        with open(f"{folder}/people.pem", "wb") as out:
+            out.write(content)
+
+    status, _, errors = command(routes, "check")
+
+    assert status == 1
+    (line,) = [line for line in errors.splitlines() if "warning" not in line]
+    assert fault in line
+
+
 # -- route -----------------------------------------------------------------
 
 def test_route_gives_one_answer_for_all_spellings(command, routes, settings):
@@ -239,6 +323,40 @@ def test_route_names_who_is_next_where_the_pool_goes_on(command, routes):
     other = {"b1": "b2", "b2": "b1"}[name]
     assert told["backend:"] == f"{name} at {hosts[name]}, no TLS"
     assert told["next:"] == f"{other}, when that one is down"
+
+
+def test_route_tells_what_a_backend_learns_of_the_client(command, routes):
+    for name, told in (("b1", {"proxy_protocol": "v1"}),
+                       ("b2", {"proxy_protocol": "v2", "id": True,
+                               "forward_id": True})):
+        routes["backends"][name].update(told)
+    routes["backends"]["a1"]["id"] = True
+    seen = set()
+
+    for user in [f"u{number}@{domain}" for number in range(20)
+                 for domain in ("example.org", "example.net")]:
+        _, output, _ = command(routes, "route", user)
+        told = fields(output)
+        seen.add((told["backend:"].split()[0], told.get("client:")))
+
+    assert seen == {
+        ("a1", "told by ID"), ("a2", None), ("b1", "told by PROXY v1"),
+        ("b2", "told by PROXY v2 and ID with what the client's own says")}
+
+
+def test_route_names_the_master_user(command, routes):
+    routes["pools"]["shard-b"]["backends"] = ["b1"]
+    users = []
+
+    for change in ({}, {"pools": "shard-b"}, {"backends": "b1"}):
+        for section, name in change.items():
+            routes[section][name]["master"] = {"user": f"of {section}",
+                                               "secret": "absent"}
+        _, output, _ = command(routes, "route", "bob@example.org")
+        users.append(fields(output).get("master:"))
+
+    assert users == [None, "of pools, set by the pool, for EXTERNAL only",
+                     "of backends, set by the backend, for EXTERNAL only"]
 
 
 def test_route_says_that_no_rule_matches(command, routes):

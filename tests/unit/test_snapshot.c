@@ -619,6 +619,180 @@ static void an_exposed_key_in_a_folder_is_told(void **state)
     snapshot_unref(&snapshot);
 }
 
+/* Whoever is told by a certificate who a user is. */
+
+static const char external_json[] =
+    "{\"listeners\": [{\"address\": \"*\", \"port\": 993,"
+    "   \"tls\": \"implicit\", \"client_certificates\": true}],"
+    " \"tls\": {\"certificates\": [{\"chain\": \"tls.pem\","
+    "   \"key\": \"tls.key\"}],"
+    "   \"client_certificates\": {\"ca\": \"people.pem\"}},"
+    " \"auth\": {\"mechanisms\": [\"EXTERNAL\"]},"
+    " \"routes\": \"routes.json\"}";
+
+static const char master_json[] =
+    "{\"backends\": {"
+    "   \"c\": {\"host\": \"127.0.0.1\", \"port\": 143, \"tls\": \"none\"}},"
+    " \"pools\": {\"q\": {\"backends\": [\"c\"],"
+    "   \"master\": {\"user\": \"root\", \"secret\": \"secret\"}}},"
+    " \"default\": \"q\"}";
+
+static void use_masters(struct world *world)
+{
+    memory_files_put(world->files, CONFIG, external_json);
+    memory_files_put(world->files, ROUTES, master_json);
+    memory_files_put(world->files, "/gp/secret", "open sesame\n");
+    memory_files_put_pem(world->files, "/gp/people.pem",
+                         test_anchor_file(world->authority, "people"));
+}
+
+static const struct master_login *first_master(const struct snapshot *snapshot)
+{
+    size_t count;
+
+    return snapshot_master(snapshot, route_table_pools(snapshot->table, &count),
+                           route_table_backends(snapshot->table, &count));
+}
+
+static void a_snapshot_lends_its_masters(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *snapshot;
+
+    use_masters(world);
+
+    snapshot = load(world);
+
+    assert_string_equal(world->text, "");
+    assert_string_equal(first_master(snapshot)->user, "root");
+    assert_int_equal(first_master(snapshot)->secret_len, 11);
+    assert_memory_equal(first_master(snapshot)->secret, "open sesame", 11);
+    snapshot_unref(&snapshot);
+}
+
+static void each_snapshot_has_the_secret_of_its_time(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former;
+    struct snapshot *snapshot;
+
+    use_masters(world);
+    former = load(world);
+    memory_files_put(world->files, "/gp/secret", "new");
+    snapshot = load_after(world, former);
+
+    assert_memory_equal(first_master(former)->secret, "open sesame", 11);
+    assert_int_equal(first_master(snapshot)->secret_len, 3);
+    assert_memory_equal(first_master(snapshot)->secret, "new", 3);
+    snapshot_unref(&former);
+    snapshot_unref(&snapshot);
+}
+
+static void a_snapshot_without_masters_lends_none(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *snapshot = load(world);
+
+    assert_null(first_master(snapshot));
+    snapshot_unref(&snapshot);
+}
+
+static void a_bad_secret_hides_no_fault_of_other_files(void **state)
+{
+    struct world *world = *state;
+
+    use_masters(world);
+    memory_files_expose(world->files, "/gp/secret");
+    memory_files_remove(world->files, "/gp/tls.key");
+
+    assert_null(load(world));
+
+    assert_tells(world, ROUTES ": $.pools.q.master.secret: found a file that "
+                               "everybody may read");
+    assert_tells(world, "\"/gp/tls.key\" (No such file or directory)");
+}
+
+/* Without a byte of a CA nobody must be believed, and nobody asked. */
+static void the_authority_of_clients_is_read(void **state)
+{
+    static const char *const bad[] = {"", "garbage"};
+    struct world *world = *state;
+
+    use_masters(world);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        memory_files_put(world->files, "/gp/people.pem", bad[i]);
+
+        assert_refuses(world, "/gp/people.pem: ");
+    }
+
+    memory_files_remove(world->files, "/gp/people.pem");
+
+    assert_refuses(world, CONFIG ": $.tls.client_certificates.ca: found "
+                                 "\"/gp/people.pem\" (No such file or "
+                                 "directory)");
+}
+
+static void another_authority_of_clients_makes_a_new_context(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former;
+    struct snapshot *snapshot;
+
+    use_masters(world);
+    former = load(world);
+    snapshot = load_after(world, former);
+    assert_ptr_equal(snapshot->tls, former->tls);
+    snapshot_unref(&snapshot);
+
+    memory_files_put_pem(world->files, "/gp/people.pem",
+                         test_anchor_file(world->other, "people"));
+    snapshot = load_after(world, former);
+
+    assert_non_null(snapshot);
+    assert_ptr_not_equal(snapshot->tls, former->tls);
+    snapshot_unref(&former);
+    snapshot_unref(&snapshot);
+}
+
+static void settings_and_table_are_held_together(void **state)
+{
+    static const char renaming[] =
+        "{\"backends\": {"
+        "   \"c\": {\"host\": \"::1\", \"port\": 143, \"tls\": \"none\"}},"
+        " \"pools\": {\"q\": {\"backends\": [\"c\"]}},"
+        " \"default\": {\"pool\": \"q\", \"login_as\": \"x\"}}";
+    static const char scram[] =
+        "{\"listeners\": [{\"address\": \"*\", \"port\": 993,"
+        "   \"tls\": \"implicit\"}],"
+        " \"tls\": {\"certificates\": [{\"chain\": \"tls.pem\","
+        "   \"key\": \"tls.key\"}]},"
+        " \"auth\": {\"mechanisms\": [\"SCRAM-SHA-256\"]},"
+        " \"routes\": \"routes.json\"}";
+    struct world *world = *state;
+
+    memory_files_put(world->files, ROUTES, renaming);
+    assert_loads_silently(world);
+    memory_files_put(world->files, CONFIG, scram);
+
+    assert_refuses(world, ROUTES ": $.default.login_as: found login_as, while "
+                                 "$.auth.mechanisms offers SCRAM or a token");
+}
+
+/* What is left of refused settings offers no EXTERNAL, so that each master
+ * would seem useless. */
+static void refused_settings_blame_no_table(void **state)
+{
+    struct world *world = *state;
+
+    use_masters(world);
+    memory_files_put(world->files, CONFIG,
+                     "{\"listeners\": 3, \"routes\": \"routes.json\"}");
+
+    assert_null(load(world));
+
+    assert_null(strstr(world->text, ROUTES));
+}
+
 /* What is carried over. */
 
 static void anchors_of_one_file_are_read_once(void **state)
@@ -888,6 +1062,14 @@ int main(void)
         CLAIM(a_folder_that_cannot_be_listed_is_refused),
         CLAIM(an_unreadable_file_in_a_folder_is_refused),
         CLAIM(an_exposed_key_in_a_folder_is_told),
+        CLAIM(a_snapshot_lends_its_masters),
+        CLAIM(each_snapshot_has_the_secret_of_its_time),
+        CLAIM(a_snapshot_without_masters_lends_none),
+        CLAIM(a_bad_secret_hides_no_fault_of_other_files),
+        CLAIM(the_authority_of_clients_is_read),
+        CLAIM(another_authority_of_clients_makes_a_new_context),
+        CLAIM(settings_and_table_are_held_together),
+        CLAIM(refused_settings_blame_no_table),
         CLAIM(anchors_of_one_file_are_read_once),
         CLAIM(equal_contexts_are_carried_over),
         CLAIM(contexts_are_carried_over_whatever_the_order),
