@@ -216,6 +216,14 @@ static void a_masters_secret_goes_to_nobody_who_might_be_another(void **state)
                    "pools.p.master: found a backend that is not verified, "
                    "\"b\", expected backends with TLS that prove who they "
                    "are: " OPENS},
+        /* Told once, of whoever names it. */
+        {"{\"backends\": {\"b\": {" WITH_TLS ", \"verify\": \"none\", " MASTER
+         "}}, \"pools\": {\"p\": {\"backends\": [\"b\"], " MASTER "}}, "
+         "\"default\": \"p\"}",
+         FILE_NAME ": warning: $.backends.b.verify: found a backend that "
+                   "anybody can pretend to be, expected \"full\"\n" PATH
+                   "backends.b.master: found a backend that is not verified, "
+                   "expected one with TLS that proves who it is: " OPENS},
     };
 
     (void)state;

@@ -697,12 +697,13 @@ static void a_snapshot_without_masters_lends_none(void **state)
     snapshot_unref(&snapshot);
 }
 
-static void a_bad_secret_hides_no_fault_of_other_files(void **state)
+static void a_bad_secret_refuses_all_and_hides_no_fault(void **state)
 {
     struct world *world = *state;
 
     use_masters(world);
     memory_files_expose(world->files, "/gp/secret");
+    assert_refuses(world, "found a file that everybody may read");
     memory_files_remove(world->files, "/gp/tls.key");
 
     assert_null(load(world));
@@ -1065,7 +1066,7 @@ int main(void)
         CLAIM(a_snapshot_lends_its_masters),
         CLAIM(each_snapshot_has_the_secret_of_its_time),
         CLAIM(a_snapshot_without_masters_lends_none),
-        CLAIM(a_bad_secret_hides_no_fault_of_other_files),
+        CLAIM(a_bad_secret_refuses_all_and_hides_no_fault),
         CLAIM(the_authority_of_clients_is_read),
         CLAIM(another_authority_of_clients_makes_a_new_context),
         CLAIM(settings_and_table_are_held_together),
