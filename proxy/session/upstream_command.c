@@ -174,12 +174,23 @@ static bool needs_authzid(const struct upstream_command *command)
                    credentials->user_len) != 0);
 }
 
+/* Where PLAIN would have to wait for its "+", LOGIN saves a round trip, and
+ * GNU Mailutils, which ends its OK to AUTHENTICATE by a lone LF, is understood.
+ * What LOGIN could only say in a literal, or not at all in UTF-8 (RFC 6855, 5),
+ * goes by PLAIN. */
+static bool is_better_by_login(const struct upstream_command *command)
+{
+    return !has(command, IMAP_CAPABILITY_SASL_IR) && !needs_authzid(command) &&
+           fits_quotes(user_of(command)) && fits_quotes(secret_of(command));
+}
+
 static enum upstream_command_fault
 choose_for_password(struct upstream_command *command)
 {
     bool has_command = !has(command, IMAP_CAPABILITY_LOGINDISABLED);
 
-    if (has(command, IMAP_CAPABILITY_AUTH_PLAIN)) {
+    if (has(command, IMAP_CAPABILITY_AUTH_PLAIN) &&
+        !(has_command && is_better_by_login(command))) {
         command->way = UPSTREAM_WAY_PLAIN;
         return UPSTREAM_COMMAND_GOOD;
     }

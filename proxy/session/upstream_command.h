@@ -49,10 +49,10 @@ struct upstream_command {
     enum upstream_command_part awaited; /* goes out on the next "+" */
 };
 
-/* Chooses the way: for a password AUTHENTICATE PLAIN where it is offered, else
- * LOGIN, else AUTHENTICATE LOGIN; for a message its own mechanism; for a
- * certificate's name PLAIN in the name of the master, who is never asked for
- * anybody else. */
+/* Chooses the way: for a password AUTHENTICATE PLAIN where it is offered and
+ * goes in one round trip, else LOGIN, else AUTHENTICATE LOGIN; for a message
+ * its own mechanism; for a certificate's name PLAIN in the name of the master,
+ * who is never asked for anybody else. */
 MUST_USE enum upstream_command_fault
 upstream_command_choose(struct upstream_command *command);
 

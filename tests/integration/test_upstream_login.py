@@ -245,7 +245,8 @@ def test_an_alert_during_the_login_reaches_the_client(
 
 def test_a_continuation_without_space_is_taken(gatepost, fake_backend):
     def script(conversation):
-        conversation.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n")
+        conversation.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN "
+                          b"LOGINDISABLED] hi\r\n")
         tag = conversation.read_line().split()[0]
         conversation.send(b"+\r\n")
         conversation.read_line()

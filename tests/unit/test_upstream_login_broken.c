@@ -72,7 +72,7 @@ static void a_secret_that_garbage_follows_is_kept(void **state)
     struct upstream_case *fixture = *state;
 
     upstream_case_set(fixture, "bob", "pw");
-    assert_int_equal(upstream_case_start(fixture, "AUTH=PLAIN"),
+    assert_int_equal(upstream_case_start(fixture, "AUTH=PLAIN LOGINDISABLED"),
                      UPSTREAM_LOGIN_MORE);
     upstream_login_to_backend_clear(fixture->login);
 
@@ -97,7 +97,7 @@ static void an_ok_before_the_secret_is_no_login(void **state)
     struct upstream_case *fixture = *state;
 
     upstream_case_set(fixture, "bob", "pw");
-    assert_int_equal(upstream_case_start(fixture, "AUTH=PLAIN"),
+    assert_int_equal(upstream_case_start(fixture, "AUTH=PLAIN LOGINDISABLED"),
                      UPSTREAM_LOGIN_MORE);
 
     assert_int_equal(upstream_case_feed(fixture, "a1 OK sure\r\n"),

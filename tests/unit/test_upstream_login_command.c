@@ -42,6 +42,30 @@ static void plain_waits_for_the_backend_where_no_sasl_ir_is(void **state)
     assert_to_backend(fixture, "AGJvYgBwdw==\r\n");
 }
 
+static void login_saves_the_round_trip_where_no_sasl_ir_is(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    upstream_case_set(fixture, "bob", "p\"w");
+
+    assert_int_equal(upstream_case_start(fixture, "IMAP4rev1 AUTH=PLAIN"),
+                     UPSTREAM_LOGIN_MORE);
+
+    assert_to_backend(fixture, "a1 LOGIN \"bob\" \"p\\\"w\"\r\n");
+}
+
+static void what_login_cannot_quote_goes_by_plain(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    upstream_case_set(fixture, "bob", "\xc3\xa4");
+
+    assert_int_equal(upstream_case_start(fixture, "IMAP4rev1 AUTH=PLAIN"),
+                     UPSTREAM_LOGIN_MORE);
+
+    assert_to_backend(fixture, "a1 AUTHENTICATE PLAIN\r\n");
+}
+
 static void a_long_message_waits_even_with_sasl_ir(void **state)
 {
     struct upstream_case *fixture = *state;
@@ -226,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(plain_goes_with_the_command_where_sasl_ir_is),
         TEST(plain_waits_for_the_backend_where_no_sasl_ir_is),
+        TEST(login_saves_the_round_trip_where_no_sasl_ir_is),
+        TEST(what_login_cannot_quote_goes_by_plain),
         TEST(a_long_message_waits_even_with_sasl_ir),
         TEST(the_clients_authzid_is_passed_on),
         TEST(login_as_replaces_the_user_on_both_ways),

@@ -41,7 +41,7 @@ static void the_login_is_the_same_whatever_the_split(void **state)
     } cases[] = {
         {"bob", "pw", "SASL-IR AUTH=PLAIN",
          "* OK [ALERT] x\r\n* CAPABILITY A\r\na1 OK in\r\n* 1 EXISTS\r\n"},
-        {"bob", "pw", "AUTH=PLAIN",
+        {"bob", "pw", "AUTH=PLAIN LOGINDISABLED",
          "+ \r\na1 OK [ALERT] x\r\n* CAPABILITY IDLE ID\r\nG2 OK\r\nmore"},
         {"b\xc3\xb6", "p\nw", "",
          "+ go\r\n+\r\na1 OK [CAPABILITY X] in\r\n\r\nrest\n"},
@@ -51,7 +51,7 @@ static void the_login_is_the_same_whatever_the_split(void **state)
         {"bob", "pw", "", "a1 OK in\r\n* NO [ALERT] z\r\nG2 BAD\r\nrest"},
         {"bob", "pw", "", "a1 OK in\n"},
         {"bob", "pw", "", "* PREAUTH x\r\n"},
-        {"bob", "pw", "AUTH=PLAIN", "+\r\n+\r\n"},
+        {"bob", "pw", "AUTH=PLAIN LOGINDISABLED", "+\r\n+\r\n"},
         {"bob", "pw", "LOGINDISABLED", "x"},
         {"bob", "pw", "AUTH=LOGIN LOGINDISABLED",
          "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\na1 OK [CAPABILITY A] x\r\n"},
