@@ -4,11 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "auth/sasl_server.h"
+#include "auth/base64.h"
 
 struct login_rules login_case_rules(void)
 {
@@ -35,6 +36,23 @@ struct login *login_case_secure(void)
     struct login_rules rules = login_case_rules();
 
     return login_new(&rules, true);
+}
+
+struct login *login_case_of(const struct login_rules *rules)
+{
+    struct login *login = login_new(rules, true);
+
+    if (rules->mechanisms & SASL_EXTERNAL)
+        login_set_certificate_user(login, "carol");
+    return login;
+}
+
+struct login *login_case_with(unsigned mechanisms)
+{
+    struct login_rules rules = login_case_rules();
+
+    rules.mechanisms = mechanisms;
+    return login_case_of(&rules);
 }
 
 enum login_decision login_case_feed_bytes(struct login *login,
@@ -86,6 +104,23 @@ void login_case_assert_output_ends(struct login *login, const char *expected)
     assert_memory_equal(bytes + len - strlen(expected), expected,
                         strlen(expected));
     login_output_clear(login);
+}
+
+enum login_decision login_case_feed_message(struct login *login,
+                                            const char *before,
+                                            const void *message, size_t len)
+{
+    size_t room = strlen(before) + BASE64_LENGTH(len) + 3;
+    uint8_t *line = malloc(room);
+    size_t line_len = strlen(before);
+    enum login_decision decision;
+
+    memcpy(line, before, line_len);
+    line_len += base64_encode(message, len, line + line_len);
+    memcpy(line + line_len, "\r\n", 2);
+    decision = login_case_feed_bytes(login, line, line_len + 2);
+    free(line);
+    return decision;
 }
 
 enum login_decision login_case_refuse(struct login *login,

@@ -23,10 +23,23 @@ struct login_rules login_case_rules(void);
 struct login *login_case_clear(void);
 struct login *login_case_secure(void);
 
+/* After TLS, with these rules; with SASL_EXTERNAL among the mechanisms the
+ * client has shown a certificate of "carol". */
+struct login *login_case_of(const struct login_rules *rules);
+
+/* The same, with the default rules but these mechanisms. */
+struct login *login_case_with(unsigned mechanisms);
+#define LOGIN_CASE_ALL_MECHANISMS ((1u << SASL_MECHANISM_COUNT) - 1)
+
 /* Takes all of it. */
 enum login_decision login_case_feed(struct login *login, const char *text);
 enum login_decision login_case_feed_bytes(struct login *login,
                                           const void *bytes, size_t len);
+
+/* Feeds a line that ends in the message's base64. */
+enum login_decision login_case_feed_message(struct login *login,
+                                            const char *before,
+                                            const void *message, size_t len);
 
 /* Answers without words of a backend. */
 enum login_decision login_case_refuse(struct login *login,

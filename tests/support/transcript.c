@@ -78,6 +78,18 @@ static bool user_is(const struct credentials *credentials, const char *name)
            memcmp(credentials->user, name, credentials->user_len) == 0;
 }
 
+static void note_id(struct player *player, const struct login *login)
+{
+    const struct login_id *id = login_client_id(login);
+
+    if (id->count > 0)
+        note_span(player, " id ", id->pairs, id->len);
+    if (login_proxy_ttl(login) != LOGIN_PROXY_TTL_NONE) {
+        note(player, " ttl ");
+        wiped_buffer_append_number(player->out, login_proxy_ttl(login));
+    }
+}
+
 static void note_credentials(struct player *player, const struct login *login)
 {
     const struct credentials *credentials = login_credentials(login);
@@ -90,6 +102,7 @@ static void note_credentials(struct player *player, const struct login *login)
     note_span(player, " authzid ", credentials->authzid,
               credentials->authzid_len);
     note_span(player, " secret ", credentials->secret, credentials->secret_len);
+    note_id(player, login);
     note(player, ">\n");
 }
 
@@ -107,6 +120,48 @@ static enum login_decision fail_try(struct login *login)
     return login_failed(login, LOGIN_ANSWER_BAD_CREDENTIALS, NULL, 0, NULL, 0);
 }
 
+static enum login_decision challenge(struct login *login)
+{
+    static const uint8_t text[] = "eyJzdGF0dXMiOiI0MDEifQ==";
+
+    if (login_challenge(login, text, sizeof(text) - 1))
+        return LOGIN_MORE;
+    return login_failed(login, LOGIN_ANSWER_UNAVAILABLE, NULL, 0, NULL, 0);
+}
+
+static bool act(struct player *player, struct login *login,
+                enum login_decision decision);
+
+static bool act_on_try(struct player *player, struct login *login)
+{
+    const struct credentials *credentials = login_credentials(login);
+
+    note_credentials(player, login);
+    if (credentials->kind == CREDENTIALS_MESSAGE &&
+        !user_is(credentials, "down"))
+        return act(player, login, challenge(login));
+    if (!user_is(credentials, "ok"))
+        return act(player, login, fail_try(login));
+    note_rest(player);
+    return false;
+}
+
+static bool act_on_relay(struct player *player, struct login *login)
+{
+    size_t len;
+    const uint8_t *line = login_relayed(login, &len);
+
+    note_span(player, "<relayed ", line, len);
+    note(player, ">\n");
+    if (len == 4 && memcmp(line, "b2s=", 4) == 0) {
+        note_rest(player);
+        return false;
+    }
+    if (len == 0 || (len == 4 && memcmp(line, "AQ==", 4) == 0))
+        return act(player, login, fail_try(login));
+    return act(player, login, challenge(login));
+}
+
 static bool act(struct player *player, struct login *login,
                 enum login_decision decision)
 {
@@ -119,13 +174,12 @@ static bool act(struct player *player, struct login *login,
         login_secured(login);
         return true;
     case LOGIN_TRY:
-        note_credentials(player, login);
-        if (!user_is(login_credentials(login), "ok"))
-            return act(player, login, fail_try(login));
-        note_rest(player);
-        return false;
+        return act_on_try(player, login);
     case LOGIN_RELAY:
+        return act_on_relay(player, login);
     case LOGIN_CANCELLED:
+        note(player, "<cancelled>\n");
+        return true;
     case LOGIN_END:
         note(player, "<end ");
         note(player, login_end_reason(login));
@@ -162,6 +216,8 @@ void transcript_of_login(const struct login_rules *rules, bool secure,
     struct player player = {input, len, 0, out, {NULL, 0, 0}};
     struct login *login = login_new(rules, secure);
 
+    if (rules->mechanisms & SASL_EXTERNAL)
+        login_set_certificate_user(login, "carol");
     login_greet(login);
     note_login_output(&player, login);
     play(&player, login, take_login, cut);
@@ -320,6 +376,8 @@ static bool note_verdict(struct player *player, struct upstream_login *login,
         note_refusal(player, upstream_login_refusal(login));
         break;
     case UPSTREAM_LOGIN_BROKEN:
+        /* What was still unsent stays unsent, so the cut shows in it. */
+        wiped_buffer_clear(&player->sent);
         note_to_client(player, login);
         note(player, "<broken ");
         note_refusal(player, upstream_login_refusal(login));

@@ -18,7 +18,10 @@ struct transcript_cut {
 
 /* Plays the session's part: STARTTLS succeeds, user "ok" is logged in (the
  * rest of the input is then the splice's), user "down" has no backend, user
- * "coded" is expired, and every other one has the wrong password. */
+ * "coded" is expired, and every other one has the wrong password. What only a
+ * backend can judge is challenged until the client answers "b2s=" (logged in),
+ * "AQ==" or nothing (refused). With SASL_EXTERNAL among the mechanisms the
+ * client has shown a certificate of "carol". */
 void transcript_of_login(const struct login_rules *rules, bool secure,
                          const uint8_t *input, size_t len,
                          struct transcript_cut cut, struct wiped_buffer *out);
