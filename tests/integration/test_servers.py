@@ -9,8 +9,9 @@ implicit TLS.
 | Mailutils | no list in the greeting, LITERAL+, twenty AUTH= | no list, STARTTLS still in it when asked for |
 
 Courier answers a wrong password after five seconds. Mailutils ends its OK to
-AUTHENTICATE by a bare LF. Users live in a domain per kind of TLS, so that one
-Gatepost serves all three."""
+AUTHENTICATE by a bare LF, which is no end of a line: it is logged in to by
+LOGIN, which takes no 8 bit. Users live in a domain per kind of TLS, so that
+one Gatepost serves all three."""
 
 import base64
 import os
@@ -137,7 +138,10 @@ def test_every_way_to_log_in_leads_to_the_mailbox(front, kind):
 
 @each_kind
 @pytest.mark.parametrize("name", ["quentin", "ulla"])
-def test_every_byte_of_a_password_reaches_the_server(front, kind, name):
+def test_every_byte_of_a_password_reaches_the_server(
+        front, server, kind, name):
+    if name == "ulla" and isinstance(server, Mailutils):
+        pytest.skip("8 bit goes by AUTHENTICATE, whose OK imap4d ends by LF")
     ways = WAYS if name == "quentin" else WAYS[1:]  # RFC 3501, 9: no 8 bit
     for way in ways:
         client = front.secure()
