@@ -48,6 +48,27 @@ void upstream_case_set(struct upstream_case *self, const char *user,
         &self->credentials, (const uint8_t *)secret, strlen(secret)));
 }
 
+void upstream_case_set_message(struct upstream_case *self,
+                               enum sasl_mechanism mechanism,
+                               const char *message)
+{
+    upstream_case_set(self, "bob", message);
+    self->credentials.kind = CREDENTIALS_MESSAGE;
+    self->request.sasl = mechanism;
+}
+
+void upstream_case_set_certificate(struct upstream_case *self, const char *user)
+{
+    static const uint8_t secret[] = "hunter2";
+    static const struct master_login master = {"boss", secret,
+                                               sizeof(secret) - 1};
+
+    upstream_case_set(self, user, "");
+    self->credentials.kind = CREDENTIALS_CERTIFICATE;
+    self->request.sasl = SASL_EXTERNAL;
+    self->request.master = &master;
+}
+
 enum upstream_login_result upstream_case_start(struct upstream_case *self,
                                                const char *list)
 {

@@ -8,6 +8,7 @@
 
 #include "auth/credentials.h"
 #include "session/upstream_login.h"
+#include "state/master_logins.h"
 
 struct upstream_case {
     struct upstream_login *login;
@@ -29,6 +30,15 @@ void upstream_case_deinit(struct upstream_case *self);
 /* A password. */
 void upstream_case_set(struct upstream_case *self, const char *user,
                        const char *secret);
+
+/* The first message of this mechanism, as the client has sent it. */
+void upstream_case_set_message(struct upstream_case *self,
+                               enum sasl_mechanism mechanism,
+                               const char *message);
+
+/* A name that a certificate has shown, for the master "boss" with "hunter2". */
+void upstream_case_set_certificate(struct upstream_case *self,
+                                   const char *user);
 
 /* At a backend that lists these capabilities. */
 enum upstream_login_result upstream_case_start(struct upstream_case *self,
