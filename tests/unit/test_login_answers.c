@@ -21,6 +21,12 @@ static void each_answer_has_its_words(void **state)
          "a NO [UNAVAILABLE] Temporarily unavailable, try again later.\r\n"},
         {LOGIN_ANSWER_LIMIT, NULL, NULL,
          "a NO [LIMIT] Too many sessions, close one first.\r\n"},
+        {LOGIN_ANSWER_AUTHORIZATION, NULL, NULL,
+         "a NO [AUTHORIZATIONFAILED] Not allowed to act as that user.\r\n"},
+        {LOGIN_ANSWER_UNCODED, NULL, "Mailbox gone", "a NO Mailbox gone\r\n"},
+        {LOGIN_ANSWER_UNCODED, NULL, "", "a " LOGIN_CASE_AUTHENTICATION_FAILED},
+        {LOGIN_ANSWER_UNCODED, NULL, "[REFERRAL x] y",
+         "a " LOGIN_CASE_AUTHENTICATION_FAILED},
         {LOGIN_ANSWER_CODED, "EXPIRED", "Too old",
          "a NO [EXPIRED] Too old\r\n"},
         {LOGIN_ANSWER_CODED, "X]Y", "b OK",
@@ -62,6 +68,26 @@ static void the_last_try_ends_the_dialogue(void **state)
                                     "* BYE Too many failed logins.\r\n");
     assert_string_equal(login_end_reason(login), "login-tries");
     login_free(&login);
+}
+
+static void every_verdict_on_the_credentials_is_a_try(void **state)
+{
+    static const enum login_answer answers[] = {LOGIN_ANSWER_BAD_CREDENTIALS,
+                                                LOGIN_ANSWER_AUTHORIZATION,
+                                                LOGIN_ANSWER_UNCODED};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct login *login = login_case_secure();
+
+        for (int try = 1; try <= 3; try++) {
+            assert_int_equal(login_case_feed(login, "a LOGIN u p\r\n"),
+                             LOGIN_TRY);
+            assert_int_equal(login_case_refuse(login, answers[i]),
+                             try == 3 ? LOGIN_END : LOGIN_MORE);
+        }
+        login_free(&login);
+    }
 }
 
 static void failures_of_the_service_are_no_tries(void **state)
@@ -125,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_words),
         cmocka_unit_test(the_last_try_ends_the_dialogue),
+        cmocka_unit_test(every_verdict_on_the_credentials_is_a_try),
         cmocka_unit_test(failures_of_the_service_are_no_tries),
         cmocka_unit_test(even_failures_of_the_service_are_bounded),
         cmocka_unit_test(each_try_has_its_own_credentials_only),

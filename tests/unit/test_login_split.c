@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -69,6 +70,106 @@ static void the_dialogue_is_the_same_whatever_the_split(void **state)
     }
 }
 
+/* An argument as it is sent, and what it means. */
+struct form {
+    const char *sent, *meant;
+};
+
+static void assert_tries(const struct login_rules *its_rules, const char *text,
+                         const struct form *user, const struct form *secret)
+{
+    struct wiped_buffer whole = {0};
+    char expected[128];
+
+    snprintf(expected, sizeof(expected),
+             "<try a LOGIN user %zu:%s authzid 0: secret %zu:%s>",
+             strlen(user->meant), user->meant, strlen(secret->meant),
+             secret->meant);
+    transcript_of_login(its_rules, true, (const uint8_t *)text, strlen(text),
+                        (struct transcript_cut){0, 0}, &whole);
+    assert_non_null(memmem(whole.bytes, whole.len, expected, strlen(expected)));
+    wiped_buffer_deinit(&whole);
+}
+
+/* Atom, quoted, and both kinds of literal: each with each, at every split. */
+static void all_forms_of_login_are_the_same_whatever_the_split(void **state)
+{
+    static const struct form users[] = {{"bob", "bob"},
+                                        {"\"b\\\"o \"", "b\"o "},
+                                        {"{4}\r\nb {}", "b {}"},
+                                        {"{5+}\r\n{3+}b", "{3+}b"}};
+    static const struct form secrets[] = {{"p]w", "p]w"},
+                                          {"\"p\\\\w\"", "p\\w"},
+                                          {"{3}\r\n)\n(", ")\n("},
+                                          {"{5+}\r\n\r\nb \"", "\r\nb \""}};
+    struct login_rules rules = login_case_rules();
+
+    (void)state;
+    for (size_t i = 0; i < 16; i++) {
+        const struct form *user = &users[i / 4];
+        const struct form *secret = &secrets[i % 4];
+        char text[128];
+
+        snprintf(text, sizeof(text),
+                 "a LOGIN %s %s\r\nb NOOP\r\nc LOGIN ok %s\r\nrest", user->sent,
+                 secret->sent, secret->sent);
+        assert_tries(&rules, text, user, secret);
+        assert_same_for_every_split(&rules, true, text);
+        assert_same_for_every_split(&rules, false, text);
+    }
+}
+
+/* The same four forms but the atom, for field and value. */
+static void all_forms_of_id_are_the_same_whatever_the_split(void **state)
+{
+    static const char *const fields[] = {"\"na\\\"me\"", "{4}\r\n)\r\n(",
+                                         "{11+}\r\nx-proxy-ttl"};
+    static const char *const values[] = {"\"3\"", "{1}\r\n2", "{1+}\r\n7",
+                                         "NIL"};
+    struct login_rules rules = login_case_rules();
+
+    (void)state;
+    rules.keeps_id = true;
+    for (size_t i = 0; i < 12; i++) {
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "a ID (%s %s \"b\" %s)\r\nb LOGIN u p\r\n"
+                 "c ID (\"os\" %s {1+}\r\nx)\r\nd LOGIN ok p\r\nrest",
+                 fields[i / 4], values[i % 4], values[3 - i % 4],
+                 values[i % 4]);
+        assert_same_for_every_split(&rules, true, text);
+    }
+}
+
+static void every_mechanism_is_the_same_whatever_the_split(void **state)
+{
+    static const char *const inputs[] = {
+        "a AUTHENTICATE SCRAM-SHA-256 biwsbj11LHI9eA==\r\neA==\r\nb2s=\r\nrest",
+        "a AUTHENTICATE SCRAM-SHA-1\r\nbiwsbj11LHI9eA==\r\n*\r\nb NOOP\r\n",
+        "a AUTHENTICATE SCRAM-SHA-1\r\nbiwsbj11LHI9eA==\r\n!\r\nb NOOP\r\n"
+        "c AUTHENTICATE SCRAM-SHA-1 =\r\nd NOOP\r\n",
+        "a AUTHENTICATE SCRAM-SHA-1 biwsbj11LHI9eA==\r\neA==\r\neA==\r\n"
+        "eA==\r\neA==\r\neA==\r\neA==\r\neA==\r\neA==\r\nb NOOP\r\n",
+        "a AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHQBAQ==\r\n\r\n"
+        "b LOGIN u p\r\n",
+        "a AUTHENTICATE OAUTHBEARER\r\nbixhPXUsAWF1dGg9QmVhcmVyIHQBAQ==\r\n"
+        "AQ==\r\nb AUTHENTICATE OAUTHBEARER "
+        "biwsAWF1dGg9QmVhcmVyIHQBAQ==\r\n*\r\nc X\r\n",
+        "a AUTHENTICATE EXTERNAL =\r\nb AUTHENTICATE EXTERNAL\r\n\r\n"
+        "c AUTHENTICATE EXTERNAL b2s=\r\nd NOOP\r\n",
+    };
+    struct login_rules rules = login_case_rules();
+
+    (void)state;
+    rules.mechanisms = LOGIN_CASE_ALL_MECHANISMS;
+    rules.imap4rev2 = true;
+    for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+        assert_same_for_every_split(&rules, true, inputs[i]);
+        assert_same_for_every_split(&rules, false, inputs[i]);
+    }
+}
+
 static void the_limits_cut_the_same_whatever_the_split(void **state)
 {
     static const struct login_rules tight = {40,         8,    2,     3,    3,
@@ -91,6 +192,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_dialogue_is_the_same_whatever_the_split),
+        cmocka_unit_test(all_forms_of_login_are_the_same_whatever_the_split),
+        cmocka_unit_test(all_forms_of_id_are_the_same_whatever_the_split),
+        cmocka_unit_test(every_mechanism_is_the_same_whatever_the_split),
         cmocka_unit_test(the_limits_cut_the_same_whatever_the_split),
     };
 
