@@ -8,8 +8,7 @@
 /* An entry may stand in any of the few places of its one set: so finding it,
  * making it, and choosing who gives way cost the same whatever is in there. */
 enum {
-    SHARDS = 64,
-    WAYS = 8
+    SHARDS = 64
 };
 
 struct shard {
@@ -21,20 +20,23 @@ struct shard {
 
 struct bounded_table {
     size_t entry_size;
+    size_t ways;     /* places of a set */
     size_t sets_max; /* per shard, a power of two */
     bounded_table_worth *worth;
     struct shard shards[SHARDS];
 };
 
-struct bounded_table *bounded_table_new(size_t entry_size, size_t entries_max,
+struct bounded_table *bounded_table_new(size_t entry_size, size_t ways,
+                                        size_t entries_max,
                                         bounded_table_worth *worth)
 {
     struct bounded_table *table = mem_zalloc(sizeof(*table));
 
     table->entry_size = entry_size;
+    table->ways = ways;
     table->worth = worth;
     table->sets_max = 1;
-    while (table->sets_max * SHARDS * WAYS < entries_max)
+    while (table->sets_max * SHARDS * ways < entries_max)
         table->sets_max *= 2;
     for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&table->shards[i].lock, NULL);
@@ -78,7 +80,7 @@ static struct bounded_table_key *way_of(const struct bounded_table *table,
     size_t set = hash / SHARDS & (shard->sets - 1);
 
     return (struct bounded_table_key *)(void *)(shard->entries +
-                                                (set * WAYS + way) *
+                                                (set * table->ways + way) *
                                                     table->entry_size);
 }
 
@@ -89,7 +91,7 @@ static struct bounded_table_key *find_locked(const struct bounded_table *table,
 {
     if (shard->sets == 0)
         return NULL;
-    for (size_t way = 0; way < WAYS; way++) {
+    for (size_t way = 0; way < table->ways; way++) {
         struct bounded_table_key *entry = way_of(table, shard, of, way);
 
         if (entry->hash == hash)
@@ -108,10 +110,10 @@ void *bounded_table_find(struct bounded_table *table, uint64_t hash)
 static void grow_locked(struct bounded_table *table, struct shard *shard)
 {
     struct shard former = *shard;
-    size_t places = former.sets * WAYS;
+    size_t places = former.sets * table->ways;
 
     shard->sets = former.sets == 0 ? 1 : former.sets * 2;
-    shard->entries = mem_zalloc(shard->sets * WAYS * table->entry_size);
+    shard->entries = mem_zalloc(shard->sets * table->ways * table->entry_size);
     for (size_t i = 0; i < places; i++) {
         const struct bounded_table_key *entry =
             (const void *)(former.entries + i * table->entry_size);
@@ -132,7 +134,7 @@ static struct bounded_table_key *least_locked(const struct bounded_table *table,
     struct bounded_table_key *least = NULL;
 
     *worth_out = BOUNDED_TABLE_STAYS;
-    for (size_t way = 0; way < WAYS; way++) {
+    for (size_t way = 0; way < table->ways; way++) {
         struct bounded_table_key *entry = way_of(table, shard, hash, way);
         uint64_t worth = table->worth(entry, now_ms);
 
@@ -210,7 +212,7 @@ size_t bounded_table_bytes(struct bounded_table *table)
 
     for (size_t i = 0; i < SHARDS; i++) {
         bounded_table_lock(table, i);
-        places += table->shards[i].sets * WAYS;
+        places += table->shards[i].sets * table->ways;
         bounded_table_unlock(table, i);
     }
     return sizeof(*table) + places * table->entry_size;

@@ -26,8 +26,11 @@ enum {
 
 struct bounded_table;
 
-/* entries_max is rounded up to what shards of a power of two can hold. */
-struct bounded_table *bounded_table_new(size_t entry_size, size_t entries_max,
+/* An entry has its choice of `ways` places: more fill the table better before
+ * it grows, and take longer to look at. entries_max is rounded up to what
+ * shards of a power of two can hold. */
+struct bounded_table *bounded_table_new(size_t entry_size, size_t ways,
+                                        size_t entries_max,
                                         bounded_table_worth *worth);
 void bounded_table_free(struct bounded_table **table);
 

@@ -13,6 +13,8 @@
 enum {
     KNOWN_S = 30 * 24 * 3600,
     FORGOTTEN_AFTER_MS = 24 * 3600 * 1000, /* wrong secrets */
+    FAILING_WAYS = 8,
+    KNOWN_WAYS = 16,
     PLACE_SOON_MS = 50,
     PLACE_LATE_MS = 1000
 };
@@ -87,11 +89,12 @@ struct penalties *penalties_new(void)
     struct penalties *penalties = mem_zalloc(sizeof(*penalties));
 
     RAND_bytes((uint8_t *)penalties->hash_key, sizeof(penalties->hash_key));
-    penalties->addresses = bounded_table_new(
-        sizeof(struct failing), PENALTIES_ENTRIES_MAX, failing_worth);
-    penalties->users = bounded_table_new(sizeof(struct failing),
+    penalties->addresses =
+        bounded_table_new(sizeof(struct failing), FAILING_WAYS,
+                          PENALTIES_ENTRIES_MAX, failing_worth);
+    penalties->users = bounded_table_new(sizeof(struct failing), FAILING_WAYS,
                                          PENALTIES_ENTRIES_MAX, failing_worth);
-    penalties->known = bounded_table_new(sizeof(struct known),
+    penalties->known = bounded_table_new(sizeof(struct known), KNOWN_WAYS,
                                          PENALTIES_KNOWN_MAX, known_worth);
     return penalties;
 }

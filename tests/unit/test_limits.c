@@ -137,7 +137,7 @@ static void ipv6_counts_by_its_64(void **state)
         limits_release(limits, &holds[i]);
 }
 
-static void exempt_network_is_not_counted_by_address(void **state)
+static void exempt_network_is_neither_limited_nor_counted(void **state)
 {
     struct network exempt[2];
     struct limits_hold holds[6];
@@ -148,7 +148,10 @@ static void exempt_network_is_not_counted_by_address(void **state)
     rules.exempt = exempt;
     rules.exempt_count = 2;
     rules.per_address = 1;
+    rules.per_user = 1;
     rules.per_user_and_address = 1;
+    rules.accept_rate = 1;
+    rules.before_login = 1;
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(accept_from("10.9.8.7", &holds[i]), LIMITS_OK);
         assert_int_equal(login_from("10.9.8.7", "alice", &holds[i]), LIMITS_OK);
@@ -156,6 +159,7 @@ static void exempt_network_is_not_counted_by_address(void **state)
     assert_int_equal(accept_from("::ffff:10.9.8.7", &holds[2]), LIMITS_OK);
     assert_int_equal(accept_from("2001:db8::1", &holds[3]), LIMITS_OK);
     assert_int_equal(limits_entries(limits), 0);
+    assert_int_equal(limits_before_login(limits), 0);
 
     assert_int_equal(accept_from("11.0.0.1", &holds[4]), LIMITS_OK);
     assert_int_equal(accept_from("11.0.0.1", &holds[5]), LIMITS_PER_ADDRESS);
@@ -164,7 +168,7 @@ static void exempt_network_is_not_counted_by_address(void **state)
 
 static void user_may_hold_so_many_sessions_from_anywhere(void **state)
 {
-    struct limits_hold holds[4] = {{NULL, NULL, NULL}};
+    struct limits_hold holds[4] = {{.user = NULL}};
 
     (void)state;
     rules.per_user = 2;
@@ -183,7 +187,7 @@ static void user_may_hold_so_many_sessions_from_anywhere(void **state)
 
 static void user_and_address_are_counted_together(void **state)
 {
-    struct limits_hold holds[4] = {{NULL, NULL, NULL}};
+    struct limits_hold holds[4] = {{.user = NULL}};
 
     (void)state;
     rules.per_user_and_address = 1;
@@ -310,6 +314,54 @@ static void many_addresses_are_told_apart(void **state)
     assert_int_equal(limits_entries(limits), 0);
 }
 
+static void so_many_may_be_before_login(void **state)
+{
+    struct limits_hold holds[3];
+
+    (void)state;
+    rules.before_login = 2;
+    assert_int_equal(accept_from("192.0.2.1", &holds[0]), LIMITS_OK);
+    assert_int_equal(accept_from("192.0.2.2", &holds[1]), LIMITS_OK);
+
+    assert_int_equal(accept_from("192.0.2.3", &holds[2]), LIMITS_BEFORE_LOGIN);
+    assert_false(holds[2].before_login);
+    limits_release(limits, &holds[1]);
+    assert_int_equal(accept_from("192.0.2.3", &holds[2]), LIMITS_OK);
+    limits_release(limits, &holds[0]);
+    limits_release(limits, &holds[2]);
+    assert_int_equal(limits_before_login(limits), 0);
+}
+
+static void who_has_logged_in_is_no_longer_before_login(void **state)
+{
+    struct limits_hold holds[2];
+
+    (void)state;
+    rules.before_login = 1;
+    assert_int_equal(accept_from("192.0.2.1", &holds[0]), LIMITS_OK);
+    limits_settle(limits, &holds[0]);
+    assert_int_equal(accept_from("192.0.2.1", &holds[1]), LIMITS_OK);
+
+    limits_settle(limits, &holds[0]);
+    limits_release(limits, &holds[0]);
+    assert_int_equal(limits_before_login(limits), 1);
+    limits_release(limits, &holds[1]);
+}
+
+static void refused_before_login_holds_no_address(void **state)
+{
+    struct limits_hold holds[2];
+
+    (void)state;
+    rules.per_address = 5;
+    rules.before_login = 1;
+    assert_int_equal(accept_from("192.0.2.1", &holds[0]), LIMITS_OK);
+    assert_int_equal(accept_from("192.0.2.2", &holds[1]), LIMITS_BEFORE_LOGIN);
+
+    assert_int_equal(limits_entries(limits), 1);
+    limits_release(limits, &holds[0]);
+}
+
 static atomic_int inside;
 static atomic_int most_inside;
 
@@ -340,6 +392,7 @@ static void limits_hold_between_threads(void **state)
     rules.per_address = 3;
     rules.per_user = 2;
     rules.accept_rate = 1000000;
+    rules.before_login = 3;
     for (size_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, come_and_go, NULL);
     for (size_t i = 0; i < THREADS; i++)
@@ -347,6 +400,7 @@ static void limits_hold_between_threads(void **state)
 
     assert_in_range(atomic_load(&most_inside), 1, 3);
     assert_int_equal(limits_entries(limits), 0);
+    assert_int_equal(limits_before_login(limits), 0);
 }
 
 static void every_answer_has_a_name(void **state)
@@ -354,6 +408,8 @@ static void every_answer_has_a_name(void **state)
     (void)state;
     assert_string_equal(limits_answer_name(LIMITS_OK), "ok");
     assert_string_equal(limits_answer_name(LIMITS_ACCEPT_RATE), "accept_rate");
+    assert_string_equal(limits_answer_name(LIMITS_BEFORE_LOGIN),
+                        "before_login");
     assert_string_equal(limits_answer_name(LIMITS_PER_ADDRESS), "per_address");
     assert_string_equal(limits_answer_name(LIMITS_PER_USER), "per_user");
     assert_string_equal(limits_answer_name(LIMITS_PER_USER_AND_ADDRESS),
@@ -367,7 +423,7 @@ int main(void)
         CLAIM(address_may_hold_so_many_connections),
         CLAIM(mapped_address_is_ipv4),
         CLAIM(ipv6_counts_by_its_64),
-        CLAIM(exempt_network_is_not_counted_by_address),
+        CLAIM(exempt_network_is_neither_limited_nor_counted),
         CLAIM(user_may_hold_so_many_sessions_from_anywhere),
         CLAIM(user_and_address_are_counted_together),
         CLAIM(refused_login_leaves_nothing_behind),
@@ -376,6 +432,9 @@ int main(void)
         CLAIM(accept_rate_holds_over_time),
         CLAIM(connection_refused_for_the_rate_is_not_counted),
         CLAIM(many_addresses_are_told_apart),
+        CLAIM(so_many_may_be_before_login),
+        CLAIM(who_has_logged_in_is_no_longer_before_login),
+        CLAIM(refused_before_login_holds_no_address),
         CLAIM(limits_hold_between_threads),
         CLAIM(every_answer_has_a_name),
     };
