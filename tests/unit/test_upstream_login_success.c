@@ -230,6 +230,98 @@ static void what_follows_the_ok_belongs_to_the_splice(void **state)
     assert_int_equal(used, 25);
 }
 
+static void controls_in_what_passes_are_masked(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    upstream_case_start_bob(fixture);
+
+    assert_int_equal(
+        upstream_case_feed(fixture, "* OK [ALERT] \x1b[2J\x7f\xc3\xa4\t.\r\n"
+                                    "* CAPABILITY A B\x1b[2J C\r\n"
+                                    "a1 OK [X a\x08] in\x1b[0m\r\n"),
+        UPSTREAM_LOGIN_DONE);
+
+    assert_to_client(fixture, "* OK [ALERT] ?[2J?\xc3\xa4?.\r\n"
+                              "* CAPABILITY A C\r\n"
+                              "a1 OK [X a?] in?[0m\r\n");
+}
+
+static void fill(char out[512], const char *format, const char *list)
+{
+    const char *mark = strstr(format, "%s");
+
+    snprintf(out, 512, "%.*s%s%s", (int)(mark - format), format, list,
+             mark + 2);
+}
+
+static void an_untagged_list_is_filtered_like_the_coded_one(void **state)
+{
+    static const char list[] =
+        "IMAP4rev1 IMAP4rev2 STARTTLS LOGINDISABLED AUTH=PLAIN "
+        "AUTH=SCRAM-SHA-1-PLUS SASL-IR UNAUTHENTICATE LOGIN-REFERRALS "
+        "MAILBOX-REFERRALS LITERAL+ ENABLE UTF8=ACCEPT COMPRESS=DEFLATE";
+    static const char seen[] = "IMAP4rev1 IMAP4rev2 LITERAL+ ENABLE "
+                               "UTF8=ACCEPT COMPRESS=DEFLATE";
+    static const char *const formats[] = {
+        "* CAPABILITY %s\r\na1 OK [X] in\r\n",
+        "* OK [CAPABILITY %s] x\r\na1 OK [X] in\r\n",
+        "a1 OK [CAPABILITY %s] in\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        struct upstream_case fixture;
+        char text[512];
+        char expected[512];
+
+        upstream_case_init(&fixture);
+        upstream_case_start_bob(&fixture);
+        fill(text, formats[i], list);
+        assert_int_equal(upstream_case_feed(&fixture, text),
+                         UPSTREAM_LOGIN_DONE);
+
+        fill(expected, i == 2 ? formats[2] : formats[0], seen);
+        assert_to_client(&fixture, expected);
+        upstream_case_deinit(&fixture);
+    }
+}
+
+static void what_the_backend_announced_is_known_afterwards(void **state)
+{
+    struct upstream_case *fixture = *state;
+    const struct imap_capabilities *known;
+
+    upstream_case_start_bob(fixture);
+    assert_int_equal(
+        upstream_case_feed(fixture,
+                           "* CAPABILITY MAILBOX-REFERRALS\r\n"
+                           "a1 OK [CAPABILITY IDLE UNAUTHENTICATE] in\r\n"),
+        UPSTREAM_LOGIN_DONE);
+
+    known = upstream_login_capabilities(fixture->login);
+    assert_true(imap_capabilities_has(known, IMAP_CAPABILITY_UNAUTHENTICATE));
+    assert_false(imap_capabilities_has(known, IMAP_CAPABILITY_REFERRALS));
+}
+
+static void an_ok_that_echoes_a_masters_secret_is_replaced(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    upstream_case_set_certificate(fixture, "bob");
+    assert_int_equal(upstream_case_start(fixture, "SASL-IR AUTH=PLAIN"),
+                     UPSTREAM_LOGIN_MORE);
+    upstream_login_to_backend_clear(fixture->login);
+
+    assert_int_equal(
+        upstream_case_feed(fixture, "* CAPABILITY A\r\n"
+                                    "a1 OK [X hunter2] boss hunter2 in\r\n"),
+        UPSTREAM_LOGIN_DONE);
+
+    assert_to_client(fixture, "* CAPABILITY A\r\n"
+                              "a1 OK [CAPABILITY A] Logged in.\r\n");
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, upstream_case_set_up,                \
                                     upstream_case_tear_down)
@@ -250,6 +342,10 @@ int main(void)
         TEST(alerts_pass_and_all_else_untagged_is_dropped),
         TEST(alerts_are_bounded),
         TEST(what_follows_the_ok_belongs_to_the_splice),
+        TEST(controls_in_what_passes_are_masked),
+        TEST(an_untagged_list_is_filtered_like_the_coded_one),
+        TEST(what_the_backend_announced_is_known_afterwards),
+        TEST(an_ok_that_echoes_a_masters_secret_is_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
