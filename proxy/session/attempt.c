@@ -64,6 +64,12 @@ static bool refuse_unavailable(struct attempt *attempt, const char *why)
     return false;
 }
 
+static bool refuse_crowd(struct attempt *attempt)
+{
+    counters_add(attempt->env->counters, COUNTER_LOGINS_CROWDED_OUT, 1);
+    return refuse_unavailable(attempt, "backend-busy");
+}
+
 /* A connection to the candidate, or one on its way. *goes_on_out tells whether
  * the attempt does. False: to the next candidate. */
 static bool take_place(struct attempt *attempt, bool *goes_on_out)
@@ -92,9 +98,10 @@ static bool try_next(struct attempt *attempt, const char *why)
                 return goes_on;
             break;
         case GATE_WAITS:
+            counters_add(attempt->env->counters, COUNTER_LOGINS_QUEUED, 1);
             return true;
         case GATE_FULL:
-            return refuse_unavailable(attempt, "backend-busy");
+            return refuse_crowd(attempt);
         }
     }
     return refuse_unavailable(attempt, why);
@@ -107,7 +114,7 @@ static void on_gate(struct gate_pass *pass, bool is_in, void *owner)
 
     (void)pass;
     if (!is_in)
-        goes_on = refuse_unavailable(attempt, "backend-busy");
+        goes_on = refuse_crowd(attempt);
     else if (!take_place(attempt, &goes_on))
         goes_on = try_next(attempt, "no-backend-up");
     if (!goes_on)
@@ -171,10 +178,20 @@ static struct penalties_attempt describe_try(const struct attempt *attempt)
     };
 }
 
+static void wait_for_leave(struct attempt *attempt, uint64_t wait_ms,
+                           bool is_first)
+{
+    if (is_first)
+        counters_add(attempt->env->counters, COUNTER_LOGINS_DELAYED, 1);
+    attempt->stage = ATTEMPT_WAIT;
+    io_arm(&attempt->env->io, &attempt->timer, wait_ms);
+}
+
 /* Who has shown a certificate guesses nothing. */
 static bool ask_leave(struct attempt *attempt)
 {
     const struct penalties_attempt try = describe_try(attempt);
+    bool is_first = attempt->claim.stage == PENALTY_NEW;
     uint64_t wait_ms;
 
     if (attempt->request.credentials->kind == CREDENTIALS_CERTIFICATE)
@@ -184,12 +201,12 @@ static bool ask_leave(struct attempt *attempt)
     case PENALTIES_GO:
         return ask_table(attempt);
     case PENALTIES_WAIT:
-        attempt->stage = ATTEMPT_WAIT;
-        io_arm(&attempt->env->io, &attempt->timer, wait_ms);
+        wait_for_leave(attempt, wait_ms, is_first);
         return true;
     case PENALTIES_REFUSE:
         break;
     }
+    counters_add(attempt->env->counters, COUNTER_LOGINS_PUT_OFF, 1);
     return refuse_unavailable(attempt, "too-many-failures");
 }
 
@@ -271,10 +288,15 @@ struct backend *attempt_take_backend(struct attempt *attempt)
     return backend;
 }
 
-/* What it tells of the credentials. */
+/* What it tells of the credentials: nothing to a client that left before it
+ * heard, whether or not a backend was asked, since the next delay would tell
+ * (threat D4). */
 static enum penalties_outcome verdict(const struct attempt *attempt)
 {
-    if (!attempt->has_verdict)
+    bool is_held =
+        attempt->stage == ATTEMPT_HOLD && wheel_timer_is_armed(&attempt->timer);
+
+    if (!attempt->has_verdict || is_held)
         return PENALTIES_OTHER;
     if (attempt->outcome.is_logged_in)
         return PENALTIES_OK;
@@ -299,10 +321,10 @@ void attempt_free(struct attempt **attempt)
     *attempt = NULL;
     if (mine == NULL)
         return;
-    io_disarm(&mine->env->io, &mine->timer);
     gate_leave(&mine->pass);
     penalties_answered(mine->env->penalties, &mine->claim, verdict(mine),
                        clock_now_ms());
+    io_disarm(&mine->env->io, &mine->timer);
     link_free(&mine->link);
     attempt_drop_login(mine);
     snapshot_unref(&mine->snapshot);

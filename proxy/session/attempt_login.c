@@ -31,11 +31,15 @@ void attempt_drop_login(struct attempt *attempt)
 static bool respects_limits(struct attempt *attempt)
 {
     const struct limits_settings *rules = &attempt->snapshot->settings->limits;
-    enum limits_answer answer =
-        limits_login(attempt->env->limits, rules, attempt->request.peer,
-                     (const uint8_t *)attempt->identity.user,
-                     attempt->identity.user_len, attempt->request.hold);
+    const struct identity *identity = &attempt->identity;
+    enum limits_answer answer = LIMITS_OK;
 
+    /* Tokens without a name are not all one user's. */
+    if (identity->user_len > 0)
+        answer =
+            limits_login(attempt->env->limits, rules, attempt->request.peer,
+                         (const uint8_t *)identity->user, identity->user_len,
+                         attempt->request.hold);
     if (answer == LIMITS_OK)
         return true;
     attempt_refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
@@ -137,6 +141,7 @@ static void await_backend(struct attempt *attempt)
 /* The client has the next word: what it may take is the dialogue's to say. */
 static void pass_challenge(struct attempt *attempt)
 {
+    attempt->challenges++;
     io_disarm(&attempt->env->io, &attempt->timer);
     attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
 }

@@ -32,6 +32,7 @@ struct attempt {
     struct penalty_claim claim;
     uint64_t asked_ms; /* when leave was given */
     bool has_verdict;  /* the outcome is known */
+    unsigned challenges;
 
     struct identity identity; /* without a name for a token without one */
     struct route route;

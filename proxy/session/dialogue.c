@@ -58,6 +58,7 @@ static void finish_attempt(struct session *session)
     const struct attempt_outcome *outcome =
         attempt_outcome(session->before->attempt);
 
+    session->before->awaits_client = false;
     if (outcome->is_logged_in)
         session_start_splice(session, outcome);
     else if (answer_failure(session, outcome))

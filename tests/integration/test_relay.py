@@ -1,0 +1,271 @@
+"""Mechanisms that only the backend can judge: its challenges go to the client,
+the client's answers to it, and nothing else of either (protocol.md 17-19)."""
+
+import base64
+import threading
+
+import pytest
+
+from gatepost_test.gatepost import routes_to
+from gatepost_test.scripts import answer_noop
+
+MECHANISMS = ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-1",
+              "SCRAM-SHA-256"]
+LIST = (b"IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-1 "
+        b"AUTH=SCRAM-SHA-256 AUTH=PLAIN")
+FAILED = b"NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
+UNAVAILABLE = b"NO [UNAVAILABLE] Temporarily unavailable, try again later.\r\n"
+
+SCRAM_FIRST = b"n,,n=alice@example.org,r=nonce"
+XOAUTH2 = b"user=alice@example.org\x01auth=Bearer token\x01\x01"
+BEARER = b"n,a=alice@example.org,\x01auth=Bearer token\x01\x01"
+JSON_ERROR = b'{"status":"401","schemes":"bearer"}'
+
+
+def b64(octets):
+    return base64.b64encode(octets)
+
+
+def asking(*steps, last=b"%t OK [CAPABILITY IMAP4rev1 X-IN] in\r\n",
+           capabilities=LIST, after=answer_noop):
+    """A backend that sends each step, reads a line after it, and then says
+    the last thing."""
+    def script(conversation):
+        conversation.heard = []
+        conversation.send(b"* OK [CAPABILITY " + capabilities + b"] hi\r\n")
+        line = conversation.read_line()
+        tag = line.split()[0]
+        conversation.heard.append(line)
+        for step in steps:
+            conversation.send(step)
+            conversation.heard.append(conversation.read_line())
+        conversation.send(last.replace(b"%t", tag))
+        after(conversation)
+    return script
+
+
+@pytest.fixture
+def relay(gatepost, fake_backend):
+    """relay(script, ...) -> (front, backend), every mechanism offered."""
+    def start(script, settings=None, routes=None):
+        backend = fake_backend(script)
+        settings = {"auth": {"mechanisms": MECHANISMS, "delay_max": 0},
+                    **(settings or {})}
+        front = gatepost(routes_to(backend) if routes is None
+                         else routes(backend), **settings)
+        return front, backend
+    return start
+
+
+def begin(front, mechanism, message):
+    """A client whose exchange has begun; it has not read anything since."""
+    client = front.secure()
+    client.send(b"a AUTHENTICATE " + mechanism + b" " + b64(message) + b"\r\n")
+    return client
+
+
+@pytest.mark.parametrize("mechanism", [b"SCRAM-SHA-1", b"SCRAM-SHA-256"])
+def test_an_exchange_passes_message_by_message(relay, mechanism):
+    front, backend = relay(asking(b"+ " + b64(b"r=nonce2,s=c2FsdA==,i=4096")
+                                  + b"\r\n", b"+ " + b64(b"v=proof")
+                                  + b"\r\n"))
+    client = begin(front, mechanism, SCRAM_FIRST)
+
+    assert client.read_line() == (b"+ " + b64(b"r=nonce2,s=c2FsdA==,i=4096")
+                                  + b"\r\n")
+    client.send(b64(b"c=biws,r=nonce2,p=x") + b"\r\n")
+    assert client.read_line() == b"+ " + b64(b"v=proof") + b"\r\n"
+    client.send(b"\r\n")
+
+    assert client.read_line().startswith(b"a OK [CAPABILITY IMAP4rev1 X-IN]")
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    heard = backend.conversations[0].heard
+    assert heard[0].split(b" ", 1)[1] == (b"AUTHENTICATE " + mechanism + b" "
+                                          + b64(SCRAM_FIRST) + b"\r\n")
+    assert heard[1:] == [b64(b"c=biws,r=nonce2,p=x") + b"\r\n", b"\r\n"]
+
+
+@pytest.mark.parametrize("mechanism, message, answer", [
+    (b"XOAUTH2", XOAUTH2, b""), (b"OAUTHBEARER", BEARER, b"AQ==")])
+def test_a_token_that_is_refused_gets_its_reason_and_then_a_no(
+        relay, mechanism, message, answer):
+    front, backend = relay(asking(b"+ " + b64(JSON_ERROR) + b"\r\n",
+                                  last=b"%t NO token expired\r\n"))
+    client = begin(front, mechanism, message)
+
+    assert client.read_line() == b"+ " + b64(JSON_ERROR) + b"\r\n"
+    client.send(answer + b"\r\n")
+
+    assert client.read_line() == b"a " + FAILED
+    assert backend.conversations[0].heard[1] == answer + b"\r\n"
+
+
+def test_everything_may_be_sent_at_once(relay):
+    front, backend = relay(asking(b"+ " + b64(b"one") + b"\r\n",
+                                  b"+ " + b64(b"two") + b"\r\n"))
+    client = front.secure()
+
+    client.send(b"a AUTHENTICATE SCRAM-SHA-1 " + b64(SCRAM_FIRST) + b"\r\n"
+                + b64(b"first") + b"\r\n\r\nb NOOP\r\n")
+
+    assert client.read_line() == b"+ " + b64(b"one") + b"\r\n"
+    assert client.read_line() == b"+ " + b64(b"two") + b"\r\n"
+    assert client.read_line().startswith(b"a OK")
+    assert client.read_line().startswith(b"b OK")
+    assert backend.conversations[0].heard[1:] == [b64(b"first") + b"\r\n",
+                                                  b"\r\n"]
+
+
+@pytest.mark.parametrize("line", [b"*", b"!!!!", b"YQ", b"Y Q==", b"YR=="])
+def test_who_gives_up_may_log_in_again(relay, line):
+    front, backend = relay(asking(b"+ " + b64(b"one") + b"\r\n"))
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+
+    client.send(line + b"\r\n")
+
+    assert client.read_line().startswith(b"a BAD")
+    backend.conversations[0].ended.wait(10)
+    assert line + b"\r\n" not in backend.conversations[0].received
+    client.send(b"b AUTHENTICATE SCRAM-SHA-1 " + b64(SCRAM_FIRST)
+                + b"\r\n\r\n")
+    assert client.read_line() == b"+ " + b64(b"one") + b"\r\n"
+    assert client.read_line().startswith(b"b OK")
+
+
+@pytest.mark.threat("E10")
+@pytest.mark.parametrize("step", [
+    b"+ not base64\r\n", b"+ YR==\r\n", b"+ \xff\r\n", b"+ YQ== \r\n",
+    b"+ YQ==\r\n+ YQ==\r\n", b"+ YQ==\r\n%t OK in\r\n",
+    b"+ YQ==\r\nx OK in\r\n", b"+ " + b"A" * 40000 + b"\r\n"])
+def test_e10_a_challenge_that_is_none_reaches_nobody(relay, step):
+    def script(conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        tag = conversation.read_line().split()[0]
+        conversation.send(step.replace(b"%t", tag))
+        conversation.read_to_end()
+
+    front, backend = relay(script)
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+
+    line = client.read_line()
+    if line == b"+ YQ==\r\n":  # seen before what came behind it
+        line = client.read_line()
+    assert line == b"a " + UNAVAILABLE
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert backend.conversations[0].ended.wait(10)
+
+
+@pytest.mark.threat("E10")
+def test_e10_a_backend_that_asks_without_end_is_left(relay):
+    front, _ = relay(asking(*[b"+ YQ==\r\n"] * 100))
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+
+    count = 0
+    while (line := client.read_line()).startswith(b"+"):
+        client.send(b"YQ==\r\n")
+        count += 1
+
+    assert line == b"a " + UNAVAILABLE and count <= 8
+
+
+@pytest.mark.parametrize("last, answer", [
+    (b"* BYE gone\r\n", UNAVAILABLE), (b"", UNAVAILABLE),
+    (b"%t NO too late\r\n", FAILED),
+    (b"%t BAD what\r\n", FAILED)])  # of the client's own words
+def test_a_backend_that_ends_while_the_client_thinks(relay, last, answer):
+    def script(conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        tag = conversation.read_line().split()[0]
+        conversation.send(b"+ YQ==\r\n")
+        relayed.wait(10)
+        conversation.send(last.replace(b"%t", tag))
+
+    relayed = threading.Event()
+    front, _ = relay(script)
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+
+    assert client.read_line() == b"+ YQ==\r\n"
+    relayed.set()
+    assert client.read_line() == b"a " + answer
+    client.send(b"YQ==\r\n")  # it was on its way
+    assert client.read_line().startswith(b"* BAD")
+    assert client.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_alerts_reach_the_user_before_the_challenge(relay):
+    front, _ = relay(asking(b"* OK [ALERT] full\r\n+ YQ==\r\n",
+                            last=b"* NO [ALERT] fuller\r\n%t OK in\r\n"))
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+
+    assert client.read_line() == b"* OK [ALERT] full\r\n"
+    assert client.read_line() == b"+ YQ==\r\n"
+    client.send(b"\r\n")
+    assert client.read_line() == b"* NO [ALERT] fuller\r\n"
+
+
+def test_a_client_may_think_for_longer_than_a_backend_may(relay):
+    front, _ = relay(asking(b"+ YQ==\r\n"),
+                     settings={"timeouts": {"login_reply": 0.5}})
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+
+    assert client.read_quiet(1.2) == b""
+    client.send(b"YQ==\r\n")
+
+    assert client.read_line().startswith(b"a OK")
+
+
+def test_a_client_that_leaves_takes_the_backend_along(relay):
+    front, backend = relay(asking(b"+ YQ==\r\n"))
+    before = front.resting_descriptors()
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+
+    client.reset()
+
+    assert backend.conversations[0].ended.wait(10)
+    front.wait_descriptors(before)
+
+
+def test_a_mechanism_that_the_backend_lacks_is_our_fault_and_told_once(relay):
+    front, backend = relay(asking(capabilities=b"IMAP4rev1 AUTH=PLAIN"))
+
+    for _ in range(2):
+        client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+        assert client.read_line() == b"a " + UNAVAILABLE
+
+    front.wait_log(lambda entry: entry.get("reason")
+                   == "backend-lacks-mechanism" and entry["level"] == "error")
+    assert b64(SCRAM_FIRST) not in backend.received
+    assert b"AUTHENTICATE" not in backend.received
+
+
+def by_least_sessions(backend, default=True):
+    routes = routes_to(backend)
+    name = next(iter(routes["pools"]))
+    routes["pools"][name]["balance"] = "least-sessions"
+    if not default:
+        routes["domains"] = {"example.org": routes.pop("default")}
+    return routes
+
+
+NAMELESS = b"n,,\x01auth=Bearer token\x01\x01"
+
+
+def test_a_token_without_a_user_goes_where_nothing_is_hashed(relay):
+    front, backend = relay(asking(), routes=by_least_sessions)
+    client = begin(front, b"OAUTHBEARER", NAMELESS)
+
+    assert client.read_line().startswith(b"a OK")
+    assert b64(NAMELESS) in backend.conversations[0].heard[0]
+
+
+@pytest.mark.parametrize("routes", [
+    routes_to, lambda backend: by_least_sessions(backend, default=False)])
+def test_a_token_without_a_user_is_refused_elsewhere(relay, routes):
+    front, backend = relay(asking(), routes=routes)
+    client = begin(front, b"OAUTHBEARER", NAMELESS)
+
+    assert client.read_line() == b"a " + FAILED
+    assert backend.connects == 0
