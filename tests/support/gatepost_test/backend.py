@@ -24,7 +24,7 @@ class Conversation:
         self.server_name = None      # the SNI, once TLS is up
         self.is_resumed = None       # the handshake, once TLS is up
         self.saw_close_notify = False  # the other side ended TLS cleanly
-        self.user = self.password = None
+        self.authzid = self.user = self.password = None
         self.ended = threading.Event()
         self._unread = bytearray()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -8,9 +8,12 @@ import os
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = datetime.timedelta(days=1)
+
+CLIENT, SERVER = (ExtendedKeyUsageOID.CLIENT_AUTH,
+                  ExtendedKeyUsageOID.SERVER_AUTH)
 
 
 @functools.lru_cache
@@ -76,11 +79,13 @@ class Authority:
         self.pem = _pem(self.certificate)
 
     def issue(self, *names, ips=(), common_name=None, key="ecdsa",
-              expired=False, san=True, self_signed=False):
+              expired=False, san=True, self_signed=False, emails=(),
+              purpose=None):
         """A leaf for the DNS names and addresses given.
 
-        `san=False` leaves only the common name; `self_signed` makes one that
-        no authority vouches for."""
+        `emails` are rfc822Names; `purpose` is CLIENT or SERVER. `san=False`
+        leaves only the common name; `self_signed` makes one that no authority
+        vouches for."""
         leaf_key = _new_key(key)
         now = datetime.datetime.utcnow()
         subject = _name(common_name or (names[0] if names else "leaf"))
@@ -97,8 +102,12 @@ class Authority:
             general = [x509.DNSName(name) for name in names]
             general += [x509.IPAddress(ipaddress.ip_address(ip))
                         for ip in ips]
+            general += [x509.RFC822Name(email) for email in emails]
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(general), False)
+        if purpose is not None:
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([purpose]), False)
         signer = leaf_key if self_signed else self.key
         return Leaf(builder.sign(signer, hashes.SHA256()), leaf_key, [])
 

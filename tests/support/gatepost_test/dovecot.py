@@ -73,6 +73,15 @@ service stats {{
 }}
 """
 
+# Who may log in as anybody, by PLAIN with an authorization identity.
+_MASTERS = """\
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {folder}/masters
+  master = yes
+}}
+"""
+
 
 def _accounts():
     """Who Dovecot's parts run as: its own users as root, else we alone."""
@@ -91,11 +100,12 @@ def _group(account):
 class Dovecot:
     """One shard. `plain_port` speaks IMAP with STARTTLS, `tls_port` implicit
     TLS; `users` maps names to passwords; each INBOX starts with one message
-    whose subject is "NAME: hello USER"."""
+    whose subject is "NAME: hello USER". `masters` are users who may log in as
+    anybody; `more` is appended to the config."""
 
     host = "127.0.0.1"
 
-    def __init__(self, name, leaf, users):
+    def __init__(self, name, leaf, users, masters=None, more=""):
         self.name, self.users = name, users
         self.folder = tempfile.mkdtemp(prefix=f"gp-{name}-", dir="/tmp")
         self.plain_port, self.tls_port = free_port(), free_port()
@@ -103,10 +113,10 @@ class Dovecot:
         internal, login, self._mail = _accounts()
         os.chmod(self.folder, 0o755)
         leaf.save(self.folder, "leaf")
-        with open(f"{self.folder}/users", "w") as table:
-            for user, password in users.items():
-                table.write(f"{user}:{{PLAIN}}{password}\n")
-        os.chmod(f"{self.folder}/users", 0o644)
+        self._write_table("users", users)
+        if masters:
+            self._write_table("masters", masters)
+            more += _MASTERS.format(folder=self.folder)
         os.mkdir(f"{self.folder}/mail")
         os.chown(f"{self.folder}/mail", self._mail.pw_uid, self._mail.pw_gid)
         for user in users:
@@ -118,10 +128,18 @@ class Dovecot:
                 internal_group=_group(internal), login=login.pw_name,
                 mail=self._mail.pw_uid, mail_gid=self._mail.pw_gid,
                 plain_port=self.plain_port, tls_port=self.tls_port))
+            out.write(more)
         self.process = subprocess.Popen(
             ["dovecot", "-F", "-c", config], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._wait_ready()
+
+    def _write_table(self, name, passwords):
+        path = f"{self.folder}/{name}"
+        with open(path, "w") as table:
+            for user, password in passwords.items():
+                table.write(f"{user}:{{PLAIN}}{password}\n")
+        os.chmod(path, 0o644)
 
     def _wait_ready(self):
         deadline = time.monotonic() + 15

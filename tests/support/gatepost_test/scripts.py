@@ -88,9 +88,11 @@ class ImapServer:
 
     def _try_login(self, conversation, tag, name, rest):
         if name == b"LOGIN":
+            authzid = b""
             user, password = read_arguments(conversation, rest, 2)
         else:
-            user, password = self._plain(conversation, rest)
+            authzid, user, password = self._plain(conversation, rest)
+        conversation.authzid = authzid
         conversation.user, conversation.password = user, password
         if not self.accept(user, password):
             conversation.send(tag + b" " + self.refusal + b"\r\n")
@@ -105,8 +107,8 @@ class ImapServer:
             conversation.send(b"+ \r\n")
             initial = conversation.read_line().rstrip(b"\r\n")
         decoded = base64.b64decode(initial, validate=True)
-        _, user, password = decoded.split(b"\0")
-        return user, password
+        authzid, user, password = decoded.split(b"\0")
+        return authzid, user, password
 
 
 def read_arguments(conversation, rest, count):
