@@ -162,19 +162,23 @@ static bool ask_table(struct attempt *attempt)
     return try_next(attempt, "no-backend-up");
 }
 
+static bool is_scram(const struct attempt *attempt)
+{
+    return (attempt->request.sasl & (SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256)) !=
+           0;
+}
+
 /* SCRAM's message is another one each time, whatever the password. */
 static struct penalties_attempt describe_try(const struct attempt *attempt)
 {
     const struct credentials *credentials = attempt->request.credentials;
-    bool is_scram =
-        (attempt->request.sasl & (SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256)) != 0;
 
     return (struct penalties_attempt){
         .peer = attempt->request.peer,
         .user = (const uint8_t *)attempt->identity.user,
         .user_len = attempt->identity.user_len,
-        .secret = is_scram ? NULL : credentials->secret,
-        .secret_len = is_scram ? 0 : credentials->secret_len,
+        .secret = is_scram(attempt) ? NULL : credentials->secret,
+        .secret_len = is_scram(attempt) ? 0 : credentials->secret_len,
     };
 }
 
@@ -288,6 +292,13 @@ struct backend *attempt_take_backend(struct attempt *attempt)
     return backend;
 }
 
+/* A challenge to a token says what is wrong with it, and SCRAM's second one
+ * whether the proof was good: whoever leaves then has learnt it. */
+static bool has_learnt_enough(const struct attempt *attempt)
+{
+    return attempt->challenges >= (is_scram(attempt) ? 2 : 1);
+}
+
 /* What it tells of the credentials: nothing to a client that left before it
  * heard, whether or not a backend was asked, since the next delay would tell
  * (threat D4). */
@@ -296,6 +307,8 @@ static enum penalties_outcome verdict(const struct attempt *attempt)
     bool is_held =
         attempt->stage == ATTEMPT_HOLD && wheel_timer_is_armed(&attempt->timer);
 
+    if (!attempt->has_verdict && has_learnt_enough(attempt))
+        return PENALTIES_FAILED;
     if (!attempt->has_verdict || is_held)
         return PENALTIES_OTHER;
     if (attempt->outcome.is_logged_in)
