@@ -13,14 +13,16 @@
 | imapflow | AUTHENTICATE | yes | yes | yes | yes | yes |
 | imapfilter | LOGIN | yes | yes | yes | yes | yes |
 | neomutt | AUTHENTICATE LOGIN | by browsing | yes | yes | yes | yes |
+| Thunderbird | AUTHENTICATE | as folders | yes | as shown | yes | never |
 
-mbsync compares UIDs by itself and never searches, nor does offlineimap3;
-fetchmail reads the one folder that it is told to, looks for what is unseen,
-and delivers locally. getmail6 knows no STARTTLS: at that listener it is
-turned away. Each verifies the front's certificate, and refuses one of an
-authority that it was not told of; but offlineimap3 looks at none after
-STARTTLS. Both shards know both users and hold other mail for each,
-so what a client sees tells which server it came from."""
+mbsync and offlineimap3 compare UIDs by themselves and never search, and
+Thunderbird searches in what it has; fetchmail reads the one folder that it
+is told to, looks for what is unseen, and delivers locally. getmail6 knows no
+STARTTLS: at that listener it is turned away. Each verifies the front's
+certificate, and refuses one of an authority that it was not told of; but
+offlineimap3 looks at none after STARTTLS. Both shards know both users and
+hold other mail for each, so what a client sees tells which server it came
+from."""
 
 import os
 import subprocess
@@ -30,7 +32,7 @@ import pytest
 
 from gatepost_test.certs import Authority
 from gatepost_test.clients import (
-    CLIENTS, NO_STARTTLS, NO_VERIFYING, Visit, getmail)
+    CLIENTS, NO_STARTTLS, NO_VERIFYING, Visit, getmail, thunderbird)
 from gatepost_test.dovecot import Dovecot
 
 USERS = {"alice@example.org": "secret-alice", "bob@example.org": "secret-bob"}
@@ -38,14 +40,18 @@ USERS = {"alice@example.org": "secret-alice", "bob@example.org": "secret-bob"}
 # Each client's words for a certificate that nobody it trusts has signed.
 DISTRUST = (r"certificate verify failed|local issuer certificate|"
             r"Error in the certificate|UNABLE_TO_VERIFY_LEAF_SIGNATURE|"
-            r"asks about a certificate")
+            r"asks about a certificate|does not come from a trusted source")
+
+# A desktop program starts slowly where others need the cores.
+LIMITS = {thunderbird: 240}
 
 
 def each_client(but):
     """Each client through each listener, but for what some cannot do after
     STARTTLS."""
     return pytest.mark.parametrize("client, tls", [
-        pytest.param(client, tls, id=f"{client.__name__}-{tls}")
+        pytest.param(client, tls, id=f"{client.__name__}-{tls}",
+                     marks=pytest.mark.limit(LIMITS.get(client, 60)))
         for client in CLIENTS for tls in ("implicit", "starttls")
         if tls == "implicit" or client not in but])
 

@@ -8,10 +8,12 @@ from .fetching import curl, fetchmail, getmail
 from .neomutt import neomutt
 from .scripted import imapfilter, imapflow, python_imaplib
 from .syncing import mbsync, offlineimap
+from .thunderbird import thunderbird
 from .typed import gnutls_cli, openssl_s_client
 from .visit import Visit
 
-__all__ = ["CLIENTS", "NO_STARTTLS", "NO_VERIFYING", "Visit", "getmail"]
+__all__ = ["CLIENTS", "NO_STARTTLS", "NO_VERIFYING", "Visit", "getmail",
+           "thunderbird"]
 
 # Each client with what it does of the five operations.
 EVERYTHING = frozenset(("list", "select", "fetch", "append", "search"))
@@ -27,6 +29,7 @@ CLIENTS = {
     imapflow: EVERYTHING,
     imapfilter: EVERYTHING,
     neomutt: EVERYTHING,
+    thunderbird: EVERYTHING - {"search"},
 }
 
 # Clients that lack, after STARTTLS, what the others have: all of it, or a
