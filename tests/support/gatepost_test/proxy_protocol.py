@@ -1,8 +1,11 @@
 """Headers of the PROXY protocol, written and read without Gatepost's help."""
 
 import ipaddress
+import socket
 import struct
 from collections import namedtuple
+
+from .backend import Gone
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
@@ -82,3 +85,35 @@ def _read_line(read_exact):
     assert ipaddress.ip_address(source).version == int(family[3:]), text
     return Header(1, (source, int(source_port)),
                   (destination, int(destination_port)), {})
+
+
+class Proxied:
+    """A script for FakeBackend: a server that wants a header before anything
+    else, then does what `server` does; with a `tls` context, behind TLS. Each
+    conversation keeps its `header`, and in `flight` what had come with it."""
+
+    def __init__(self, server, tls=None):
+        self.server, self.tls = server, tls
+
+    def __call__(self, conversation):
+        sock = conversation.sock
+        conversation.flight = sock.recv(65536, socket.MSG_PEEK)
+        conversation.segments = data_segments(sock)
+        conversation.header = read_header(
+            lambda count: _read_exact(sock, count))
+        if self.tls is not None:
+            conversation.start_tls(self.tls)
+        self.server(conversation)
+
+
+def _read_exact(sock, count):
+    octets = sock.recv(count, socket.MSG_WAITALL) if count else b""
+    if len(octets) != count:
+        raise Gone("end of input in a header")
+    return octets
+
+
+def data_segments(sock):
+    """How many segments with data the socket has received."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return struct.unpack_from("=I", info, 152)[0]
