@@ -210,6 +210,7 @@ static void on_user1(uv_signal_t *signal, int number)
 
     (void)number;
     server_log_counters(server->counters);
+    server_log_backends(server->snapshot->backends);
 }
 
 static void on_chores_timer(uv_timer_t *timer)

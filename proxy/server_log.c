@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <string.h>
+
 enum {
     REASON_TEXT_MAX = 1024
 };
@@ -119,4 +121,43 @@ void server_log_counters(struct counters_set *counters)
                 counters_set_sum(counters, (enum counter)i));
     log_end(&entry);
     log_alpn(counters);
+}
+
+static void log_notes(struct log_entry *entry, unsigned notes)
+{
+    char text[128] = "";
+
+    for (unsigned i = 0; i < BACKEND_NOTE_COUNT; i++) {
+        if ((notes & 1u << i) == 0)
+            continue;
+        if (text[0] != '\0')
+            strncat(text, ",", sizeof(text) - strlen(text) - 1);
+        strncat(text, backend_note_name((enum backend_note)i),
+                sizeof(text) - strlen(text) - 1);
+    }
+    if (text[0] != '\0')
+        log_text(entry, "notes", text);
+}
+
+static void log_backend(const struct backend *backend)
+{
+    struct backend_facts facts;
+    struct log_entry entry;
+
+    backend_read_facts(backend, &facts);
+    log_begin(&entry, LOG_INFO, "backend");
+    log_text(&entry, "backend", backend_name(backend));
+    log_text(&entry, "state", facts.state == BACKEND_UP ? "up" : "down");
+    log_u64(&entry, "sessions", facts.sessions);
+    log_notes(&entry, facts.notes);
+    log_end(&entry);
+}
+
+void server_log_backends(const struct backend_set *backends)
+{
+    const struct backend_config *config;
+    size_t i;
+
+    for (i = 0; i < backend_set_count(backends); i++)
+        log_backend(backend_set_at(backends, i, &config));
 }

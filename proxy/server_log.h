@@ -2,6 +2,7 @@
 #ifndef PROXY_SERVER_LOG_H
 #define PROXY_SERVER_LOG_H
 
+#include "backend/backend.h"
 #include "base/counters.h"
 #include "config/reason.h"
 #include "config/settings.h"
@@ -22,5 +23,9 @@ void server_log_reasons(const struct reasons *reasons);
 
 /* All counters in one line, and what was offered by ALPN in vain in others. */
 void server_log_counters(struct counters_set *counters);
+
+/* A line for each backend: its state, its sessions, and what was noted of it
+ * (backend/backend.h). */
+void server_log_backends(const struct backend_set *backends);
 
 #endif

@@ -396,6 +396,68 @@ static void only_one_thread_is_let_through_at_a_time(void **state)
     assert_in_range(atomic_load(&let_through), 1, 99);
 }
 
+static void a_note_is_new_only_once(void **state)
+{
+    struct backend_facts facts;
+
+    (void)state;
+    assert_int_equal(backend_notes(backend), 0);
+
+    assert_true(backend_note(backend, BACKEND_NOTE_OFFERS_PLUS));
+    assert_false(backend_note(backend, BACKEND_NOTE_OFFERS_PLUS));
+    assert_true(backend_note(backend, BACKEND_NOTE_LACKS_MECHANISM));
+
+    assert_int_equal(backend_notes(backend),
+                     1u << BACKEND_NOTE_OFFERS_PLUS |
+                         1u << BACKEND_NOTE_LACKS_MECHANISM);
+    backend_read_facts(backend, &facts);
+    assert_int_equal(facts.notes, backend_notes(backend));
+}
+
+static void notes_outlive_a_reload(void **state)
+{
+    struct backend *again = get("imap-1", "mail.example.org", 993);
+
+    (void)state;
+
+    (void)backend_note(backend, BACKEND_NOTE_OFFERS_REFERRALS);
+
+    assert_false(backend_note(again, BACKEND_NOTE_OFFERS_REFERRALS));
+    backend_unref(&again);
+}
+
+static atomic_uint told;
+
+static void *note_all(void *owner)
+{
+    (void)owner;
+    for (unsigned i = 0; i < BACKEND_NOTE_COUNT; i++)
+        atomic_fetch_add(&told, backend_note(backend, (enum backend_note)i));
+    return NULL;
+}
+
+static void only_one_thread_tells_a_note(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    atomic_store(&told, 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, note_all, NULL);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+
+    assert_int_equal(atomic_load(&told), BACKEND_NOTE_COUNT);
+}
+
+static void each_note_has_a_name(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 0; i < BACKEND_NOTE_COUNT; i++)
+        assert_non_null(backend_note_name((enum backend_note)i));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +480,10 @@ int main(void)
         CLAIM(readers_never_see_half_a_change),
         CLAIM(references_may_come_and_go_on_any_thread),
         CLAIM(only_one_thread_is_let_through_at_a_time),
+        CLAIM(a_note_is_new_only_once),
+        CLAIM(notes_outlive_a_reload),
+        CLAIM(only_one_thread_tells_a_note),
+        CLAIM(each_note_has_a_name),
     };
 
     log_set(LOG_ERROR, LOG_TEXT);

@@ -152,6 +152,24 @@ static void a_name_with_an_odd_byte_is_no_name(void **state)
     assert_false(lists("STARTTLS\x01", IMAP_CAPABILITY_STARTTLS));
 }
 
+static void a_mechanism_is_offered_by_its_whole_name_alone(void **state)
+{
+    struct imap_capabilities known =
+        parse("AUTH=PLAIN AUTH=XOAUTH2 AUTH=SCRAM-SHA-1-PLUS AUTH=EXTERNAL");
+
+    (void)state;
+
+    assert_true(imap_capabilities_offer(&known, SASL_PLAIN));
+    assert_true(imap_capabilities_offer(&known, SASL_XOAUTH2));
+    assert_false(imap_capabilities_offer(&known, SASL_LOGIN));
+    assert_false(imap_capabilities_offer(&known, SASL_OAUTHBEARER));
+    assert_false(imap_capabilities_offer(&known, SASL_SCRAM_SHA_1));
+    assert_false(imap_capabilities_offer(&known, SASL_SCRAM_SHA_256));
+    /* It is never passed on, so nobody asks. */
+    assert_false(imap_capabilities_offer(&known, SASL_EXTERNAL));
+    assert_false(imap_capabilities_offer(&known, SASL_NONE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +180,7 @@ int main(void)
         cmocka_unit_test(clients_see_only_what_still_holds),
         cmocka_unit_test(clients_see_all_else_as_the_backend_writes_it),
         cmocka_unit_test(a_name_with_an_odd_byte_is_no_name),
+        cmocka_unit_test(a_mechanism_is_offered_by_its_whole_name_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
