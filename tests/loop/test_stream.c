@@ -727,6 +727,97 @@ static void stream_holds_no_chunk_and_no_tail_when_all_is_sent(void **state)
     close_watched(bench, &ours);
 }
 
+/* Reads what ends in '|', and leaves the rest to somebody else. */
+struct preface {
+    struct bench *bench;
+    struct watch *then;
+    bool starts_tls, closes;
+};
+
+static void on_preface(struct stream *stream, enum stream_event event,
+                       void *owner)
+{
+    struct preface *preface = owner;
+    const uint8_t *bytes, *bar;
+    size_t len;
+
+    assert_int_equal(event, STREAM_DATA);
+    bytes = stream_lent(stream, &len);
+    bar = memchr(bytes, '|', len);
+    if (bar == NULL)
+        return;
+    stream_set_owner(stream, on_watched, preface->then);
+    stream_give_back(stream, len - (size_t)(bar + 1 - bytes));
+    if (preface->starts_tls)
+        stream_start_tls(
+            stream, &preface->bench->proxy.io.front,
+            tls_server_context_open(preface->bench->server, false));
+    if (preface->closes)
+        stream_close(stream);
+}
+
+static void join_preface(struct bench *bench, struct watch *peer,
+                         struct watch *ours, struct preface *preface)
+{
+    join_plain(bench, peer, ours);
+    preface->bench = bench;
+    preface->then = ours;
+    stream_set_owner(ours->stream, on_preface, preface);
+}
+
+static void stream_gives_back_what_is_for_the_next_reader(void **state)
+{
+    struct bench *bench = *state;
+    struct watch peer = {0}, ours = {0};
+    struct preface preface = {0};
+    join_preface(bench, &peer, &ours, &preface);
+
+    say(&peer, "pre|face");
+    TURN_UNTIL(bench, ours.len > 0);
+    say(&peer, " and more");
+    TURN_UNTIL(bench, ours.len == 13);
+
+    assert_memory_equal(ours.bytes, "face and more", 13);
+    close_watched(bench, &peer);
+    close_watched(bench, &ours);
+}
+
+/* The client's first flight stands behind clear bytes in one write. */
+static void stream_gives_back_what_is_for_tls(void **state)
+{
+    struct bench *bench = *state;
+    struct watch peer = {0}, ours = {0};
+    struct preface preface = {.starts_tls = true};
+    join_preface(bench, &peer, &ours, &preface);
+
+    stream_start_tls_behind(peer.stream, &bench->peers.io.back,
+                            tls_client_context_open(bench->client),
+                            (const uint8_t *)"preface|", 8);
+    assert_int_equal(stream_queued(peer.stream), 0);
+    TURN_UNTIL(bench, peer.is_secure && ours.is_secure);
+    say(&peer, "question");
+    TURN_UNTIL(bench, ours.len == 8);
+
+    assert_memory_equal(ours.bytes, "question", 8);
+    close_watched(bench, &peer);
+    close_watched(bench, &ours);
+}
+
+static void stream_that_is_closed_takes_nothing_back(void **state)
+{
+    struct bench *bench = *state;
+    struct watch peer = {0}, ours = {0};
+    struct preface preface = {.closes = true};
+    join_preface(bench, &peer, &ours, &preface);
+
+    say(&peer, "pre|face");
+    TURN_UNTIL(bench, ours.is_closed);
+
+    assert_int_equal(ours.data_events, 0);
+    close_watched(bench, &peer);
+    free(ours.bytes);
+}
+
 static int free_keys(void **state)
 {
     (void)state;
@@ -758,6 +849,9 @@ int main(void)
         STREAM_TEST(stream_that_was_connected_is_not_dialing),
         STREAM_TEST(stream_keeps_what_is_written_before_the_connection),
         STREAM_TEST(stream_holds_no_chunk_and_no_tail_when_all_is_sent),
+        STREAM_TEST(stream_gives_back_what_is_for_the_next_reader),
+        STREAM_TEST(stream_gives_back_what_is_for_tls),
+        STREAM_TEST(stream_that_is_closed_takes_nothing_back),
     };
 
     signal(SIGPIPE, SIG_IGN);

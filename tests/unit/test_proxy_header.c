@@ -86,7 +86,8 @@ static size_t make_block(uint8_t command, uint8_t family, const char *body,
     out[13] = (char)family;
     out[14] = (char)(body_len >> 8);
     out[15] = (char)body_len;
-    memcpy(out + 16, body, body_len);
+    if (body_len > 0)
+        memcpy(out + 16, body, body_len);
     return 16 + body_len;
 }
 
