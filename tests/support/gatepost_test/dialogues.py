@@ -272,7 +272,7 @@ ICEWARP = [
 
 _CGATE_SOURCES = (
     NMAP, "imapCapability.pl, IMAP tools of Rick Sanders: its sample output "
-    "names no server; LISTEXT and AUTH=MSN beside each other are CommuniGate's")
+    "names no server; we take it for CommuniGate's by LISTEXT and AUTH=MSN")
 _CGATE = (b"IMAP4 IMAP4REV1 ACL NAMESPACE UIDPLUS IDLE LITERAL+ QUOTA ID "
           b"MULTIAPPEND LISTEXT CHILDREN BINARY LOGIN-REFERRALS UNSELECT "
           b"AUTH=LOGIN AUTH=PLAIN AUTH=CRAM-MD5 AUTH=DIGEST-MD5 AUTH=GSSAPI "
