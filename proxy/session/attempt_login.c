@@ -250,6 +250,5 @@ const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
 
 bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
 {
-    upstream_login_to_client_clear(attempt->login);
     return speak(attempt, upstream_login_answer(attempt->login, line, len));
 }

@@ -33,6 +33,7 @@ struct upstream_login {
     struct wiped_buffer to_backend;
     struct wiped_buffer to_client;
     size_t alerts_len; /* of all alerts so far */
+    bool has_shown;    /* those that are held went with a challenge */
     struct wiped_buffer challenge;
     unsigned challenges;
     unsigned answers;                   /* of the client, to challenges */
@@ -395,6 +396,13 @@ static enum upstream_login_result take_line(struct upstream_login *login,
     return break_off(login, imap_response_reader_fault(&login->reader));
 }
 
+static void forget_shown(struct upstream_login *login)
+{
+    if (login->has_shown)
+        wiped_buffer_clear(&login->to_client);
+    login->has_shown = false;
+}
+
 static bool goes_on(enum upstream_login_result result)
 {
     return result == UPSTREAM_LOGIN_MORE || result == UPSTREAM_LOGIN_CHALLENGE;
@@ -409,15 +417,17 @@ enum upstream_login_result upstream_login_feed(struct upstream_login *login,
     size_t used = 0;
     size_t step;
 
+    forget_shown(login);
     while (used < len && goes_on(result)) {
         result = take_line(login, bytes + used, len - used, &step);
         has_challenge = has_challenge || result == UPSTREAM_LOGIN_CHALLENGE;
         used += step;
     }
     *used_out = used;
-    if (result == UPSTREAM_LOGIN_MORE && has_challenge)
-        return UPSTREAM_LOGIN_CHALLENGE;
-    return result;
+    if (!goes_on(result) || !has_challenge)
+        return result;
+    login->has_shown = true;
+    return UPSTREAM_LOGIN_CHALLENGE;
 }
 
 const uint8_t *upstream_login_to_backend(const struct upstream_login *login,
@@ -439,11 +449,6 @@ const uint8_t *upstream_login_to_client(const struct upstream_login *login,
     return login->to_client.bytes;
 }
 
-void upstream_login_to_client_clear(struct upstream_login *login)
-{
-    wiped_buffer_clear(&login->to_client);
-}
-
 const struct imap_capabilities *
 upstream_login_capabilities(const struct upstream_login *login)
 {
@@ -462,6 +467,7 @@ enum upstream_login_result upstream_login_answer(struct upstream_login *login,
                                                  size_t len)
 {
     assert(login->stage == UPSTREAM_STAGE_CLIENT);
+    forget_shown(login);
     if (!base64_is_strict(line, len))
         return break_off(login, "client-answer");
     login->answers++;

@@ -120,13 +120,12 @@ const uint8_t *upstream_login_to_backend(const struct upstream_login *login,
 void upstream_login_to_backend_clear(struct upstream_login *login);
 
 /* What to send to the client. With CHALLENGE and with REFUSED: the backend's
- * alerts since the last time, of 4 KiB at most in one login, to go before the
- * challenge, or before the tagged NO that login_failed writes. With DONE: the
- * same, up to and with the tagged OK. Empty otherwise. Valid until the next
- * call; clear it after CHALLENGE, once it is sent. */
+ * alerts since the last CHALLENGE, of 4 KiB at most in one login, to go before
+ * the challenge, or before the tagged NO that login_failed writes. With DONE:
+ * the same, up to and with the tagged OK. With BROKEN nothing. Valid until the
+ * next call of feed or answer. */
 const uint8_t *upstream_login_to_client(const struct upstream_login *login,
                                         size_t *len_out);
-void upstream_login_to_client_clear(struct upstream_login *login);
 
 /* After DONE: what the backend announced together with its OK. */
 const struct imap_capabilities *

@@ -338,7 +338,6 @@ static void note_to_client(struct player *player, struct upstream_login *login)
     const uint8_t *bytes = upstream_login_to_client(login, &len);
 
     note_span(player, "<to client ", bytes, len);
-    upstream_login_to_client_clear(login);
 }
 
 static void note_challenge(struct player *player, struct upstream_login *login)

@@ -299,7 +299,6 @@ static void alerts_go_before_the_challenge_and_only_once(void **state)
                                                  "* NO [ALERT] two\r\n"),
                      UPSTREAM_LOGIN_CHALLENGE);
     assert_to_client(fixture, "* OK [ALERT] one\r\n* NO [ALERT] two\r\n");
-    upstream_login_to_client_clear(fixture->login);
     assert_int_equal(answer(fixture, "AQ=="), UPSTREAM_LOGIN_MORE);
     upstream_login_to_backend_clear(fixture->login);
 
@@ -308,6 +307,40 @@ static void alerts_go_before_the_challenge_and_only_once(void **state)
         UPSTREAM_LOGIN_REFUSED);
 
     assert_to_client(fixture, "* OK [ALERT] three\r\n");
+}
+
+static void alerts_that_come_while_the_client_thinks_are_kept(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    start_relay(fixture, SASL_XOAUTH2);
+    assert_int_equal(
+        upstream_case_feed(fixture, "* OK [ALERT] one\r\n+ e30=\r\n"),
+        UPSTREAM_LOGIN_CHALLENGE);
+    assert_int_equal(upstream_case_feed(fixture, "* OK [ALERT] two\r\n"),
+                     UPSTREAM_LOGIN_MORE);
+    assert_int_equal(answer(fixture, "AQ=="), UPSTREAM_LOGIN_MORE);
+    upstream_login_to_backend_clear(fixture->login);
+
+    assert_int_equal(upstream_case_feed(fixture, "a1 NO x\r\n"),
+                     UPSTREAM_LOGIN_REFUSED);
+
+    assert_to_client(fixture, "* OK [ALERT] two\r\n");
+}
+
+static void a_refusal_does_not_repeat_the_alerts_of_the_challenge(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    start_relay(fixture, SASL_XOAUTH2);
+    assert_int_equal(
+        upstream_case_feed(fixture, "* OK [ALERT] one\r\n+ e30=\r\n"),
+        UPSTREAM_LOGIN_CHALLENGE);
+
+    assert_int_equal(upstream_case_feed(fixture, "a1 NO x\r\n"),
+                     UPSTREAM_LOGIN_REFUSED);
+
+    assert_to_client(fixture, "");
 }
 
 static void alerts_are_bounded_over_all_challenges(void **state)
@@ -326,7 +359,6 @@ static void alerts_are_bounded_over_all_challenges(void **state)
                          UPSTREAM_LOGIN_CHALLENGE);
         (void)upstream_login_to_client(fixture->login, &len);
         total += len;
-        upstream_login_to_client_clear(fixture->login);
         assert_int_equal(answer(fixture, ""), UPSTREAM_LOGIN_MORE);
         upstream_login_to_backend_clear(fixture->login);
     }
@@ -376,6 +408,8 @@ int main(void)
         TEST(a_challenge_after_the_ok_breaks_it),
         TEST(a_password_is_never_a_question_to_the_client),
         TEST(alerts_go_before_the_challenge_and_only_once),
+        TEST(alerts_that_come_while_the_client_thinks_are_kept),
+        TEST(a_refusal_does_not_repeat_the_alerts_of_the_challenge),
         TEST(alerts_are_bounded_over_all_challenges),
         TEST(an_answer_that_is_no_base64_goes_nowhere),
     };
