@@ -549,6 +549,32 @@ def test_with_a_master_behind_a_wrong_password_stays_wrong(
     assert doorman.secret_seen == [False, True]
 
 
+def begun(client, ending):
+    """EXTERNAL as far as it may go without a login."""
+    if ending == "refused":
+        assert external(client, encoded("bob@example.org")).startswith(b"NO")
+        return
+    client.send(b"x AUTHENTICATE EXTERNAL\r\n")
+    assert client.read_line().startswith(b"+")
+    client.send(b"*\r\n" if ending == "cancelled" else b"%%%\r\n")
+    assert client.read_line().startswith(b"x BAD")
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "malformed", "refused"])
+@pytest.mark.parametrize("way", ["command", *EVERY[:-1]])
+def test_nothing_is_left_of_an_external_that_came_to_nothing(
+        asking, fake_backend, alice, showing, way, ending):
+    doorman = Doorman()
+    front = asking(by_master(fake_backend(doorman)), mechanisms=EVERY)
+
+    with front.secure(showing(alice)) as client:
+        begun(client, ending)
+        answer = log_in(client, way, ALICE, "wrong")
+
+        assert answer.startswith(b"NO [AUTHENTICATIONFAILED]"), answer
+    assert doorman.secret_seen == [False]
+
+
 # -- a real Dovecot ----------------------------------------------------------
 
 _OAUTH = """\
