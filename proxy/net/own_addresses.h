@@ -1,6 +1,6 @@
 /* Where this process itself listens: a backend that is found there would be
  * ourselves, and a login would be passed on to us for ever. Behind address
- * translation it cannot be seen by address (README.md, "Who the client is"). */
+ * translation it cannot be seen by address (proxy/README.md, decision 24). */
 #ifndef NET_OWN_ADDRESSES_H
 #define NET_OWN_ADDRESSES_H
 
