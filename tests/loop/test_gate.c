@@ -365,15 +365,14 @@ static void on_threads_gate(struct gate_pass *pass, bool is_in, void *owner)
 
 static void visit_often(void *which)
 {
-    struct bench mine;
+    struct bench *mine = which;
     atomic_int calls = 0;
     int waits = 0;
 
-    open_bench(&mine, (size_t)which);
     for (int i = 0; i < VISITS; i++) {
         struct gate_pass pass = {.place = GATE_OUT};
 
-        switch (gate_enter(mine.gate, &pass, backend, PLACES, QUEUE,
+        switch (gate_enter(mine->gate, &pass, backend, PLACES, QUEUE,
                            on_threads_gate, &calls)) {
         case GATE_ENTERED:
             be_inside(&pass);
@@ -381,24 +380,28 @@ static void visit_often(void *which)
         case GATE_WAITS:
             waits++;
             while (atomic_load(&calls) < waits)
-                uv_run(&mine.loop, UV_RUN_ONCE);
+                uv_run(&mine->loop, UV_RUN_ONCE);
             break;
         case GATE_FULL:
             break;
         }
     }
-    close_bench(&mine);
 }
 
 static void places_hold_between_threads(void **state)
 {
     uv_thread_t threads[THREADS];
+    struct bench benches[THREADS];
 
     (void)state;
     for (size_t i = 0; i < THREADS; i++)
-        uv_thread_create(&threads[i], visit_often, (void *)(i + 1));
+        open_bench(&benches[i], i + 1);
+    for (size_t i = 0; i < THREADS; i++)
+        uv_thread_create(&threads[i], visit_often, &benches[i]);
     for (size_t i = 0; i < THREADS; i++)
         uv_thread_join(&threads[i]);
+    for (size_t i = 0; i < THREADS; i++)
+        close_bench(&benches[i]);
 
     assert_in_range(atomic_load(&most_inside), 1, PLACES);
     assert_int_equal(atomic_load(&let_in), THREADS * VISITS);
