@@ -97,8 +97,8 @@ struct limits_settings {
     unsigned before_login;   /* sessions before login, whole process */
     unsigned backend_logins; /* logins in flight at one backend */
     unsigned backend_queue;  /* how many more wait for that; 0: none */
-    struct network *exempt;  /* from every limit from per_address on but those
-                                of backends, and from the delay of logins */
+    struct network *exempt;  /* from every limit from per_address on, and from
+                                the delay of logins */
     size_t exempt_count;
 };
 

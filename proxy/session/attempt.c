@@ -51,10 +51,13 @@ static bool reach(struct attempt *attempt)
 static enum gate_answer enter_gate(struct attempt *attempt)
 {
     const struct limits_settings *limits = &attempt->snapshot->settings->limits;
+    unsigned logins_max = limits->backend_logins;
 
+    if (logins_max != 0 && limits_is_exempt(limits, attempt->request.peer))
+        logins_max = 0;
     return gate_enter(attempt->env->gate, &attempt->pass,
-                      attempt->target->facts, limits->backend_logins,
-                      limits->backend_queue, on_gate, attempt);
+                      attempt->target->facts, logins_max, limits->backend_queue,
+                      on_gate, attempt);
 }
 
 static bool refuse_unavailable(struct attempt *attempt, const char *why)
