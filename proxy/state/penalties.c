@@ -154,8 +154,10 @@ static void name_claim(const struct penalties *penalties,
     uint64_t user = hash_bytes(penalties, attempt->user, attempt->user_len);
 
     claim->address = hash_key(penalties, KEY_ADDRESS, 0, peer->ip, host_len);
-    claim->user = hash_key(penalties, KEY_USER, user, NULL, 0);
-    claim->known = hash_key(penalties, KEY_KNOWN, user, peer->ip, host_len);
+    if (attempt->user_len > 0) {
+        claim->user = hash_key(penalties, KEY_USER, user, NULL, 0);
+        claim->known = hash_key(penalties, KEY_KNOWN, user, peer->ip, host_len);
+    }
     claim->secret = attempt->secret == NULL
                         ? 0
                         : hash_secret(penalties, user, attempt->secret,
@@ -168,6 +170,8 @@ static unsigned failures_of(struct bounded_table *table, uint64_t hash,
     const struct failing *entry;
     unsigned failures = 0;
 
+    if (hash == 0)
+        return 0;
     bounded_table_lock(table, hash);
     entry = bounded_table_find(table, hash);
     if (entry != NULL)
@@ -194,6 +198,8 @@ static bool take_own_turn(struct penalties *penalties,
     struct known *entry;
     bool is_known;
 
+    if (claim->known == 0)
+        return false;
     bounded_table_lock(penalties->known, claim->known);
     entry = bounded_table_find(penalties->known, claim->known);
     is_known = entry != NULL && is_fresh(entry, now_ms);
@@ -360,6 +366,8 @@ static void fail_user(struct penalties *penalties,
 {
     struct failing *entry;
 
+    if (claim->user == 0)
+        return;
     bounded_table_lock(penalties->users, claim->user);
     entry = bounded_table_get(penalties->users, claim->user, now_ms);
     if (entry != NULL)
@@ -373,6 +381,8 @@ static void know(struct penalties *penalties, const struct penalty_claim *claim,
 {
     struct known *entry;
 
+    if (claim->known == 0)
+        return;
     bounded_table_lock(penalties->known, claim->known);
     entry = bounded_table_get(penalties->known, claim->known, now_ms);
     entry->seen_s = seconds_of(now_ms);

@@ -61,7 +61,7 @@ struct penalty_claim {
     uint32_t secret; /* as a hash, like the next three; 0: none */
     uint64_t address;
     uint64_t user;
-    uint64_t known; /* the user at the address */
+    uint64_t known; /* the user at the address; 0: not counted, too */
     uint64_t ready_ms;
     uint64_t place_by_ms;
 };
@@ -70,7 +70,7 @@ struct penalty_claim {
 struct penalties_attempt {
     const struct address *peer;
     const uint8_t *user; /* normalised */
-    size_t user_len;
+    size_t user_len;     /* 0: a token names nobody, only its address counts */
     const uint8_t *secret; /* NULL: none that could be compared */
     size_t secret_len;
 };

@@ -457,6 +457,18 @@ static void who_gives_up_leaves_no_claim(void **state)
     assert_int_equal(addresses_kept(), 0);
 }
 
+/* Else whoever fails with one would make all others wait. */
+static void tokens_without_a_name_are_not_one_user(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        (void)guess("192.0.2.1", "");
+
+    assert_int_equal(guess("192.0.2.1", ""), 15000);
+    assert_int_equal(guess("192.0.2.2", ""), 0);
+    assert_int_equal(log_in("192.0.2.3", ""), 0);
+}
+
 static void ipv6_counts_by_its_64(void **state)
 {
     (void)state;
@@ -697,6 +709,7 @@ int main(void)
         CLAIM(nobody_waits_for_a_place_for_ever),
         CLAIM(who_waited_for_a_place_takes_a_turn_after_failures),
         CLAIM(who_gives_up_leaves_no_claim),
+        CLAIM(tokens_without_a_name_are_not_one_user),
         CLAIM(ipv6_counts_by_its_64),
         CLAIM(mapped_address_is_ipv4),
         CLAIM(exempt_network_never_waits_nor_counts),
