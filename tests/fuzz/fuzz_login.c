@@ -16,6 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                                 .bad_commands = 5,
                                 .wrong_state_commands = 20,
                                 .mechanisms = SASL_PLAIN | SASL_LOGIN};
+    /* A backend's challenges are passed on (transcript.h says which). */
+    const unsigned relayed =
+        SASL_XOAUTH2 | SASL_OAUTHBEARER | SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256;
     struct wiped_buffer whole = {0};
     struct wiped_buffer split = {0};
     bool secure;
@@ -24,6 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     secure = (bytes[0] & 1) != 0;
     rules.starttls = (bytes[0] & 2) != 0;
+    rules.imap4rev2 = (bytes[0] & 4) != 0;
+    rules.keeps_id = (bytes[0] & 8) != 0;
+    if (bytes[0] & 16)
+        rules.mechanisms |= relayed;
+    if (bytes[0] & 32)
+        rules.mechanisms |= SASL_EXTERNAL;
     rules.line_max = 16u + bytes[1] * 64u;
     rules.literal_max = bytes[2] * 64u;
     transcript_of_login(&rules, secure, bytes + 5, len - 5,
