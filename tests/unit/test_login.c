@@ -29,6 +29,22 @@ static void the_greeting_tells_what_is_parsed(void **state)
     login_free(&clear);
 }
 
+static void rev2_is_announced_where_every_backend_has_it(void **state)
+{
+    struct login_rules rules = login_case_rules();
+
+    (void)state;
+    rules.imap4rev2 = true;
+    for (int secure = 0; secure < 2; secure++) {
+        struct login *login = login_new(&rules, secure != 0);
+
+        login_greet(login);
+        login_case_assert_output_begins(
+            login, "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL-");
+        login_free(&login);
+    }
+}
+
 static void commands_of_any_state_are_answered(void **state)
 {
     struct login *login = login_case_secure();
@@ -190,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greeting_tells_what_is_parsed),
+        cmocka_unit_test(rev2_is_announced_where_every_backend_has_it),
         cmocka_unit_test(commands_of_any_state_are_answered),
         cmocka_unit_test(bare_commands_take_no_arguments),
         cmocka_unit_test(what_happened_is_tallied_across_starttls),

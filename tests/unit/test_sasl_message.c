@@ -312,6 +312,8 @@ static void oauthbearer_that_is_malformed_is_refused(void **state)
                "auth=Bearer t\x01\x01")},
         {BYTES("n,a=u,\x01h-t=x\x01"
                "auth=Bearer t\x01\x01")},
+        {BYTES("n,a=u,\x01host=\x02\x01"
+               "auth=Bearer t\x01\x01")},
         {BYTES("n,a=u,\x01host=\x7f\x01"
                "auth=Bearer t\x01\x01")},
         {BYTES("n,a=u,\x01host=\xc3\xb6\x01"
