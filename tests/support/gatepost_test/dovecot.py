@@ -166,6 +166,16 @@ class Dovecot:
         except FileNotFoundError:
             return ""
 
+    def wait_log(self, text, since=0, timeout=10):
+        """What was logged from `since` on, once the text is in it."""
+        deadline = time.monotonic() + timeout
+        while text not in self.log()[since:]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not in Dovecot's log: {text}\n" +
+                                     self.log()[-2000:])
+            time.sleep(0.02)
+        return self.log()[since:]
+
     def mailbox(self, user):
         """The folder of the user's Maildir."""
         return f"{self.folder}/mail/{user}"
