@@ -1,5 +1,5 @@
 """Client certificates and EXTERNAL: who is asked, who is believed, and that
-nobody else is ever logged in by a master user (rows B5, B15, D9, E9)."""
+nobody else is ever logged in by a master user (rows B5, B15, D9)."""
 
 import base64
 import hashlib
