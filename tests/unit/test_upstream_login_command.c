@@ -56,14 +56,16 @@ static void login_saves_the_round_trip_where_no_sasl_ir_is(void **state)
 
 static void what_login_cannot_quote_goes_by_plain(void **state)
 {
+    static const char *const names[][2] = {
+        {"bob", "\xc3\xa4"}, {"b\xc3\xb6", "pw"}, {"bob", "p\tw"}};
     struct upstream_case *fixture = *state;
 
-    upstream_case_set(fixture, "bob", "\xc3\xa4");
-
-    assert_int_equal(upstream_case_start(fixture, "IMAP4rev1 AUTH=PLAIN"),
-                     UPSTREAM_LOGIN_MORE);
-
-    assert_to_backend(fixture, "a1 AUTHENTICATE PLAIN\r\n");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        upstream_case_set(fixture, names[i][0], names[i][1]);
+        assert_int_equal(upstream_case_start(fixture, "IMAP4rev1 AUTH=PLAIN"),
+                         UPSTREAM_LOGIN_MORE);
+        assert_to_backend(fixture, "a1 AUTHENTICATE PLAIN\r\n");
+    }
 }
 
 static void a_long_message_waits_even_with_sasl_ir(void **state)

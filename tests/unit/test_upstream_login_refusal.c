@@ -287,6 +287,7 @@ static void a_no_that_echoes_a_token_is_not_kept(void **state)
     } cases[] = {
         {"a1 NO bad token tok-0123456789abcdef\r\n", false},
         {"a1 NO bad token 0123456789ab...\r\n", false},
+        {"a1 NO bad token 0123456789ab\r\n", false},
         {"a1 NO AUTHENTICATE XOAUTH2 "
          "dXNlcj1ib2IBYXV0aD1CZWFyZXIgdG9rLTAxMjM0NTY3ODlhYmNkZWYBAQ==\r\n",
          false},
