@@ -441,7 +441,7 @@ static atomic_uint arrived;
 static void meet(unsigned expected)
 {
     for (unsigned spins = 0; atomic_load(&arrived) < expected; spins++) {
-        if (spins > 10000)
+        if (spins > 1000000)
             sched_yield();
     }
 }
