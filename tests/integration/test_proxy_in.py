@@ -197,6 +197,7 @@ def test_who_is_not_listed_gets_no_greeting_either(balanced, how):
     client.send_raw(b"\x16")  # a deferred accept waits for a byte
 
     assert hears_nothing(client)
+    front.wait_counters(sessions_open=0, timeout=1)  # though we stay
 
 
 def test_networks_of_both_families_are_trusted(balanced):
@@ -419,3 +420,17 @@ def test_a_drain_does_not_wait_for_headers(balanced):
     assert hears_nothing(client)
     assert front.wait_exit() == 0
     assert time.monotonic() - began < 4.5  # timeouts.proxy_header is 5 s
+
+
+def test_who_is_accepted_last_hears_of_a_drain(balanced):
+    """Between accept and header, a stop gives time for the header."""
+    front = balanced()
+    client = WireClient(front.address("starttls"))
+    front.wait_counters(sessions_open=1)
+
+    front.signal(signal.SIGTERM)
+    front.wait_log("draining")
+    client.send_raw(proxy_protocol.line(CLIENT, BALANCER))
+
+    assert client.read_line().startswith(b"* BYE [UNAVAILABLE]")
+    assert front.session_end()["peer"] == PEER
