@@ -428,7 +428,7 @@ static void notes_outlive_a_reload(void **state)
 }
 
 enum {
-    NOTED = 2000,
+    NOTED = 1000,
     TELLERS = 2
 };
 
