@@ -208,6 +208,19 @@ def test_the_greeting_names_external_to_who_has_shown_one(
     assert b"AUTH=EXTERNAL" not in front.secure().greeting
 
 
+def test_a_long_chain_in_small_pieces_is_as_good(front, backend, people,
+                                                 showing):
+    names = [f"device-{number}.people.example.org" for number in range(450)]
+    large = people.issue(*names, emails=[ALICE], purpose=CLIENT)
+    assert 12000 < len(large.der) < 16000
+
+    for chunk in (16, 1000, 1 << 20):
+        with front.connect() as client:
+            client.handshake(showing(large), chunk=chunk)
+            client.read_line()
+            assert external(client).startswith(b"OK")
+
+
 @pytest.mark.parametrize("initial", [True, False])
 @pytest.mark.parametrize("authzid", [b"", b"alice@example.org",
                                      b"ALICE@Example.ORG"])
