@@ -196,8 +196,9 @@ def _started(visit, profile, display):
     return _running(
         visit, signal.SIGKILL, PROGRAM, "--no-remote", "--profile", profile,
         "--marionette", "--remote-allow-system-access",
-        env=dict(os.environ, HOME=visit.folder, DISPLAY=display,
-                 XDG_RUNTIME_DIR=visit.folder, GDK_BACKEND="x11",
+        env=dict(os.environ, HOME=visit.folder, TMPDIR=visit.folder,
+                 XDG_RUNTIME_DIR=visit.folder,
+                 DISPLAY=display, GDK_BACKEND="x11",
                  DBUS_SESSION_BUS_ADDRESS="disabled:", NO_AT_BRIDGE="1",
                  MOZ_CRASHREPORTER_DISABLE="1"))
 
