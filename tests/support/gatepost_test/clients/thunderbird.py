@@ -161,13 +161,16 @@ def _make_profile(visit):
 
 
 @contextlib.contextmanager
-def _running(visit, ending, *command, **options):
-    """The command, as a group of processes that ends by this signal."""
+def _running(visit, ending, *command, env=None, **options):
+    """The command, as a group of processes that ends by this signal. What it
+    leaves behind lies in the visit's folder."""
+    env = dict(os.environ, HOME=visit.folder, TMPDIR=visit.folder,
+               XDG_RUNTIME_DIR=visit.folder, **(env or {}))
     with open(f"{visit.folder}/{os.path.basename(command[0])}.log",
               "wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=log,
-                                   start_new_session=True, **options)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, env=env, **options)
     try:
         yield process
     finally:
@@ -196,11 +199,9 @@ def _started(visit, profile, display):
     return _running(
         visit, signal.SIGKILL, PROGRAM, "--no-remote", "--profile", profile,
         "--marionette", "--remote-allow-system-access",
-        env=dict(os.environ, HOME=visit.folder, TMPDIR=visit.folder,
-                 XDG_RUNTIME_DIR=visit.folder,
-                 DISPLAY=display, GDK_BACKEND="x11",
-                 DBUS_SESSION_BUS_ADDRESS="disabled:", NO_AT_BRIDGE="1",
-                 MOZ_CRASHREPORTER_DISABLE="1"))
+        env={"DISPLAY": display, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1",
+             "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+             "MOZ_CRASHREPORTER_DISABLE": "1"})
 
 
 def _port_of(program, profile):
