@@ -15,7 +15,7 @@ from gatepost_test.gatepost import routes_to
 from gatepost_test.introspection import Introspection
 from gatepost_test.mailutils import Mailutils
 from gatepost_test.ports import free_port
-from gatepost_test.sasl import DIGESTS, bearer, scram
+from gatepost_test.sasl import DIGESTS, bearer, encoded, scram
 from gatepost_test.wire import trusting
 
 ALICE, SECRET = "alice@example.org", "secret-alice"
@@ -277,16 +277,60 @@ def test_cyrus_takes_the_master_for_who_has_shown_a_certificate(
     assert cyrus.users[ALICE].encode() not in client.raw_received
 
 
-def test_with_a_master_at_cyrus_a_wrong_password_still_fails(certified):
+@pytest.mark.parametrize("way", ["command", "PLAIN", "LOGIN", "SCRAM-SHA-256"])
+def test_with_a_master_at_cyrus_a_wrong_password_still_fails(certified, way):
     front, context = certified
-    for way in ("LOGIN", "SCRAM-SHA-256"):
-        client = front.secure(context)
+    client = front.secure(context)
 
-        answer = (client.login(ALICE, "wrong") if way == "LOGIN"
-                  else scram(client, way, ALICE, "wrong"))
+    if way == "command":
+        answer = client.login(ALICE, "wrong")
+    elif way == "SCRAM-SHA-256":
+        answer = scram(client, way, ALICE, "wrong")
+    elif way == "PLAIN":
+        answer = plain(client, ALICE, "wrong")
+    else:
+        client.send(b"x AUTHENTICATE LOGIN %s\r\n" % encoded(ALICE))
+        client.read_line()
+        client.send(encoded("wrong") + b"\r\n")
+        answer = client.read_reply("x")[-1][2:]
 
-        assert answer == FAILED
+    assert answer == FAILED
     assert b"EXTERNAL" not in front.secure().greeting
+
+
+# -- on behalf of somebody else ----------------------------------------------
+
+def plain(client, user, password, authzid=""):
+    """AUTHENTICATE PLAIN; returns the tagged line."""
+    return client.command(b"AUTHENTICATE PLAIN " + encoded(
+        f"{authzid}\0{user}\0{password}"))[-1]
+
+
+def test_an_authorization_identity_reaches_the_server(front_of, server):
+    """Were it dropped on the way, alice would be in as herself."""
+    front = front_of(server)
+    bob = "bob@example.org"
+
+    assert plain(front.secure(), ALICE, SECRET, bob).startswith(b"NO")
+    assert scram(front.secure(), "SCRAM-SHA-256", ALICE, SECRET,
+                 bob).startswith(b"NO")
+    assert plain(front.secure(), ALICE, SECRET, ALICE).startswith(b"OK")
+    assert scram(front.secure(), "SCRAM-SHA-256", ALICE, SECRET,
+                 ALICE).startswith(b"OK")
+
+
+def test_who_may_act_for_another_does_so_through_gatepost(front_of, cyrus):
+    """The master user of Cyrus, with its own password, typed by a person."""
+    front = front_of(cyrus)
+    front.logged_in().command("CREATE only-alices")
+    for way in (plain, lambda *words: scram(words[0], "SCRAM-SHA-1",
+                                            *words[1:])):
+        client = front.secure()
+
+        answer = way(client, *MASTER, ALICE)
+
+        assert answer.startswith(b"OK"), answer
+        assert b"only-alices" in b"".join(client.command('LIST "" "*"'))
 
 
 # -- who the client is -------------------------------------------------------
