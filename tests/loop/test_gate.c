@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -350,6 +351,7 @@ static void be_inside(struct gate_pass *pass)
            !atomic_compare_exchange_weak(&most_inside, &most, count))
         continue;
     atomic_fetch_add(&let_in, 1);
+    sched_yield();
     atomic_fetch_sub(&inside, 1);
     gate_leave(pass);
 }
@@ -407,6 +409,33 @@ static void places_hold_between_threads(void **state)
     assert_int_equal(atomic_load(&let_in), THREADS * VISITS);
 }
 
+static void begin_and_end_often(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < 200000; i++) {
+        if (!backend_login_begin(backend, 1))
+            continue;
+        if (atomic_fetch_add(&inside, 1) > 0)
+            atomic_store(&most_inside, 2);
+        atomic_fetch_sub(&inside, 1);
+        backend_login_end(backend);
+    }
+}
+
+static void last_place_is_given_once(void **state)
+{
+    uv_thread_t threads[THREADS];
+
+    (void)state;
+    atomic_store(&most_inside, 1);
+    for (size_t i = 0; i < THREADS; i++)
+        uv_thread_create(&threads[i], begin_and_end_often, NULL);
+    for (size_t i = 0; i < THREADS; i++)
+        uv_thread_join(&threads[i]);
+
+    assert_int_equal(atomic_load(&most_inside), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +453,7 @@ int main(void)
         CLAIM(pass_of_another_worker_makes_room),
         CLAIM(empty_gate_asks_for_no_turn_of_the_loop),
         CLAIM(places_hold_between_threads),
+        CLAIM(last_place_is_given_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

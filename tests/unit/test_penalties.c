@@ -534,31 +534,43 @@ static void reload_changes_the_delay_and_forgets_nothing(void **state)
     assert_int_equal(try_login("192.0.2.1", "x", NULL, PENALTIES_OTHER), 15000);
 }
 
+/* One attempt of a user and from an address that nobody else has. */
+static void try_as_number(uint32_t number, enum penalties_outcome outcome)
+{
+    struct address peer = {.ip = {10}, .port = 1};
+    struct penalty_claim claim = {.stage = PENALTY_NEW};
+    char user[16] = "u";
+    uint64_t wait_ms;
+
+    memcpy(peer.ip + 1, &number, 3);
+    for (size_t digit = 0; digit < 6; digit++)
+        user[1 + digit] = (char)('a' + (number >> (4 * digit) & 15));
+    assert_int_equal(ask_as(&peer, user, "x", &claim, &wait_ms), PENALTIES_GO);
+    penalties_answered(penalties, &claim, outcome, now_ms);
+}
+
+static size_t bytes_taken(void)
+{
+    struct penalties_size size;
+
+    penalties_read_size(penalties, &size);
+    return size.bytes;
+}
+
 /* What a stranger does from a million addresses takes no more memory than
  * what one does from some. */
 static void memory_is_bounded_for_a_million_addresses(void **state)
 {
     struct penalties_size size;
-    size_t bytes = 0;
+    size_t bytes;
+    uint32_t i = 0;
 
     (void)state;
-    for (uint32_t i = 0; i < 1000000; i++) {
-        struct address peer = {.port = 1};
-        struct penalty_claim claim = {.stage = PENALTY_NEW};
-        char user[16] = "u";
-        uint64_t wait_ms;
-
-        memcpy(peer.ip, &i, sizeof(i));
-        for (size_t digit = 0; digit < 8; digit++)
-            user[1 + digit] = (char)('a' + (i >> (4 * digit) & 15));
-        assert_int_equal(ask_as(&peer, user, "x", &claim, &wait_ms),
-                         PENALTIES_GO);
-        penalties_answered(penalties, &claim, PENALTIES_FAILED, now_ms);
-        if (i == 500000) {
-            penalties_read_size(penalties, &size);
-            bytes = size.bytes;
-        }
-    }
+    while (i < 500000)
+        try_as_number(i++, PENALTIES_FAILED);
+    bytes = bytes_taken();
+    while (i < 1000000)
+        try_as_number(i++, PENALTIES_FAILED);
     penalties_read_size(penalties, &size);
 
     assert_int_equal(size.bytes, bytes);
@@ -573,43 +585,63 @@ static void worst_is_remembered_among_many(void **state)
     (void)state;
     for (unsigned i = 0; i < 6; i++)
         (void)guess("192.0.2.1", "alice");
-    for (uint32_t i = 0; i < 300000; i++) {
-        struct address peer = {.ip = {10}, .port = 1};
-        struct penalty_claim claim = {.stage = PENALTY_NEW};
-        uint64_t wait_ms;
-
-        memcpy(peer.ip + 1, &i, 3);
-        if (ask_as(&peer, "bob", "x", &claim, &wait_ms) == PENALTIES_GO)
-            penalties_answered(penalties, &claim, PENALTIES_FAILED, now_ms);
-        else
-            penalties_answered(penalties, &claim, PENALTIES_OTHER, now_ms);
-    }
+    for (uint32_t i = 0; i < 300000; i++)
+        try_as_number(i, PENALTIES_FAILED);
 
     assert_int_equal(try_login("192.0.2.1", "x", NULL, PENALTIES_OTHER), 15000);
+    assert_int_equal(try_login("192.0.2.9", "alice", NULL, PENALTIES_OTHER),
+                     15000);
+}
+
+static void who_is_under_way_is_remembered_among_many(void **state)
+{
+    struct penalty_claim claims[PENALTIES_UNANSWERED + 1] = {
+        {.stage = PENALTY_NEW}};
+    uint64_t wait_ms;
+
+    (void)state;
+    for (size_t i = 0; i < PENALTIES_UNANSWERED; i++)
+        assert_int_equal(ask("192.0.2.1", "a", "x", &claims[i], &wait_ms),
+                         PENALTIES_GO);
+    for (uint32_t i = 0; i < 300000; i++)
+        try_as_number(i, PENALTIES_FAILED);
+
+    assert_int_equal(
+        ask("192.0.2.1", "a", "x", &claims[PENALTIES_UNANSWERED], &wait_ms),
+        PENALTIES_WAIT);
+    for (size_t i = 0; i <= PENALTIES_UNANSWERED; i++)
+        penalties_answered(penalties, &claims[i], PENALTIES_OTHER, now_ms);
 }
 
 static void memory_of_known_users_is_small(void **state)
 {
     struct penalties_size size;
-    struct address peer = at("192.0.2.1");
 
     (void)state;
-    for (uint32_t i = 0; i < 100000; i++) {
-        struct penalty_claim claim = {.stage = PENALTY_NEW};
-        char user[16] = "u";
-        uint64_t wait_ms;
-
-        for (size_t digit = 0; digit < 8; digit++)
-            user[1 + digit] = (char)('a' + (i >> (4 * digit) & 15));
-        assert_int_equal(ask_as(&peer, user, "x", &claim, &wait_ms),
-                         PENALTIES_GO);
-        penalties_answered(penalties, &claim, PENALTIES_OK, now_ms);
-    }
+    for (uint32_t i = 0; i < 100000; i++)
+        try_as_number(i, PENALTIES_OK);
     penalties_read_size(penalties, &size);
 
     assert_int_equal(size.known, 100000);
     assert_int_equal(size.addresses, 0);
     assert_in_range(size.bytes, 1600000, 5 << 20);
+}
+
+static void known_users_of_long_ago_give_way(void **state)
+{
+    size_t bytes;
+
+    (void)state;
+    for (uint32_t i = 0; i < 50000; i++)
+        try_as_number(i, PENALTIES_OK);
+    bytes = bytes_taken();
+    for (uint32_t month = 1; month < 8; month++) {
+        now_ms += 31 * DAY_MS;
+        for (uint32_t i = 0; i < 50000; i++)
+            try_as_number(month * 100000 + i, PENALTIES_OK);
+    }
+
+    assert_in_range(bytes_taken(), bytes, 2 * bytes);
 }
 
 enum {
@@ -717,7 +749,9 @@ int main(void)
         CLAIM(reload_changes_the_delay_and_forgets_nothing),
         CLAIM(memory_is_bounded_for_a_million_addresses),
         CLAIM(worst_is_remembered_among_many),
+        CLAIM(who_is_under_way_is_remembered_among_many),
         CLAIM(memory_of_known_users_is_small),
+        CLAIM(known_users_of_long_ago_give_way),
         CLAIM(counts_hold_between_threads),
     };
 
