@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from gatepost_test.certs import CLIENT, Authority
-from gatepost_test.cyrus import MASTER, Cyrus
+from gatepost_test.cyrus import ADMIN, MASTER, Cyrus
 from gatepost_test.dovecot import Dovecot
 from gatepost_test.gatepost import routes_to
 from gatepost_test.introspection import Introspection
@@ -331,6 +331,25 @@ def test_who_may_act_for_another_does_so_through_gatepost(front_of, cyrus):
 
         assert answer.startswith(b"OK"), answer
         assert b"only-alices" in b"".join(client.command('LIST "" "*"'))
+
+
+def test_unauthenticate_of_cyrus_is_not_shown_and_told_of_once(
+        front_of, cyrus):
+    """It offers that to administrators, after the login."""
+    front = front_of(cyrus)
+    for _ in range(2):
+        client = front.secure()
+
+        lines = client.command("LOGIN %s %s" % ADMIN)
+
+        assert lines[-1].startswith(b"OK"), lines
+        assert b"UNAUTHENTICATE" not in b"".join(lines)
+        # Asked for later, the list is the server's own.
+        assert b"UNAUTHENTICATE" in client.command("CAPABILITY")[0]
+
+    notes = [entry for entry in front.log if entry["event"] == "backend-note"]
+    assert [entry["note"] for entry in notes].count(
+        "offers-unauthenticate") == 1
 
 
 # -- who the client is -------------------------------------------------------

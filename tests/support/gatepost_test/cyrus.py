@@ -11,6 +11,7 @@ defaultpartition: default
 partition-default: {folder}/spool
 cyrus_user: {account}
 proxyservers: {master}
+admins: {admin}
 virtdomains: userid
 defaultdomain: cyrus.test
 servername: cyrus.test
@@ -44,13 +45,15 @@ EVENTS {{
 """
 
 MASTER = ("gatepost", "secret-of-the-master")
+ADMIN = ("postmaster", "secret-of-the-admin")
 
 
 class Cyrus(Unpacked):
     """`users` log in by the names that they have; a mailbox is made at the
-    first login. `master` (name, password) may log in as anybody."""
+    first login. MASTER may log in as anybody; ADMIN is offered more than
+    others."""
 
-    def __init__(self, leaf, users, mechanisms="PLAIN LOGIN", master=MASTER):
+    def __init__(self, leaf, users, mechanisms="PLAIN LOGIN"):
         super().__init__(leaf, users)
         self.plain_port, self.tls_port = free_port(), free_port()
         self.port = self.plain_port
@@ -59,12 +62,11 @@ class Cyrus(Unpacked):
             self.make_folder(name)
         facts = dict(
             folder=self.folder, account=self.account.pw_name,
-            mechanisms=mechanisms,
-            master=master[0] if master else "nobody",
+            mechanisms=mechanisms, master=MASTER[0], admin=ADMIN[0],
             plain_port=self.plain_port, tls_port=self.tls_port)
         self.write("imapd.conf", _IMAPD.format(**facts))
         self.write("cyrus.conf", _CYRUS.format(**facts))
-        for user, password in [*users.items(), *([master] if master else [])]:
+        for user, password in [*users.items(), MASTER, ADMIN]:
             self._add_user(user, password)
         self.start("/usr/lib/cyrus/bin/master", "-D",
                    "-C", f"{self.folder}/imapd.conf",
