@@ -1,4 +1,4 @@
-"""TLS towards backends (rows E1-E5, E7): a password never leaves before the
+"""TLS towards backends (rows E1-E5, E7, E8): a password never leaves before the
 backend has proved who it is."""
 
 import ssl
@@ -8,6 +8,7 @@ import pytest
 
 from gatepost_test.gatepost import routes_to
 from gatepost_test.scripts import ImapServer, fixed
+from gatepost_test.wire import trusting
 
 PASSWORD = "hunter2-never-in-clear"
 NAME = "backend.example.test"
@@ -400,3 +401,46 @@ def test_two_tls_legs_splice_side_by_side(
         thread.join()
 
     assert not failures
+
+
+def only_12(context, cipher):
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(cipher + ":@SECLEVEL=0")
+    return context
+
+
+@pytest.mark.threat("E8")
+@pytest.mark.parametrize("cipher, good", [
+    ("ECDHE-RSA-AES128-GCM-SHA256", True), ("ECDHE-RSA-AES128-SHA", False)])
+def test_e8_what_old_clients_may_speak_is_not_spoken_to_backends(
+        gatepost, fake_backend, server_context, authority, folder, settings,
+        cipher, good):
+    authority.issue("imap.example.test", key="rsa").save(folder, "tls")
+    settings["tls"]["policy"] = "compatible"
+    leaf = authority.issue(NAME, key="rsa")
+    backend = fake_backend(ImapServer(),
+                           tls=only_12(server_context(leaf), cipher))
+    front = gatepost(tls_routes(backend, "implicit"))
+    old = only_12(trusting(authority), "ECDHE-RSA-AES128-SHA")
+
+    client = front.secure(old)
+    answer = client.command(f"LOGIN alice@example.org {PASSWORD}", 20)[-1]
+
+    assert client.tls.cipher()[0] == "ECDHE-RSA-AES128-SHA"
+    assert answer.startswith(b"OK" if good else b"NO [UNAVAILABLE]"), answer
+    assert (PASSWORD.encode() == backend.conversation().password) == good
+
+
+@pytest.mark.threat("E8")
+def test_e8_who_signs_for_clients_does_not_sign_for_backends(
+        gatepost, fake_backend, server_context, authority, folder, settings):
+    people = type(authority)("People")
+    people.save(folder, "people")
+    settings["tls"]["client_certificates"] = {"ca": "people.pem",
+                                              "user": "rfc822Name"}
+    for listener in settings["listeners"]:
+        listener["client_certificates"] = True
+    backend = fake_backend(ImapServer(), tls=server_context(people.issue(NAME)))
+    front = gatepost(tls_routes(backend, "implicit"))
+
+    assert_unavailable_and_unspoken(front, backend)
