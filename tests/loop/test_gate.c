@@ -412,7 +412,7 @@ static void places_hold_between_threads(void **state)
 static void begin_and_end_often(void *unused)
 {
     (void)unused;
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 2000000; i++) {
         if (!backend_login_begin(backend, 1))
             continue;
         if (atomic_fetch_add(&inside, 1) > 0)
