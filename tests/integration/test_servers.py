@@ -210,12 +210,16 @@ def test_a_server_that_offers_referrals_is_told_of_once(front, server):
     for kind in KINDS * 2:
         log_in(front, kind)[0].command("LOGOUT")
 
+    front.counters()  # so much later that the notes are in the log
     noted = [entry["backend"] for entry in front.log
              if entry["event"] == "backend-note"]
     offers = isinstance(server, (Dovecot, Cyrus))
     assert sorted(noted) == (sorted(KINDS) if offers else [])
     assert all("turn referrals off" in entry["hint"] for entry in front.log
                if entry["event"] == "backend-note")
+    shown = front.wait_log(lambda entry: entry["event"] == "backend" and
+                           entry["backend"] == "none")
+    assert shown.get("notes") == ("offers-referrals" if offers else None)
 
 
 @pytest.mark.threat("E6")
