@@ -107,9 +107,13 @@ class Proxied:
 
 
 def _read_exact(sock, count):
-    octets = sock.recv(count, socket.MSG_WAITALL) if count else b""
-    if len(octets) != count:
-        raise Gone("end of input in a header")
+    """MSG_WAITALL would not wait: a socket with a timeout does not block."""
+    octets = b""
+    while len(octets) < count:
+        piece = sock.recv(count - len(octets))
+        if not piece:
+            raise Gone("end of input in a header")
+        octets += piece
     return octets
 
 
