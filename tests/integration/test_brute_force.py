@@ -218,6 +218,16 @@ def test_only_wrong_passwords_count(front, judge, refusal, counts):
     assert lasted > 3.9 if counts else lasted < SLACK, lasted
 
 
+def test_right_password_over_a_limit_does_not_count(front):
+    gate = front(limits={"per_user": 1})
+    held = gate.logged_in("alice@x.org", "right", source=OWNER)
+
+    for _ in range(4):
+        answer, lasted = log_in(gate, "right", source=STRANGER)
+        assert answer.startswith(b"NO [LIMIT]") and lasted < SLACK
+    held.abandon()
+
+
 def test_backend_that_is_gone_does_not_count(gatepost, fake_backend, judge):
     backend = fake_backend(judge)
     backend.stop()
@@ -567,6 +577,36 @@ class TestHouseFull:
         self.idle(gate, 2)
 
         assert gate.connect("starttls").read_line().startswith(b"* BYE")
+
+    @pytest.mark.threat("G2")
+    def test_who_is_not_counted_makes_no_room(self, front):
+        gate = front(workers=1, limits={"before_login": 2,
+                                        "exempt": ["127.0.0.2/31"]})
+        spared = gate.connect("starttls", source=OWNER)
+        assert spared.read_line().startswith(b"* OK")
+        idle = self.idle(gate, 2)
+        time.sleep(0.2)
+
+        log_in_well(gate)
+
+        assert idle[0].read_line().startswith(b"* BYE")
+        assert spared.command("NOOP")[-1].startswith(b"OK")
+
+    @pytest.mark.threat("G2")
+    def test_who_is_leaving_stands_in_nobody_s_way(self, gatepost,
+                                                   fake_backend, judge):
+        """However many ended connections their clients hold open."""
+        gate = gatepost(routes_to(fake_backend(judge)), workers=1,
+                        limits={"before_login": 3})
+        for _ in range(70):
+            leaving = gate.connect("starttls")
+            leaving.read_line()
+            assert leaving.command("LOGOUT")[-1].startswith(b"OK")
+        idle = self.idle(gate, 3)
+        time.sleep(1.1)
+
+        assert gate.connect("starttls").read_line().startswith(b"* OK")
+        assert idle[0].read_line().startswith(b"* BYE")
 
     @pytest.mark.threat("G2")
     def test_client_may_go_in_the_middle_of_its_login(self, front, judge):
