@@ -1,5 +1,6 @@
 #include "server_log.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -139,7 +140,7 @@ static void log_notes(struct log_entry *entry, unsigned notes)
         log_text(entry, "notes", text);
 }
 
-static void log_backend(const struct backend *backend)
+static void log_backend(struct backend *backend)
 {
     struct backend_facts facts;
     struct log_entry entry;
@@ -148,7 +149,12 @@ static void log_backend(const struct backend *backend)
     log_begin(&entry, LOG_INFO, "backend");
     log_text(&entry, "backend", backend_name(backend));
     log_text(&entry, "state", facts.state == BACKEND_UP ? "up" : "down");
+    if (facts.state_why[0] != '\0')
+        log_text(&entry, "reason", facts.state_why);
+    log_u64(&entry, "for_s", (clock_now_ms() - facts.state_since_ms) / 1000);
     log_u64(&entry, "sessions", facts.sessions);
+    log_u64(&entry, "probes", facts.probes);
+    log_u64(&entry, "probe_failures", facts.probe_failures);
     log_notes(&entry, facts.notes);
     log_end(&entry);
 }

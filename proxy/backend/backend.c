@@ -1,11 +1,13 @@
 #include "backend/backend.h"
 
 #include "backend/rendezvous.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,15 +32,25 @@ struct backend {
     _Atomic uint32_t sessions;
     _Atomic uint32_t logins; /* under way, where they are limited */
     _Atomic uint32_t logins_waiting;
-    _Atomic uint32_t failures; /* in a row; they alone say up or down */
+    _Atomic uint32_t failures; /* in a row */
+    atomic_bool is_failing;    /* down, for as many failures */
+    atomic_bool is_probed;
+    atomic_bool is_logged_in_to; /* by the probes */
     _Atomic uint64_t retry_at_ms;
     _Atomic uint64_t last_failure_ms;
     _Atomic uint64_t dials;
     _Atomic uint64_t dial_failures;
+    _Atomic uint64_t probes;
+    _Atomic uint64_t probe_failures;
+    _Atomic uint64_t state_since_ms;
     atomic_uint source_turn;
     atomic_uint notes;
 
-    pthread_mutex_t lock; /* for whoever writes what follows */
+    pthread_mutex_t lock; /* for whoever writes what follows, or the state */
+    unsigned fall;
+    unsigned rise;
+    unsigned successes; /* in a row while it is failing */
+    char state_why[BACKEND_WHY_MAX];
     /* Readers go to addresses[generation % 2]; a writer fills the other and
      * raises the generation. Only a reader whose set was replaced meanwhile
      * tries again, so nobody waits for a writer that lost its processor. */
@@ -50,6 +62,8 @@ struct backend_registry {
     pthread_mutex_t lock;
     struct backend *first;
 };
+
+static const char no_address[] = "host has no address";
 
 struct backend_registry *backend_registry_new(void)
 {
@@ -81,6 +95,9 @@ static struct backend *new_backend(struct backend_registry *registry,
     backend->name = mem_strdup(name);
     backend->host = mem_strdup(host);
     backend->port = port;
+    backend->fall = BACKEND_FAILURES_MAX;
+    backend->rise = 1;
+    backend->state_since_ms = clock_now_ms();
     pthread_mutex_init(&backend->lock, NULL);
     backend->next = registry->first;
     registry->first = backend;
@@ -255,6 +272,23 @@ static bool is_same(const struct backend *backend,
     return true;
 }
 
+/* Called with the backend's lock. */
+static void enter_state_locked(struct backend *backend, const char *why)
+{
+    atomic_store(&backend->state_since_ms, clock_now_ms());
+    snprintf(backend->state_why, sizeof(backend->state_why), "%s", why);
+}
+
+/* The first address makes up of down, the loss of the last one the reverse,
+ * but for a backend that is down for its failures. */
+static void note_addresses_locked(struct backend *backend, bool had_any,
+                                  bool has_any)
+{
+    if (had_any != has_any && !atomic_load(&backend->is_failing))
+        enter_state_locked(backend,
+                           has_any ? "host has an address" : no_address);
+}
+
 bool backend_set_addresses(struct backend *backend,
                            const struct address *addresses, size_t count)
 {
@@ -265,6 +299,7 @@ bool backend_set_addresses(struct backend *backend,
     pthread_mutex_lock(&backend->lock);
     has_changed = !is_same(backend, addresses, count);
     if (has_changed) {
+        note_addresses_locked(backend, has_addresses(backend), count > 0);
         publish_locked(backend, addresses, count);
         atomic_store(&backend->retry_at_ms, 0);
     }
@@ -272,10 +307,26 @@ bool backend_set_addresses(struct backend *backend,
     return has_changed;
 }
 
+void backend_set_rules(struct backend *backend,
+                       const struct backend_rules *rules)
+{
+    assert(rules->fall > 0 && rules->rise > 0);
+    pthread_mutex_lock(&backend->lock);
+    backend->fall = rules->fall;
+    backend->rise = rules->rise;
+    atomic_store(&backend->is_probed, rules->is_probed);
+    atomic_store(&backend->is_logged_in_to, rules->is_logged_in_to);
+    pthread_mutex_unlock(&backend->lock);
+}
+
 static bool is_failing(const struct backend *backend)
 {
-    return atomic_load_explicit(&backend->failures, memory_order_relaxed) >=
-           BACKEND_FAILURES_MAX;
+    return atomic_load_explicit(&backend->is_failing, memory_order_relaxed);
+}
+
+static bool is_probed(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->is_probed, memory_order_relaxed);
 }
 
 enum backend_state backend_state(const struct backend *backend)
@@ -289,7 +340,9 @@ bool backend_is_dialable(const struct backend *backend, uint64_t now_ms)
 {
     if (!has_addresses(backend))
         return false;
-    return !is_failing(backend) ||
+    if (!is_failing(backend))
+        return true;
+    return !is_probed(backend) &&
            atomic_load_explicit(&backend->retry_at_ms, memory_order_relaxed) <=
                now_ms;
 }
@@ -308,7 +361,8 @@ bool backend_may_dial(struct backend *backend, uint64_t now_ms)
 {
     if (!has_addresses(backend))
         return false;
-    if (is_failing(backend) && !take_retry(backend, now_ms))
+    if (is_failing(backend) &&
+        (is_probed(backend) || !take_retry(backend, now_ms)))
         return false;
     atomic_fetch_add_explicit(&backend->dials, 1, memory_order_relaxed);
     return true;
@@ -324,39 +378,114 @@ static void log_down(const struct backend *backend, const char *why)
     log_end(&entry);
 }
 
+static void log_up(const struct backend *backend)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "backend-up");
+    log_text(&entry, "backend", backend->name);
+    log_end(&entry);
+}
+
+/* Called with the backend's lock. True when this takes the backend down. */
+static bool add_failure_locked(struct backend *backend, const char *why)
+{
+    uint32_t failures = atomic_load(&backend->failures) + 1;
+
+    backend->successes = 0;
+    atomic_store(&backend->failures, failures);
+    if (failures < backend->fall || is_failing(backend))
+        return false;
+    enter_state_locked(backend, why);
+    atomic_store(&backend->is_failing, true);
+    return true;
+}
+
+/* Called with the backend's lock. True when this brings the backend up. */
+static bool add_success_locked(struct backend *backend)
+{
+    bool was_failing = is_failing(backend);
+
+    if (was_failing && ++backend->successes < backend->rise)
+        return false;
+    backend->successes = 0;
+    atomic_store(&backend->failures, 0);
+    if (!was_failing)
+        return false;
+    enter_state_locked(backend, "answers again");
+    atomic_store(&backend->is_failing, false);
+    return true;
+}
+
+static bool add_failure(struct backend *backend, uint64_t now_ms,
+                        const char *why)
+{
+    bool is_news;
+
+    pthread_mutex_lock(&backend->lock);
+    atomic_store(&backend->last_failure_ms, now_ms);
+    /* Before the state says down, so that nobody sees a stale moment. */
+    atomic_store(&backend->retry_at_ms, now_ms + BACKEND_RETRY_MS);
+    is_news = add_failure_locked(backend, why);
+    pthread_mutex_unlock(&backend->lock);
+    if (is_news)
+        log_down(backend, why);
+    return is_news;
+}
+
+static bool add_success(struct backend *backend)
+{
+    bool is_news;
+
+    /* The common case must not write to a line that all workers share. */
+    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) == 0)
+        return false;
+    pthread_mutex_lock(&backend->lock);
+    is_news = add_success_locked(backend);
+    pthread_mutex_unlock(&backend->lock);
+    if (is_news)
+        log_up(backend);
+    return is_news;
+}
+
 bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
                          const char *why)
 {
-    uint32_t former;
-
     atomic_fetch_add_explicit(&backend->dial_failures, 1, memory_order_relaxed);
-    atomic_store(&backend->last_failure_ms, now_ms);
-    /* Before the count says down, so that nobody sees a stale moment. */
-    atomic_store(&backend->retry_at_ms, now_ms + BACKEND_RETRY_MS);
-    former = atomic_fetch_add(&backend->failures, 1);
-    if (former + 1 != BACKEND_FAILURES_MAX)
-        return false;
-    log_down(backend, why);
-    return true;
+    return add_failure(backend, now_ms, why);
 }
 
 bool backend_dial_succeeded(struct backend *backend)
 {
-    struct log_entry entry;
-
-    /* The common case must not write to a line that all workers share. */
-    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) == 0 ||
-        atomic_exchange(&backend->failures, 0) < BACKEND_FAILURES_MAX)
+    if (atomic_load_explicit(&backend->is_logged_in_to, memory_order_relaxed))
         return false;
-    log_begin(&entry, LOG_INFO, "backend-up");
-    log_text(&entry, "backend", backend->name);
-    log_end(&entry);
-    return true;
+    return add_success(backend);
 }
 
 void backend_dial_abandoned(struct backend *backend)
 {
     atomic_store_explicit(&backend->retry_at_ms, 0, memory_order_relaxed);
+}
+
+bool backend_probe_begin(struct backend *backend)
+{
+    if (!has_addresses(backend))
+        return false;
+    atomic_fetch_add_explicit(&backend->probes, 1, memory_order_relaxed);
+    return true;
+}
+
+bool backend_probe_failed(struct backend *backend, uint64_t now_ms,
+                          const char *why)
+{
+    atomic_fetch_add_explicit(&backend->probe_failures, 1,
+                              memory_order_relaxed);
+    return add_failure(backend, now_ms, why);
+}
+
+bool backend_probe_succeeded(struct backend *backend)
+{
+    return add_success(backend);
 }
 
 unsigned backend_source_turn(struct backend *backend)
@@ -442,13 +571,24 @@ void backend_login_unqueue(struct backend *backend)
     atomic_fetch_sub(&backend->logins_waiting, 1);
 }
 
-void backend_read_facts(const struct backend *backend,
-                        struct backend_facts *out)
+static void read_state(struct backend *backend, struct backend_facts *out)
+{
+    const char *why;
+
+    pthread_mutex_lock(&backend->lock);
+    out->state = backend_state(backend);
+    out->state_since_ms = atomic_load(&backend->state_since_ms);
+    why = is_failing(backend) || has_addresses(backend) ? backend->state_why
+                                                        : no_address;
+    snprintf(out->state_why, sizeof(out->state_why), "%s", why);
+    pthread_mutex_unlock(&backend->lock);
+}
+
+void backend_read_facts(struct backend *backend, struct backend_facts *out)
 {
     struct address addresses[BACKEND_ADDRESSES_MAX];
 
     *out = (struct backend_facts){
-        .state = backend_state(backend),
         .sessions = backend_sessions(backend),
         .logins = atomic_load(&backend->logins),
         .logins_waiting = atomic_load(&backend->logins_waiting),
@@ -456,6 +596,9 @@ void backend_read_facts(const struct backend *backend,
         .address_count = backend_addresses(backend, addresses),
         .dials = atomic_load(&backend->dials),
         .dial_failures = atomic_load(&backend->dial_failures),
+        .probes = atomic_load(&backend->probes),
+        .probe_failures = atomic_load(&backend->probe_failures),
         .last_failure_ms = atomic_load(&backend->last_failure_ms),
         .notes = backend_notes(backend)};
+    read_state(backend, out);
 }

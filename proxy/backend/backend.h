@@ -20,18 +20,36 @@ enum backend_state {
     BACKEND_DOWN
 };
 
-/* So many failures in a row take a backend down. */
+/* So many failures in a row take a backend down, if nothing else was said. */
 enum {
     BACKEND_FAILURES_MAX = 3
 };
 
-/* While it is down, one login in so many milliseconds is let through. */
+/* While it is down and nobody probes it, one login in so many milliseconds is
+ * let through. */
 enum {
     BACKEND_RETRY_MS = 5000
 };
 
 enum {
     BACKEND_ADDRESSES_MAX = 16
+};
+
+/* Why a backend is in its state, with its NUL; longer words are cut. */
+enum {
+    BACKEND_WHY_MAX = 64
+};
+
+/* What takes a backend down, and what brings it up again. */
+struct backend_rules {
+    unsigned fall; /* failures in a row, of dials and probes; not 0 */
+    unsigned rise; /* successes in a row; not 0 */
+    /* Somebody probes it: while it is down no login is let through to find out
+     * how it is. */
+    bool is_probed;
+    /* The probes log in. A greeting proves less than that, so nothing but a
+     * probe counts as a success. */
+    bool is_logged_in_to;
 };
 
 struct backend;
@@ -91,15 +109,22 @@ bool backend_set_addresses(struct backend *backend,
 size_t backend_addresses(const struct backend *backend,
                          struct address out[BACKEND_ADDRESSES_MAX]);
 
-/* Down: it failed BACKEND_FAILURES_MAX times in a row, or has no address. */
+/* Goes by these rules from now on; at first by BACKEND_FAILURES_MAX failures
+ * and one success, unprobed. They change no state by themselves. Takes a
+ * lock. */
+void backend_set_rules(struct backend *backend,
+                       const struct backend_rules *rules);
+
+/* Down: it failed too often in a row, or has no address. */
 enum backend_state backend_state(const struct backend *backend);
 
 /* Whether backend_may_dial would say yes; changes nothing. */
 bool backend_is_dialable(const struct backend *backend, uint64_t now_ms);
 
-/* Asks leave to dial, once per dial. While the backend is down one caller in
- * BACKEND_RETRY_MS gets it. One of the next two should follow; a dial that was
- * given up for other reasons is followed by neither. */
+/* Asks leave to dial, once per dial. While the backend is down nobody gets it
+ * if it is probed, and one caller in BACKEND_RETRY_MS if it is not. One of the
+ * next two should follow; a dial that was given up for other reasons is
+ * followed by neither. */
 bool backend_may_dial(struct backend *backend, uint64_t now_ms);
 
 /* A dial failed: connecting, TLS or greeting, on every address. Nothing that
@@ -109,13 +134,20 @@ bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
                          const char *why);
 
 /* A dial ended in a greeting. Logs when this brings the backend up, and
- * returns true then. */
+ * returns true then. Of no account where the probes log in. */
 bool backend_dial_succeeded(struct backend *backend);
 
 /* The dial was given up before either. The leave that it had while the backend
  * is down goes back, so that clients who come and go at once cannot keep a
  * backend down that has recovered. */
 void backend_dial_abandoned(struct backend *backend);
+
+/* Counts a probe that begins; false, and none, while there is no address. One
+ * of the next two should follow, which log and return as those of dials do. */
+MUST_USE bool backend_probe_begin(struct backend *backend);
+bool backend_probe_failed(struct backend *backend, uint64_t now_ms,
+                          const char *why);
+bool backend_probe_succeeded(struct backend *backend);
 
 /* 0, 1, ... to whoever asks: by it dials take their source addresses in turn,
  * those of all workers together. */
@@ -153,9 +185,12 @@ void backend_login_end(struct backend *backend);
 MUST_USE bool backend_login_queue(struct backend *backend, unsigned max);
 void backend_login_unqueue(struct backend *backend);
 
-/* For those who look on; the parts may be of slightly different moments. */
+/* For those who look on; the parts may be of slightly different moments. Takes
+ * a lock. */
 struct backend_facts {
     enum backend_state state;
+    uint64_t state_since_ms; /* on base/clock's scale */
+    char state_why[BACKEND_WHY_MAX];
     uint32_t sessions;
     uint32_t logins; /* under way, where they are limited */
     uint32_t logins_waiting;
@@ -163,11 +198,12 @@ struct backend_facts {
     size_t address_count;
     uint64_t dials;
     uint64_t dial_failures;
+    uint64_t probes;
+    uint64_t probe_failures;
     uint64_t last_failure_ms; /* on base/clock's scale; 0: never */
     unsigned notes;           /* see backend_notes */
 };
 
-void backend_read_facts(const struct backend *backend,
-                        struct backend_facts *out);
+void backend_read_facts(struct backend *backend, struct backend_facts *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -167,6 +168,158 @@ static void down_backend_lets_one_login_try_every_five_seconds(void **state)
     assert_false(backend_is_dialable(backend, 1000 + BACKEND_RETRY_MS));
     assert_false(backend_may_dial(backend, 1000 + BACKEND_RETRY_MS));
     assert_true(backend_may_dial(backend, 1000 + 2 * BACKEND_RETRY_MS));
+}
+
+static void set_rules(unsigned fall, unsigned rise)
+{
+    const struct backend_rules rules = {.fall = fall, .rise = rise};
+
+    backend_set_rules(backend, &rules);
+}
+
+static void as_many_failures_as_the_rules_say_take_a_backend_down(void **state)
+{
+    (void)state;
+    set_rules(2, 1);
+
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+    assert_true(backend_dial_failed(backend, 0, "refused"));
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+}
+
+static void as_many_successes_as_the_rules_say_bring_it_up(void **state)
+{
+    (void)state;
+    set_rules(3, 2);
+    take_down(0);
+
+    assert_false(backend_dial_succeeded(backend));
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_true(backend_dial_succeeded(backend));
+    assert_int_equal(backend_state(backend), BACKEND_UP);
+}
+
+static void failure_between_successes_keeps_a_backend_down(void **state)
+{
+    (void)state;
+    set_rules(3, 2);
+    take_down(0);
+
+    backend_dial_succeeded(backend);
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+    assert_false(backend_dial_succeeded(backend));
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+}
+
+static void rules_that_grow_milder_bring_nobody_up(void **state)
+{
+    (void)state;
+    take_down(0);
+    set_rules(10, 1);
+
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_false(backend_dial_failed(backend, 0, "refused"));
+    assert_true(backend_dial_succeeded(backend));
+}
+
+static void no_login_is_let_through_to_one_that_is_probed(void **state)
+{
+    const struct backend_rules probed = {
+        .fall = 3, .rise = 1, .is_probed = true};
+
+    (void)state;
+    backend_set_rules(backend, &probed);
+    assert_true(backend_may_dial(backend, 0));
+    take_down(0);
+    assert_false(backend_may_dial(backend, 100 * BACKEND_RETRY_MS));
+    assert_false(backend_is_dialable(backend, 100 * BACKEND_RETRY_MS));
+
+    set_rules(3, 1);
+    assert_true(backend_is_dialable(backend, 100 * BACKEND_RETRY_MS));
+    assert_true(backend_may_dial(backend, 100 * BACKEND_RETRY_MS));
+}
+
+static void probes_count_as_dials_do(void **state)
+{
+    struct backend_facts facts;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_true(backend_probe_begin(backend));
+        assert_false(backend_probe_failed(backend, 9, "timeout"));
+    }
+    assert_true(backend_dial_failed(backend, 9, "refused"));
+    assert_true(backend_probe_begin(backend));
+    assert_true(backend_probe_succeeded(backend));
+    backend_read_facts(backend, &facts);
+
+    assert_int_equal(facts.state, BACKEND_UP);
+    assert_int_equal(facts.probes, 3);
+    assert_int_equal(facts.probe_failures, 2);
+    assert_int_equal(facts.dials, 0);
+    assert_int_equal(facts.dial_failures, 1);
+}
+
+static void greetings_prove_nothing_where_probes_log_in(void **state)
+{
+    const struct backend_rules rules = {
+        .fall = 3, .rise = 1, .is_probed = true, .is_logged_in_to = true};
+
+    (void)state;
+    backend_set_rules(backend, &rules);
+    for (int i = 0; i < 2; i++) {
+        backend_probe_failed(backend, 0, "login");
+        assert_false(backend_dial_succeeded(backend));
+    }
+    assert_true(backend_probe_failed(backend, 0, "login"));
+    assert_false(backend_dial_succeeded(backend));
+    assert_true(backend_probe_succeeded(backend));
+}
+
+static void nothing_is_probed_without_an_address(void **state)
+{
+    (void)state;
+    backend_set_addresses(backend, NULL, 0);
+
+    assert_false(backend_probe_begin(backend));
+}
+
+static void a_state_has_its_moment_and_its_reason(void **state)
+{
+    uint64_t before_ms = clock_now_ms();
+    struct backend_facts facts;
+
+    (void)state;
+    take_down(0);
+    backend_dial_failed(backend, 0, "something later");
+    backend_read_facts(backend, &facts);
+    assert_int_equal(facts.state, BACKEND_DOWN);
+    assert_string_equal(facts.state_why, "refused");
+    assert_in_range(facts.state_since_ms, before_ms, clock_now_ms());
+
+    backend_dial_succeeded(backend);
+    backend_read_facts(backend, &facts);
+    assert_string_equal(facts.state_why, "answers again");
+}
+
+static void one_without_addresses_says_so(void **state)
+{
+    struct address address = numbered(2);
+    struct backend_facts facts;
+
+    (void)state;
+    backend_set_addresses(backend, NULL, 0);
+    backend_read_facts(backend, &facts);
+    assert_int_equal(facts.state, BACKEND_DOWN);
+    assert_string_equal(facts.state_why, "host has no address");
+
+    backend_set_addresses(backend, &address, 1);
+    backend_read_facts(backend, &facts);
+    assert_string_equal(facts.state_why, "host has an address");
+    take_down(0);
+    backend_set_addresses(backend, NULL, 0);
+    backend_read_facts(backend, &facts);
+    assert_string_equal(facts.state_why, "refused");
 }
 
 static void backend_without_addresses_is_down(void **state)
@@ -496,6 +649,16 @@ int main(void)
         CLAIM(success_between_failures_keeps_a_backend_up),
         CLAIM(success_brings_a_backend_up),
         CLAIM(down_backend_lets_one_login_try_every_five_seconds),
+        CLAIM(as_many_failures_as_the_rules_say_take_a_backend_down),
+        CLAIM(as_many_successes_as_the_rules_say_bring_it_up),
+        CLAIM(failure_between_successes_keeps_a_backend_down),
+        CLAIM(rules_that_grow_milder_bring_nobody_up),
+        CLAIM(no_login_is_let_through_to_one_that_is_probed),
+        CLAIM(probes_count_as_dials_do),
+        CLAIM(greetings_prove_nothing_where_probes_log_in),
+        CLAIM(nothing_is_probed_without_an_address),
+        CLAIM(a_state_has_its_moment_and_its_reason),
+        CLAIM(one_without_addresses_says_so),
         CLAIM(backend_without_addresses_is_down),
         CLAIM(new_addresses_are_tried_at_once),
         CLAIM(same_addresses_change_nothing),

@@ -33,11 +33,14 @@ static void each_backend_is_shown_with_its_notes(void **state)
     server_log_backends(backends);
     text = log_capture_take(&capture);
 
+    assert_non_null(strstr(text, " info backend backend=imap-1 state=up "
+                                 "reason=\"host has an address\" for_s=0 "
+                                 "sessions=1 probes=0 probe_failures=0 "
+                                 "notes=lacks-mechanism,offers-plus\n"));
     assert_non_null(strstr(text,
-                           " info backend backend=imap-1 state=up sessions=1 "
-                           "notes=lacks-mechanism,offers-plus\n"));
-    assert_non_null(
-        strstr(text, " info backend backend=imap-2 state=down sessions=0\n"));
+                           " info backend backend=imap-2 state=down "
+                           "reason=\"host has no address\" for_s=0 sessions=0 "
+                           "probes=0 probe_failures=0\n"));
     backend_session_closed(&counted);
     backend_set_free(&backends);
     backend_registry_free(&registry);
