@@ -24,6 +24,14 @@ enum backend_proxy {
     BACKEND_PROXY_V2
 };
 
+/* Whom a backend takes. Full, draining and in maintenance it counts as down
+ * for who has no session there. */
+enum backend_mode {
+    BACKEND_READY,
+    BACKEND_DRAINING,   /* nobody new; who has a session there goes on */
+    BACKEND_MAINTENANCE /* nobody, and its sessions are closed */
+};
+
 /* Who may log in as anybody; used only where we verified by ourselves who the
  * user is. */
 struct master_config {

@@ -28,6 +28,11 @@ struct backend {
     char *host;
     uint16_t port;
 
+    _Atomic enum backend_mode mode;    /* written under the lock */
+    enum backend_mode configured_mode; /* the latest table's; likewise */
+    uint64_t mode_since_ms;
+    char mode_why[BACKEND_WHY_MAX];
+
     atomic_uint refs;
     _Atomic uint32_t sessions;
     _Atomic uint32_t logins; /* under way, where they are limited */
@@ -494,6 +499,70 @@ unsigned backend_source_turn(struct backend *backend)
                                      memory_order_relaxed);
 }
 
+enum backend_mode backend_mode(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->mode, memory_order_relaxed);
+}
+
+const char *backend_mode_name(enum backend_mode mode)
+{
+    switch (mode) {
+    case BACKEND_READY:
+        return "ready";
+    case BACKEND_DRAINING:
+        return "draining";
+    case BACKEND_MAINTENANCE:
+        return "maintenance";
+    }
+    return "";
+}
+
+static void log_mode(const struct backend *backend)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "backend-mode");
+    log_text(&entry, "backend", backend->name);
+    log_text(&entry, "mode", backend_mode_name(backend->mode));
+    log_text(&entry, "reason", backend->mode_why);
+    log_end(&entry);
+}
+
+static bool set_mode_locked(struct backend *backend, enum backend_mode mode,
+                            const char *why)
+{
+    if (backend_mode(backend) == mode)
+        return false;
+    atomic_store(&backend->mode, mode);
+    backend->mode_since_ms = clock_now_ms();
+    snprintf(backend->mode_why, sizeof(backend->mode_why), "%s", why);
+    log_mode(backend);
+    return true;
+}
+
+bool backend_set_mode(struct backend *backend, enum backend_mode mode,
+                      const char *why)
+{
+    bool has_changed;
+
+    pthread_mutex_lock(&backend->lock);
+    has_changed = set_mode_locked(backend, mode, why);
+    pthread_mutex_unlock(&backend->lock);
+    return has_changed;
+}
+
+bool backend_configure_mode(struct backend *backend, enum backend_mode mode)
+{
+    bool has_changed = false;
+
+    pthread_mutex_lock(&backend->lock);
+    if (backend->configured_mode != mode)
+        has_changed = set_mode_locked(backend, mode, "routing table");
+    backend->configured_mode = mode;
+    pthread_mutex_unlock(&backend->lock);
+    return has_changed;
+}
+
 struct backend *backend_session_opened(struct backend *backend)
 {
     atomic_fetch_add_explicit(&backend->sessions, 1, memory_order_relaxed);
@@ -584,6 +653,15 @@ static void read_state(struct backend *backend, struct backend_facts *out)
     pthread_mutex_unlock(&backend->lock);
 }
 
+static void read_mode(struct backend *backend, struct backend_facts *out)
+{
+    pthread_mutex_lock(&backend->lock);
+    out->mode = backend_mode(backend);
+    out->since_ms = backend->mode_since_ms;
+    memcpy(out->why, backend->mode_why, sizeof(out->why));
+    pthread_mutex_unlock(&backend->lock);
+}
+
 void backend_read_facts(struct backend *backend, struct backend_facts *out)
 {
     struct address addresses[BACKEND_ADDRESSES_MAX];
@@ -600,5 +678,6 @@ void backend_read_facts(struct backend *backend, struct backend_facts *out)
         .probe_failures = atomic_load(&backend->probe_failures),
         .last_failure_ms = atomic_load(&backend->last_failure_ms),
         .notes = backend_notes(backend)};
+    read_mode(backend, out);
     read_state(backend, out);
 }

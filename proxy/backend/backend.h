@@ -118,6 +118,23 @@ void backend_set_rules(struct backend *backend,
 /* Down: it failed too often in a row, or has no address. */
 enum backend_state backend_state(const struct backend *backend);
 
+/* Whom it takes, as the table or an operator says; whether it is up is another
+ * matter. */
+enum backend_mode backend_mode(const struct backend *backend);
+
+/* The word of routes.json for it: "ready", "draining", "maintenance". */
+const char *backend_mode_name(enum backend_mode mode);
+
+/* Sets and logs it; why is told by backend_read_facts. Returns false when it
+ * was so already: then nothing changes. To close the sessions of one in
+ * maintenance is the caller's part. Takes a lock. */
+bool backend_set_mode(struct backend *backend, enum backend_mode mode,
+                      const char *why);
+
+/* What the table says: taken as above where it is another than the table said
+ * before, so that a reload does not undo what an operator did by command. */
+bool backend_configure_mode(struct backend *backend, enum backend_mode mode);
+
 /* Whether backend_may_dial would say yes; changes nothing. */
 bool backend_is_dialable(const struct backend *backend, uint64_t now_ms);
 
@@ -191,6 +208,10 @@ struct backend_facts {
     enum backend_state state;
     uint64_t state_since_ms; /* on base/clock's scale */
     char state_why[BACKEND_WHY_MAX];
+    enum backend_mode mode;
+    uint64_t since_ms; /* when the mode was set, on base/clock's scale; 0: it
+                          never was */
+    char why[BACKEND_WHY_MAX]; /* likewise */
     uint32_t sessions;
     uint32_t logins; /* under way, where they are limited */
     uint32_t logins_waiting;

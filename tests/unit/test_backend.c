@@ -448,6 +448,58 @@ static void set_finds_the_facts_of_each_config(void **state)
     assert_null(set);
 }
 
+static void backend_is_ready_until_told_otherwise(void **state)
+{
+    struct backend_facts facts;
+
+    (void)state;
+    assert_int_equal(backend_mode(backend), BACKEND_READY);
+
+    assert_true(backend_set_mode(backend, BACKEND_DRAINING, "by command"));
+    assert_false(backend_set_mode(backend, BACKEND_DRAINING, "again"));
+
+    backend_read_facts(backend, &facts);
+    assert_int_equal(facts.mode, BACKEND_DRAINING);
+    assert_string_equal(facts.why, "by command");
+}
+
+static void long_reasons_are_cut(void **state)
+{
+    char why[BACKEND_WHY_MAX * 2];
+    struct backend_facts facts;
+
+    (void)state;
+    memset(why, 'x', sizeof(why));
+    why[sizeof(why) - 1] = '\0';
+    backend_set_mode(backend, BACKEND_DRAINING, why);
+
+    backend_read_facts(backend, &facts);
+    assert_int_equal(strlen(facts.why), BACKEND_WHY_MAX - 1);
+}
+
+static void reload_does_not_undo_a_command(void **state)
+{
+    (void)state;
+    assert_false(backend_configure_mode(backend, BACKEND_READY));
+    backend_set_mode(backend, BACKEND_DRAINING, "by command");
+
+    assert_false(backend_configure_mode(backend, BACKEND_READY));
+    assert_int_equal(backend_mode(backend), BACKEND_DRAINING);
+    assert_true(backend_configure_mode(backend, BACKEND_MAINTENANCE));
+    assert_int_equal(backend_mode(backend), BACKEND_MAINTENANCE);
+    assert_true(backend_configure_mode(backend, BACKEND_READY));
+    assert_int_equal(backend_mode(backend), BACKEND_READY);
+}
+
+static void each_mode_has_a_name(void **state)
+{
+    (void)state;
+
+    assert_string_equal(backend_mode_name(BACKEND_READY), "ready");
+    assert_string_equal(backend_mode_name(BACKEND_DRAINING), "draining");
+    assert_string_equal(backend_mode_name(BACKEND_MAINTENANCE), "maintenance");
+}
+
 /* --- threads --- */
 
 static atomic_bool is_over;
@@ -667,6 +719,10 @@ int main(void)
         CLAIM(other_place_has_facts_of_its_own),
         CLAIM(facts_can_be_read),
         CLAIM(set_finds_the_facts_of_each_config),
+        CLAIM(backend_is_ready_until_told_otherwise),
+        CLAIM(long_reasons_are_cut),
+        CLAIM(reload_does_not_undo_a_command),
+        CLAIM(each_mode_has_a_name),
         CLAIM(readers_never_see_half_a_change),
         CLAIM(references_may_come_and_go_on_any_thread),
         CLAIM(only_one_thread_is_let_through_at_a_time),
