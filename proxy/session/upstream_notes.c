@@ -3,6 +3,8 @@
 #include "auth/sasl_server.h"
 #include "base/log.h"
 
+#include <string.h>
+
 #define SCRAM (SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256)
 
 /* How to mend it, for the log. */
@@ -13,15 +15,33 @@ static const char *const hints[BACKEND_NOTE_COUNT] = {
         "turn SCRAM's channel binding off on the backend: clients that could "
         "bind fail there (RFC 5802, 6)",
     [BACKEND_NOTE_OFFERS_UNAUTHENTICATE] =
-        "turn UNAUTHENTICATE off on the backend: the next user of the "
-        "connection would stay there, past routing and limits (RFC 8437)",
+        "turn UNAUTHENTICATE off on the backend (Cyrus offers it to its admins "
+        "alone: let them log in elsewhere): the next user of the connection "
+        "would stay there, past routing and limits (RFC 8437)",
     [BACKEND_NOTE_OFFERS_REFERRALS] =
-        "turn referrals off on the backend: they send clients past Gatepost "
-        "(RFC 2193, 2221)",
+        "turn referrals off on the backend (Cyrus: suppress_capabilities: "
+        "MAILBOX-REFERRALS; Dovecot: imap_capability without "
+        "LOGIN-REFERRALS): they send clients past Gatepost (RFC 2193, 2221)",
 };
 
+static void log_mechanisms(struct log_entry *entry, unsigned mechanisms)
+{
+    char text[128] = "";
+
+    for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
+        if ((mechanisms & 1u << i) == 0)
+            continue;
+        if (text[0] != '\0')
+            strncat(text, ",", sizeof(text) - strlen(text) - 1);
+        strncat(text, sasl_mechanism_name((enum sasl_mechanism)(1u << i)),
+                sizeof(text) - strlen(text) - 1);
+    }
+    if (text[0] != '\0')
+        log_text(entry, "mechanism", text);
+}
+
 static void keep(struct backend *backend, enum backend_note note,
-                 const char *mechanism)
+                 unsigned mechanisms)
 {
     struct log_entry entry;
 
@@ -30,8 +50,7 @@ static void keep(struct backend *backend, enum backend_note note,
     log_begin(&entry, LOG_WARN, "backend-note");
     log_text(&entry, "backend", backend_name(backend));
     log_text(&entry, "note", backend_note_name(note));
-    if (mechanism != NULL)
-        log_text(&entry, "mechanism", mechanism);
+    log_mechanisms(&entry, mechanisms);
     log_text(&entry, "hint", hints[note]);
     log_end(&entry);
 }
@@ -64,26 +83,31 @@ static bool can_carry(const struct imap_capabilities *known,
     return imap_capabilities_offer(known, mechanism);
 }
 
-static void note_lacks(struct backend *backend,
-                       const struct imap_capabilities *known,
-                       unsigned mechanisms)
+/* Those among the mechanisms that a login cannot come by. */
+static unsigned lacking(const struct imap_capabilities *known,
+                        unsigned mechanisms)
 {
+    unsigned lacks = 0;
+
     for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
         enum sasl_mechanism mechanism = (enum sasl_mechanism)(1u << i);
 
         if ((mechanisms & mechanism) != 0 && !can_carry(known, mechanism))
-            keep(backend, BACKEND_NOTE_LACKS_MECHANISM,
-                 sasl_mechanism_name(mechanism));
+            lacks |= mechanism;
     }
+    return lacks;
 }
 
 void upstream_notes_before(struct backend *backend,
                            const struct imap_capabilities *known,
                            unsigned mechanisms)
 {
-    note_lacks(backend, known, mechanisms);
+    unsigned lacks = lacking(known, mechanisms);
+
+    if (lacks != 0)
+        keep(backend, BACKEND_NOTE_LACKS_MECHANISM, lacks);
     if ((mechanisms & SCRAM) != 0 && has(known, IMAP_CAPABILITY_SCRAM_PLUS))
-        keep(backend, BACKEND_NOTE_OFFERS_PLUS, NULL);
+        keep(backend, BACKEND_NOTE_OFFERS_PLUS, SASL_NONE);
     upstream_notes_after(backend, known);
 }
 
@@ -91,7 +115,7 @@ void upstream_notes_after(struct backend *backend,
                           const struct imap_capabilities *known)
 {
     if (has(known, IMAP_CAPABILITY_UNAUTHENTICATE))
-        keep(backend, BACKEND_NOTE_OFFERS_UNAUTHENTICATE, NULL);
+        keep(backend, BACKEND_NOTE_OFFERS_UNAUTHENTICATE, SASL_NONE);
     if (has(known, IMAP_CAPABILITY_REFERRALS))
-        keep(backend, BACKEND_NOTE_OFFERS_REFERRALS, NULL);
+        keep(backend, BACKEND_NOTE_OFFERS_REFERRALS, SASL_NONE);
 }

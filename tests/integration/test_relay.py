@@ -237,6 +237,13 @@ def test_a_mechanism_that_the_backend_lacks_is_our_fault_and_told_once(relay):
 
     front.wait_log(lambda entry: entry.get("reason")
                    == "backend-lacks-mechanism" and entry["level"] == "error")
+    since = front.mark()
+    front.counters()  # so much later that the notes are in the log
+    noted = [entry for entry in front.log if entry["event"] == "backend-note"]
+    assert [(one["note"], one["mechanism"]) for one in noted] == [
+        ("lacks-mechanism",
+         "XOAUTH2,OAUTHBEARER,SCRAM-SHA-1,SCRAM-SHA-256")]
+    assert front.wait_log("backend", since)["notes"] == "lacks-mechanism"
     assert b64(SCRAM_FIRST) not in backend.received
     assert b"AUTHENTICATE" not in backend.received
 

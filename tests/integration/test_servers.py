@@ -222,6 +222,24 @@ def test_a_server_that_offers_referrals_is_told_of_once(front, server):
     assert shown.get("notes") == ("offers-referrals" if offers else None)
 
 
+@pytest.mark.parametrize("make", [
+    lambda leaf: Dovecot("quiet", leaf, USERS, more="imap_capability = "
+                         "IMAP4rev1 SASL-IR ID ENABLE IDLE NAMESPACE\n"),
+    lambda leaf: Cyrus(leaf, USERS,
+                       more="suppress_capabilities: MAILBOX-REFERRALS\n")],
+    ids=["dovecot", "cyrus"])
+def test_referrals_are_switched_off_as_the_hint_says(gatepost, leaf, make):
+    one = make(leaf)
+    try:
+        front = gatepost(routes_to(one))
+        log_in(front, "none")[0].command("LOGOUT")
+
+        front.counters()  # so much later that notes are in the log
+        assert "backend-note" not in [entry["event"] for entry in front.log]
+    finally:
+        one.stop()
+
+
 @pytest.mark.threat("E6")
 def test_e6_a_referral_of_dovecot_leads_nowhere(gatepost, leaf):
     """Its table of users says where carol is, and that she is not here."""

@@ -117,6 +117,18 @@ static void a_mechanism_offered_in_vain_is_told_by_its_name(void **state)
     }
 }
 
+static void all_mechanisms_offered_in_vain_are_told_in_one_line(void **state)
+{
+    const char *text =
+        before("AUTH=PLAIN", PASSWORDS | SASL_XOAUTH2 | SASL_OAUTHBEARER |
+                                 SASL_SCRAM_SHA_1 | SASL_SCRAM_SHA_256);
+
+    (void)state;
+    assert_int_equal(count(text, "backend-note"), 1);
+    assert_non_null(strstr(
+        text, "mechanism=XOAUTH2,OAUTHBEARER,SCRAM-SHA-1,SCRAM-SHA-256 hint="));
+}
+
 static void each_thing_is_told_once(void **state)
 {
     static const char list[] =
@@ -154,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(a_common_backend_is_not_talked_about),
         CLAIM(a_mechanism_offered_in_vain_is_told_by_its_name),
+        CLAIM(all_mechanisms_offered_in_vain_are_told_in_one_line),
         CLAIM(each_thing_is_told_once),
         CLAIM(what_shows_after_the_login_is_told_too),
     };

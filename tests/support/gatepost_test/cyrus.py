@@ -51,9 +51,9 @@ ADMIN = ("postmaster", "secret-of-the-admin")
 class Cyrus(Unpacked):
     """`users` log in by the names that they have; a mailbox is made at the
     first login. MASTER may log in as anybody; ADMIN is offered more than
-    others."""
+    others. `more` is appended to imapd.conf."""
 
-    def __init__(self, leaf, users, mechanisms="PLAIN LOGIN"):
+    def __init__(self, leaf, users, mechanisms="PLAIN LOGIN", more=""):
         super().__init__(leaf, users)
         self.plain_port, self.tls_port = free_port(), free_port()
         self.port = self.plain_port
@@ -64,7 +64,7 @@ class Cyrus(Unpacked):
             folder=self.folder, account=self.account.pw_name,
             mechanisms=mechanisms, master=MASTER[0], admin=ADMIN[0],
             plain_port=self.plain_port, tls_port=self.tls_port)
-        self.write("imapd.conf", _IMAPD.format(**facts))
+        self.write("imapd.conf", _IMAPD.format(**facts) + more)
         self.write("cyrus.conf", _CYRUS.format(**facts))
         for user, password in [*users.items(), MASTER, ADMIN]:
             self._add_user(user, password)
