@@ -27,9 +27,19 @@ bool route_table_parse(const uint8_t *bytes, size_t len, const char *file,
                        const struct identity_rules *rules,
                        struct route_table **table_out, struct reasons *reasons)
 {
+    return route_table_parse_with(bytes, len, file, rules, NULL, table_out,
+                                  reasons);
+}
+
+bool route_table_parse_with(const uint8_t *bytes, size_t len, const char *file,
+                            const struct identity_rules *rules,
+                            const struct route_files *files,
+                            struct route_table **table_out,
+                            struct reasons *reasons)
+{
     struct json_reader reader = {.file = file, .reasons = reasons};
-    struct route_loader loader = {.identity_rules = rules,
-                                  .seed = key_seed_random()};
+    struct route_loader loader = {
+        .identity_rules = rules, .files = files, .seed = key_seed_random()};
     size_t errors_before = reasons->errors;
     json_t *value = json_parse(&reader, bytes, len);
 
@@ -96,18 +106,51 @@ bool route_names_find(struct route_loader *loader, struct route_names *names,
                       uint32_t *index_out)
 {
     const char *name = json_string_value(place->value);
-    const struct key_entry *entry =
-        name == NULL ? NULL
-                     : key_table_find(&names->table, &loader->table->texts,
-                                      name, strlen(name));
 
-    if (entry == NULL) {
-        fault_unknown_name(names, kind, place);
+    if (name != NULL &&
+        route_names_look_up(loader, names, name, strlen(name), index_out))
+        return true;
+    fault_unknown_name(names, kind, place);
+    return false;
+}
+
+bool route_names_look_up(struct route_loader *loader, struct route_names *names,
+                         const char *name, size_t len, uint32_t *index_out)
+{
+    const struct key_entry *entry =
+        key_table_find(&names->table, &loader->table->texts, name, len);
+
+    if (entry == NULL)
         return false;
-    }
     names->is_used[entry->value] = true;
     *index_out = entry->value;
     return true;
+}
+
+void route_names_expected(const struct route_names *names, const char *kind,
+                          const char *name, size_t len,
+                          char expected[ROUTE_EXPECTED_MAX])
+{
+    char text[ROUTE_NAME_MAX + 1] = "";
+
+    if (len <= ROUTE_NAME_MAX)
+        memcpy(text, name, len);
+
+    const char *nearest =
+        len == 0 ? NULL : nearest_of(text, name_at, names, names->count);
+
+    if (nearest != NULL)
+        (void)snprintf(expected, ROUTE_EXPECTED_MAX, "the %s \"%s\"", kind,
+                       nearest);
+    else
+        (void)snprintf(expected, ROUTE_EXPECTED_MAX, "the name of a %s", kind);
+}
+
+bool route_load_may_search(struct route_loader *loader,
+                           const struct reasons *reasons)
+{
+    return !reasons_is_full(reasons, REASON_ERROR) &&
+           loader->searches++ < ROUTE_SEARCHES_MAX;
 }
 
 static void read_root(struct route_loader *loader,
@@ -183,19 +226,15 @@ static void fault_unknown_name(const struct route_names *names,
                                const char *kind, const struct json_place *place)
 {
     const char *name = json_string_value(place->value);
-    const char *nearest = NULL;
-    char expected[ROUTE_NAME_MAX * 4 + 64];
+    size_t len = json_string_length(place->value);
+    char expected[ROUTE_EXPECTED_MAX];
 
     /* Where the names themselves were refused, all would seem unknown. */
     if (name != NULL && names->count == 0)
         return;
-    if (name != NULL && !reasons_is_full(place->reader->reasons, REASON_ERROR))
-        nearest = nearest_of(name, name_at, names, names->count);
-    if (nearest != NULL)
-        (void)snprintf(expected, sizeof(expected), "the %s \"%s\"", kind,
-                       nearest);
-    else
-        (void)snprintf(expected, sizeof(expected), "the name of a %s", kind);
+    if (reasons_is_full(place->reader->reasons, REASON_ERROR))
+        len = 0; /* nobody will read it */
+    route_names_expected(names, kind, name, len, expected);
     json_place_fault(place, NULL, expected);
 }
 

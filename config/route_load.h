@@ -23,10 +23,27 @@ struct route_names {
 struct route_loader {
     struct route_table *table;
     const struct identity_rules *identity_rules;
+    const struct route_files *files; /* NULL: none are read */
     struct key_seed seed;
     struct route_names backends;
     struct route_names pools;
+    unsigned searches; /* for the first of two equal keys, of all keys */
 };
+
+/* Each goes through a million keys, at worst. */
+enum {
+    ROUTE_SEARCHES_MAX = 16
+};
+
+/* What became of a user. */
+enum route_user {
+    ROUTE_USER_ADDED,
+    ROUTE_USER_KNOWN, /* the name was there before */
+    ROUTE_USER_TOO_MANY
+};
+
+/* Room for the words "the pool ..." in a reason. */
+#define ROUTE_EXPECTED_MAX (ROUTE_NAME_MAX * 4 + 64)
 
 /* Enters every name of an object, so that what refers to one can be told from
  * what refers to none, even where the named thing itself has a fault. Returns
@@ -44,6 +61,17 @@ MUST_USE bool route_names_find(struct route_loader *loader,
                                const struct json_place *place,
                                uint32_t *index_out);
 
+/* Likewise for bytes that are no JSON; false without a fault. */
+MUST_USE bool route_names_look_up(struct route_loader *loader,
+                                  struct route_names *names, const char *name,
+                                  size_t len, uint32_t *index_out);
+
+/* What was expected where that failed: the nearest name. An empty one is near
+ * to none, and costs no search. */
+void route_names_expected(const struct route_names *names, const char *kind,
+                          const char *name, size_t len,
+                          char expected[ROUTE_EXPECTED_MAX]);
+
 /* Reads the optional "master" of a backend or a pool. */
 void route_load_master(struct json_members *members,
                        struct master_config *master);
@@ -55,8 +83,37 @@ void route_load_backends(struct route_loader *loader,
                          const struct json_place *place);
 void route_load_pools(struct route_loader *loader,
                       const struct json_place *place);
+
+/* "users": an object of rules, or the file of one. */
 void route_load_users(struct route_loader *loader,
                       const struct json_place *place);
+
+/* An object of users and their rules. */
+void route_load_user_rules(struct route_loader *loader,
+                           const struct json_place *place);
+
+/* Users as lines of text, from the file of this name. */
+void route_load_user_lines(struct route_loader *loader, const char *file,
+                           const uint8_t *bytes, size_t len,
+                           struct reasons *reasons);
+
+/* A user's name in the form of the table. False where no login could ever be
+ * of this name. */
+MUST_USE bool route_load_normalise(const struct route_loader *loader,
+                                   const char *name, size_t len,
+                                   struct identity *identity_out);
+
+/* Enters a user; there is room in the table of keys. */
+MUST_USE enum route_user route_load_add_user(struct route_loader *loader,
+                                             const struct identity *identity,
+                                             uint32_t rule);
+
+/* The index of the pool's own rule, of the last one again, or of a new one. */
+uint32_t route_load_rule(struct route_loader *loader, struct rule rule);
+
+/* Whether one more search for the first of two equal keys may be made. */
+MUST_USE bool route_load_may_search(struct route_loader *loader,
+                                    const struct reasons *reasons);
 void route_load_domains(struct route_loader *loader,
                         const struct json_place *place);
 void route_load_default(struct route_loader *loader,

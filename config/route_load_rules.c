@@ -17,42 +17,41 @@ struct domain_key {
 };
 
 /* Tells whether a key of the file becomes this text in the table. */
-typedef bool key_becomes(const struct identity_rules *rules, const char *key,
+typedef bool key_becomes(const struct route_loader *loader, const char *key,
                          const char *text);
 
 static void load_user(struct route_loader *loader,
                       const struct json_place *place);
 static void load_domain(struct route_loader *loader,
                         const struct json_place *place);
-static bool normalise_user(const struct identity_rules *rules, const char *key,
-                           struct identity *identity);
-static bool user_becomes(const struct identity_rules *rules, const char *key,
+static bool user_becomes(const struct route_loader *loader, const char *key,
                          const char *text);
 static bool normalise_domain(const struct identity_rules *rules,
                              const char *key, struct domain_key *out);
-static bool domain_becomes(const struct identity_rules *rules, const char *key,
+static bool domain_becomes(const struct route_loader *loader, const char *key,
                            const char *text);
 static bool is_domain(const struct identity_rules *rules, const char *text);
 static bool is_label_byte(const struct identity_rules *rules, char byte);
-static void fault_same_key(const struct route_loader *loader,
+static void fault_same_key(struct route_loader *loader,
                            const struct json_place *place, key_becomes *becomes,
                            const char *text);
 static uint32_t add_text(struct route_loader *loader,
                          const struct json_place *place, const char *text);
+static void fault_size(const struct json_place *place);
 static uint32_t read_rule(struct route_loader *loader,
                           const struct json_place *place);
 static uint32_t read_rule_object(struct route_loader *loader,
                                  const struct json_place *place);
 static const char *read_login_as(struct route_loader *loader,
                                  struct json_members *members);
-static uint32_t rule_for(struct route_loader *loader,
-                         const struct json_place *place, struct rule rule,
-                         const char *login_as);
 static bool is_last_rule(const struct route_table *table,
-                         const struct rule *rule, const char *login_as);
+                         const struct rule *rule);
+static uint32_t template_at(struct route_loader *loader,
+                            const struct json_place *place,
+                            const char *login_as);
 
-void route_load_users(struct route_loader *loader,
-                      const struct json_place *place)
+void route_load_user_rules(struct route_loader *loader,
+                           const struct json_place *place)
 {
     const char *key;
     json_t *value;
@@ -109,27 +108,44 @@ void route_load_default(struct route_loader *loader,
 static void load_user(struct route_loader *loader,
                       const struct json_place *place)
 {
-    struct key_table *users = &loader->table->users;
-    const struct text_blob *texts = &loader->table->texts;
     struct identity identity;
     uint32_t rule = read_rule(loader, place);
 
-    if (!normalise_user(loader->identity_rules, place->key, &identity)) {
+    if (!route_load_normalise(loader, place->key, strlen(place->key),
+                              &identity)) {
         json_place_fault(place, "this key",
                          "a user name of 1 to 512 bytes, without control "
                          "characters and without a master user");
         return;
     }
-    if (key_table_find(users, texts, identity.user, identity.user_len) !=
-        NULL) {
+    switch (route_load_add_user(loader, &identity, rule)) {
+    case ROUTE_USER_ADDED:
+        break;
+    case ROUTE_USER_KNOWN:
         fault_same_key(loader, place, user_becomes, identity.user);
-        return;
+        break;
+    case ROUTE_USER_TOO_MANY:
+        fault_size(place);
+        break;
     }
+}
 
-    uint32_t at = add_text(loader, place, identity.user);
+enum route_user route_load_add_user(struct route_loader *loader,
+                                    const struct identity *identity,
+                                    uint32_t rule)
+{
+    struct key_table *users = &loader->table->users;
+    struct text_blob *texts = &loader->table->texts;
+    uint32_t at;
 
-    if (at != 0)
-        key_table_add(users, texts, at, identity.user_len, rule);
+    if (key_table_find(users, texts, identity->user, identity->user_len) !=
+        NULL)
+        return ROUTE_USER_KNOWN;
+    at = text_blob_add(texts, identity->user, identity->user_len);
+    if (at == 0)
+        return ROUTE_USER_TOO_MANY;
+    key_table_add(users, texts, at, identity->user_len, rule);
+    return ROUTE_USER_ADDED;
 }
 
 static void load_domain(struct route_loader *loader,
@@ -168,22 +184,24 @@ static void load_domain(struct route_loader *loader,
 
 /* A master user's name before a user's would be cut off, and the key would
  * mean somebody else than it says. */
-static bool normalise_user(const struct identity_rules *rules, const char *key,
-                           struct identity *identity)
+bool route_load_normalise(const struct route_loader *loader, const char *name,
+                          size_t len, struct identity *identity_out)
 {
+    const struct identity_rules *rules = loader->identity_rules;
+
     if (rules->master_separator != '\0' &&
-        strchr(key, rules->master_separator) != NULL)
+        memchr(name, rules->master_separator, len) != NULL)
         return false;
-    return identity_normalise(rules, (const uint8_t *)key, strlen(key),
-                              identity) == IDENTITY_OK;
+    return identity_normalise(rules, (const uint8_t *)name, len,
+                              identity_out) == IDENTITY_OK;
 }
 
-static bool user_becomes(const struct identity_rules *rules, const char *key,
+static bool user_becomes(const struct route_loader *loader, const char *key,
                          const char *text)
 {
     struct identity identity;
 
-    return normalise_user(rules, key, &identity) &&
+    return route_load_normalise(loader, key, strlen(key), &identity) &&
            strcmp(identity.user, text) == 0;
 }
 
@@ -204,12 +222,12 @@ static bool normalise_domain(const struct identity_rules *rules,
     return is_domain(rules, out->text + out->mark_len);
 }
 
-static bool domain_becomes(const struct identity_rules *rules, const char *key,
+static bool domain_becomes(const struct route_loader *loader, const char *key,
                            const char *text)
 {
     struct domain_key domain;
 
-    return normalise_domain(rules, key, &domain) &&
+    return normalise_domain(loader->identity_rules, key, &domain) &&
            strcmp(domain.text, text) == 0;
 }
 
@@ -237,7 +255,7 @@ static bool is_label_byte(const struct identity_rules *rules, char byte)
 }
 
 /* Names the key that was there first. */
-static void fault_same_key(const struct route_loader *loader,
+static void fault_same_key(struct route_loader *loader,
                            const struct json_place *place, key_becomes *becomes,
                            const char *text)
 {
@@ -245,10 +263,10 @@ static void fault_same_key(const struct route_loader *loader,
     const char *key;
     json_t *value;
 
-    if (!reasons_is_full(place->reader->reasons, REASON_ERROR)) {
+    if (route_load_may_search(loader, place->reader->reasons)) {
         json_object_foreach(place->parent->value, key, value)
         {
-            if (!becomes(loader->identity_rules, key, text))
+            if (!becomes(loader, key, text))
                 continue;
             (void)snprintf(found, sizeof(found), "the same name as \"%s\"",
                            key);
@@ -265,8 +283,13 @@ static uint32_t add_text(struct route_loader *loader,
     uint32_t at = text_blob_add(&loader->table->texts, text, strlen(text));
 
     if (at == 0)
-        json_place_fault(place, "more than 4 GiB of names", "a smaller table");
+        fault_size(place);
     return at;
+}
+
+static void fault_size(const struct json_place *place)
+{
+    json_place_fault(place, "more than 4 GiB of names", "a smaller table");
 }
 
 /* A pool's name, or an object. After a fault the table is never used, and any
@@ -303,7 +326,10 @@ static uint32_t read_rule_object(struct route_loader *loader,
 
     json_read_optional_flag(&members, "hold", &rule.hold);
     json_read_close(&members);
-    return has_pool ? rule_for(loader, place, rule, login_as) : 0;
+    if (!has_pool)
+        return 0;
+    rule.login_as_at = template_at(loader, place, login_as);
+    return route_load_rule(loader, rule);
 }
 
 /* Returns NULL when there is none, also after a fault. */
@@ -321,24 +347,36 @@ static const char *read_login_as(struct route_loader *loader,
                          "no braces but {user}, {local} and {domain}");
         return NULL;
     }
-    if (loader->table->login_as_path == NULL)
+    if (loader->table->login_as_path == NULL) {
         loader->table->login_as_path = json_place_path(&place);
+        loader->table->login_as_file = mem_strdup(place.reader->file);
+    }
     return text;
 }
 
-/* The pool's own rule, the last one again, or a new one. */
-static uint32_t rule_for(struct route_loader *loader,
-                         const struct json_place *place, struct rule rule,
-                         const char *login_as)
+/* Neighbours in a file are often alike. */
+static uint32_t template_at(struct route_loader *loader,
+                            const struct json_place *place,
+                            const char *login_as)
+{
+    const struct route_table *table = loader->table;
+    uint32_t last = table->rules[table->rule_count - 1].login_as_at;
+
+    if (login_as == NULL)
+        return 0;
+    if (last != 0 && strcmp(table->texts.bytes + last, login_as) == 0)
+        return last;
+    return add_text(loader, place, login_as);
+}
+
+uint32_t route_load_rule(struct route_loader *loader, struct rule rule)
 {
     struct route_table *table = loader->table;
 
-    if (login_as == NULL && !rule.hold)
+    if (rule.login_as_at == 0 && !rule.hold)
         return rule.pool;
-    if (is_last_rule(table, &rule, login_as))
+    if (is_last_rule(table, &rule))
         return (uint32_t)(table->rule_count - 1);
-    if (login_as != NULL)
-        rule.login_as_at = add_text(loader, place, login_as);
     if (table->rule_count == table->rule_capacity) {
         table->rule_capacity += table->rule_capacity / 2 + 16;
         table->rules = mem_realloc_array(table->rules, table->rule_capacity,
@@ -348,17 +386,11 @@ static uint32_t rule_for(struct route_loader *loader,
     return (uint32_t)table->rule_count++;
 }
 
-/* Neighbours in a file are often alike. */
 static bool is_last_rule(const struct route_table *table,
-                         const struct rule *rule, const char *login_as)
+                         const struct rule *rule)
 {
     const struct rule *last = &table->rules[table->rule_count - 1];
-    const char *last_login_as = table->texts.bytes + last->login_as_at;
 
-    if (table->rule_count <= table->pool_count || last->pool != rule->pool ||
-        last->hold != rule->hold)
-        return false;
-    if (login_as == NULL || last->login_as_at == 0)
-        return login_as == NULL && last->login_as_at == 0;
-    return strcmp(last_login_as, login_as) == 0;
+    return table->rule_count > table->pool_count && last->pool == rule->pool &&
+           last->hold == rule->hold && last->login_as_at == rule->login_as_at;
 }

@@ -33,6 +33,8 @@ void route_table_free(struct route_table **table)
     free(mine->pools);
     free(mine->rules);
     free(mine->login_as_path);
+    free(mine->login_as_file);
+    free(mine->users_file);
     key_table_deinit(&mine->users);
     key_table_deinit(&mine->domains);
     key_table_deinit(&mine->wildcards);
@@ -78,6 +80,16 @@ bool route_table_default(const struct route_table *table,
 const char *route_table_login_as_path(const struct route_table *table)
 {
     return table->login_as_path;
+}
+
+const char *route_table_login_as_file(const struct route_table *table)
+{
+    return table->login_as_file;
+}
+
+const char *route_table_users_file(const struct route_table *table)
+{
+    return table->users_file;
 }
 
 bool route_login_as(const struct route *route, const struct identity *identity,

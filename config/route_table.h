@@ -104,6 +104,17 @@ struct route {
 
 struct route_table;
 
+/* How other files that the table names are had: today one of its users. */
+struct route_files {
+    void *owner;
+    /* Lends the bytes of a file until the table is made. mention is the JSON
+     * path that names it. False after adding the reason. Called once at
+     * most. */
+    bool (*read)(void *owner, const char *path, const char *mention,
+                 struct reasons *reasons, const uint8_t **bytes_out,
+                 size_t *len_out);
+};
+
 /* Reads the bytes of the file called by the name `file`; keys are normalised
  * by the rules that logins go by. Returns false and leaves table_out alone
  * when anything is wrong; every problem is added to reasons, also warnings of
@@ -113,6 +124,15 @@ MUST_USE bool route_table_parse(const uint8_t *bytes, size_t len,
                                 const struct identity_rules *rules,
                                 struct route_table **table_out,
                                 struct reasons *reasons);
+
+/* Likewise, with the files that it names; above they are checked as far as
+ * routes.json tells of them, and their users are missing. */
+MUST_USE bool route_table_parse_with(const uint8_t *bytes, size_t len,
+                                     const char *file,
+                                     const struct identity_rules *rules,
+                                     const struct route_files *files,
+                                     struct route_table **table_out,
+                                     struct reasons *reasons);
 
 /* Takes long for a million users: not on a loop. */
 void route_table_free(struct route_table **table);
@@ -129,9 +149,14 @@ MUST_USE bool route_table_find(const struct route_table *table,
 MUST_USE bool route_table_default(const struct route_table *table,
                                   struct route *route_out);
 
-/* The JSON path of the first login_as of the file, lent by the table; NULL
- * when there is none. */
+/* The JSON path of the first login_as, and the file that it stands in, lent by
+ * the table; NULL when there is none. */
 const char *route_table_login_as_path(const struct route_table *table);
+const char *route_table_login_as_file(const struct route_table *table);
+
+/* The path of the file of users, lent by the table; NULL: they stand in
+ * routes.json. */
+const char *route_table_users_file(const struct route_table *table);
 
 /* Expands {user}, {local} and {domain} of route->login_as once; the values are
  * never expanded again. Returns false when login_as is NULL, when the result

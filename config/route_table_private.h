@@ -30,6 +30,8 @@ struct route_table {
     uint32_t default_rule;
     bool has_default;
     char *login_as_path; /* of the first rule with one; NULL: none has */
+    char *login_as_file; /* where that rule stands */
+    char *users_file;    /* NULL: no file of their own */
 };
 
 #define ROUTE_WILDCARD_MARK "*."

@@ -46,8 +46,8 @@ static bool check_login_as(const struct checking *checking)
     if (path == NULL || (checking->settings->auth.mechanisms &
                          AUTH_MECHANISMS_WITH_MESSAGE) == 0)
         return true;
-    reasons_add(checking->reasons, REASON_ERROR, checking->settings->routes,
-                path,
+    reasons_add(checking->reasons, REASON_ERROR,
+                route_table_login_as_file(checking->table), path,
                 "login_as, while $.auth.mechanisms offers SCRAM or a token",
                 "one or the other: the name inside what the client sends "
                 "cannot be rewritten");

@@ -329,6 +329,19 @@ ROUTES = [
     (["pools", "main", "when_down"], choice("refuse", "next")),
     *master(["pools", "replicated"]),
     (["users"], ([ABSENT, {}], [[], None, "main", 1])),
+    (["users"],
+     ([{"file": "u.json"}, {"file": "u.tsv"}, {"file": "/a/u.tsv"},
+       {"file": "u", "format": "json"}, {"file": "u", "format": "tsv"},
+       {"file": "u.tsv", "format": "json"}, {"file": {"pool": "main"}},
+       {"file": "main", "a": "main"}, {"format": "main"},
+       {"file": {"pool": "main"}, "format": "main"}],
+      [{"file": "u"}, {"file": "u.csv"}, {"file": "main"}, {"file": ""},
+       {"file": "utsv"}, {"file": "u.tsv "}, {"file": "u.TSV"},
+       {"file": 1}, {"file": None}, {"file": ["u.tsv"]},
+       {"file": "a\nb.tsv"}, {"file": "a" * 4092 + ".tsv"},
+       {"file": "u.tsv", "format": ""}, {"file": "u.tsv", "format": None},
+       {"file": "u.tsv", "format": "csv"}, {"file": "u", "format": "sqlite"},
+       {"file": 1, "format": "tsv"}])),
     (["users", "alice@example.org"], RULE),
     (["users", "bob@example.org", "pool"], (["main"], [ABSENT, 1, None])),
     (["users", "bob@example.org", "login_as"],
@@ -382,6 +395,7 @@ BEYOND = [
     ("routes", ["pools", "lab", "master"], MASTER),
     ("routes", ["default"], "mian"),
     ("routes", ["users"], {"a@b": "main", "A@B": "main"}),
+    ("routes", ["users"], {"file": "u.tsv", "fromat": "tsv"}),
     ("routes", ["domains"], {"a": "main", "A": "main"}),
     ("routes", ["users"], {"ä" * 512: "main"}),
 ]
@@ -467,8 +481,9 @@ def test_every_example_is_good(verdict, name):
 
     assert is_taken, why
     assert schema_takes(kind, document)
-    if kind == "settings":
-        assert os.path.exists(os.path.join(EXAMPLES, document["routes"]))
+    other = (document["routes"] if kind == "settings" else
+             document.get("users", {}).get("file", name))
+    assert os.path.exists(os.path.join(EXAMPLES, other))
 
 
 def test_the_smallest_example_cannot_be_smaller():
