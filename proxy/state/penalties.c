@@ -191,7 +191,7 @@ static uint64_t last_turn_ms(const struct known *entry, uint64_t now_ms)
 /* Users who are at home here wait for nobody but themselves. False: this one
  * is not. */
 static bool take_own_turn(struct penalties *penalties,
-                          const struct penalty_claim *claim, unsigned failures,
+                          struct penalty_claim *claim, unsigned failures,
                           uint64_t max_ms, uint64_t now_ms,
                           uint64_t *turn_ms_out)
 {
@@ -209,6 +209,8 @@ static bool take_own_turn(struct penalties *penalties,
                                          max_ms, now_ms);
         if (*turn_ms_out != PENALTY_NEVER)
             entry->turn_ms = (uint32_t)*turn_ms_out;
+        claim->stage = PENALTY_ALONE;
+        claim->has_turn = true;
     }
     bounded_table_unlock(penalties->known, claim->known);
     return is_known;
@@ -231,19 +233,23 @@ static uint64_t take_turn_of_address(struct penalties *penalties,
     if (turn_ms != now_ms && turn_ms != PENALTY_NEVER) {
         entry->waiting++;
         claim->stage = PENALTY_TURN;
+        claim->has_turn = true;
     }
     bounded_table_unlock(penalties->addresses, claim->address);
     return turn_ms;
 }
 
-/* The moment at which the attempt may go on; PENALTY_NEVER: it may not. */
+/* The moment at which the attempt may go on; PENALTY_NEVER: it may not. Asked
+ * again after each wait until there was a turn to take, since others of its
+ * address may have failed meanwhile. */
 static uint64_t take_turn(struct penalties *penalties, uint64_t max_ms,
                           uint64_t now_ms, struct penalty_claim *claim)
 {
     unsigned failures_here =
         failures_of(penalties->addresses, claim->address, now_ms);
     unsigned failures_of_user =
-        failures_of(penalties->users, claim->user, now_ms);
+        claim->has_waited ? 0
+                          : failures_of(penalties->users, claim->user, now_ms);
     uint64_t user_ms = now_ms + penalty_delay_ms(failures_of_user, max_ms);
     uint64_t turn_ms;
 
@@ -252,6 +258,8 @@ static uint64_t take_turn(struct penalties *penalties, uint64_t max_ms,
     if (take_own_turn(penalties, claim, failures_here, max_ms, now_ms,
                       &turn_ms))
         return turn_ms;
+    claim->stage = PENALTY_ALONE;
+    claim->has_waited = true;
     turn_ms = take_turn_of_address(penalties, claim, max_ms, now_ms);
     return turn_ms > user_ms ? turn_ms : user_ms;
 }
@@ -306,25 +314,17 @@ static enum penalties_answer wait_for_place(struct penalty_claim *claim,
     return PENALTIES_WAIT;
 }
 
-/* Whoever waits for a place may find that others of the address have failed
- * meanwhile, and has to take a turn. */
 static enum penalties_answer go_on(struct penalties *penalties, uint64_t max_ms,
                                    uint64_t now_ms, struct penalty_claim *claim)
 {
     if (now_ms < claim->ready_ms)
         return PENALTIES_WAIT;
-    if (!claim->has_waited) {
-        uint64_t ready_ms = take_turn(penalties, max_ms, now_ms, claim);
-
-        if (ready_ms == PENALTY_NEVER)
+    if (!claim->has_turn) {
+        claim->ready_ms = take_turn(penalties, max_ms, now_ms, claim);
+        if (claim->ready_ms == PENALTY_NEVER)
             return PENALTIES_REFUSE;
-        if (ready_ms > now_ms) {
-            if (claim->stage != PENALTY_TURN)
-                claim->stage = PENALTY_OWN_TURN;
-            claim->has_waited = true;
-            claim->ready_ms = ready_ms;
+        if (claim->ready_ms > now_ms)
             return PENALTIES_WAIT;
-        }
     }
     if (!take_place(penalties, claim, now_ms))
         return wait_for_place(claim, max_ms, now_ms);
@@ -434,7 +434,7 @@ void penalties_answered(struct penalties *penalties,
 {
     switch (claim->stage) {
     case PENALTY_NEW:
-    case PENALTY_OWN_TURN:
+    case PENALTY_ALONE:
     case PENALTY_PLACE:
         break;
     case PENALTY_TURN:

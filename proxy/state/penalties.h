@@ -47,17 +47,18 @@ enum penalties_outcome {
 
 enum penalty_stage {
     PENALTY_NEW,
-    PENALTY_TURN,     /* has taken a turn of its address */
-    PENALTY_OWN_TURN, /* waits, but for nobody else at its address */
-    PENALTY_PLACE,    /* waits until few enough are unanswered */
-    PENALTY_GONE      /* to the backend */
+    PENALTY_TURN,  /* waits for one of its address */
+    PENALTY_ALONE, /* waits, but for nobody else at its address */
+    PENALTY_PLACE, /* waits until few enough are unanswered */
+    PENALTY_GONE   /* to the backend */
 };
 
 /* What one attempt holds; all zero before its first question. Its answer must
  * be told, whatever it was. */
 struct penalty_claim {
     enum penalty_stage stage;
-    bool has_waited; /* for a turn */
+    bool has_turn;   /* taken, of its address or of its own */
+    bool has_waited; /* for what others did to its user */
     uint32_t secret; /* as a hash, like the next three; 0: none */
     uint64_t address;
     uint64_t user;

@@ -300,6 +300,17 @@ static void user_at_home_takes_turns_where_the_address_fails(void **state)
         penalties_answered(penalties, &claims[i], PENALTIES_OTHER, now_ms);
 }
 
+static void user_at_home_waits_once_for_each_login(void **state)
+{
+    (void)state;
+    assert_int_equal(log_in("192.0.2.1", "alice"), 0);
+    (void)guess("192.0.2.1", "bob");
+    (void)guess("192.0.2.1", "carol");
+
+    assert_int_equal(log_in("192.0.2.1", "alice"), 4000);
+    assert_int_equal(log_in("192.0.2.1", "alice"), 4000);
+}
+
 static void user_at_home_does_not_wait_for_the_turns_of_others(void **state)
 {
     struct penalty_claim strangers[CROWD] = {{.stage = PENALTY_NEW}};
@@ -371,6 +382,22 @@ static void parallel_connections_do_not_get_round_the_delay(void **state)
     assert_in_range(minutes, 10, 10 * 4 + 1);
     now_ms += DAY_MS;
     assert_in_range(addresses_kept(), 0, 1);
+}
+
+/* They all wait for the user's sake first, and then for each other. */
+static void parallel_connections_at_a_user_under_attack_take_turns(void **state)
+{
+    char from[] = "198.51.100.0";
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        from[11] = (char)('1' + i);
+        (void)guess(from, "alice");
+    }
+
+    assert_int_equal(guess_together("192.0.2.1", 14000), 0);
+    assert_in_range(guess_together("192.0.2.1", 15000 + 60 * 1000), 1,
+                    PENALTIES_UNANSWERED + 60 / 15);
 }
 
 static void so_many_of_an_address_are_unanswered_at_a_time(void **state)
@@ -746,8 +773,10 @@ int main(void)
         CLAIM(success_does_not_clear_the_address),
         CLAIM(success_does_not_clear_the_user_elsewhere),
         CLAIM(user_at_home_takes_turns_where_the_address_fails),
+        CLAIM(user_at_home_waits_once_for_each_login),
         CLAIM(user_at_home_does_not_wait_for_the_turns_of_others),
         CLAIM(parallel_connections_do_not_get_round_the_delay),
+        CLAIM(parallel_connections_at_a_user_under_attack_take_turns),
         CLAIM(so_many_of_an_address_are_unanswered_at_a_time),
         CLAIM(nobody_waits_for_a_place_for_ever),
         CLAIM(who_waited_for_a_place_takes_a_turn_after_failures),
