@@ -37,6 +37,14 @@ bool credentials_set_secret(struct credentials *credentials,
                      sizeof(credentials->secret), bytes, len);
 }
 
+bool credentials_acts_for_another(const struct credentials *credentials)
+{
+    return credentials->authzid_len > 0 &&
+           (credentials->authzid_len != credentials->user_len ||
+            memcmp(credentials->authzid, credentials->user,
+                   credentials->user_len) != 0);
+}
+
 static bool has_control(const uint8_t *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

@@ -54,6 +54,9 @@ AUTH_MUST_USE bool credentials_set_secret(struct credentials *credentials,
 AUTH_MUST_USE enum credentials_fault
 credentials_check(const struct credentials *credentials);
 
+/* Whether somebody else is to be acted for than the one who authenticates. */
+bool credentials_acts_for_another(const struct credentials *credentials);
+
 /* Leaves all zero, in memory too. */
 void credentials_wipe(struct credentials *credentials);
 

@@ -35,6 +35,10 @@ static bool put_names(uint8_t *message, size_t *len,
                          credentials->authzid_len, false) &&
                put_field(message, len, credentials->user, credentials->user_len,
                          false);
+    if (credentials_acts_for_another(credentials))
+        return put_name(message, len, login_as) &&
+               put_field(message, len, credentials->user, credentials->user_len,
+                         false);
     return put_field(message, len, NULL, 0, false) &&
            put_name(message, len, login_as);
 }

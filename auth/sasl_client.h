@@ -16,8 +16,8 @@
 
 /* Writes the message of PLAIN (RFC 4616, 2) in base64 into `out`, of at least
  * SASL_CLIENT_BASE64_MAX octets, and its length into *len_out. `login_as`
- * (NULL: nobody else) replaces the user and drops the authorisation identity,
- * which was meant for the user as the client said it. False when a name or the
+ * (NULL: nobody else) replaces the user, or whom the user asks to act for,
+ * where that is another. False when a name or the
  * secret holds a NUL, which would shift the fields, or login_as is too long.
  * The caller wipes `out`. */
 AUTH_MUST_USE bool sasl_client_plain(const struct credentials *credentials,

@@ -163,15 +163,10 @@ static void start_message(struct upstream_command *command,
     wiped_buffer_append_text(out, "\r\n");
 }
 
-/* Whether acting for somebody else is asked for, which LOGIN cannot say. */
+/* What LOGIN cannot say. */
 static bool needs_authzid(const struct upstream_command *command)
 {
-    const struct credentials *credentials = command->credentials;
-
-    return command->login_as == NULL && credentials->authzid_len > 0 &&
-           (credentials->authzid_len != credentials->user_len ||
-            memcmp(credentials->authzid, credentials->user,
-                   credentials->user_len) != 0);
+    return credentials_acts_for_another(command->credentials);
 }
 
 /* Where PLAIN would have to wait for its "+", LOGIN saves a round trip, and

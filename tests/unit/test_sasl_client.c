@@ -64,14 +64,26 @@ static void plain_without_authzid_begins_with_a_nul(void **state)
     assert_message(&credentials, NULL, "\0alice\0pw", 9);
 }
 
-static void login_as_replaces_the_user_and_drops_the_authzid(void **state)
+static void login_as_replaces_the_user(void **state)
+{
+    struct credentials credentials;
+
+    (void)state;
+    fill(&credentials, "", "alice", "pw");
+    assert_message(&credentials, "carol", "\0carol\0pw", 9);
+
+    fill(&credentials, "alice", "alice", "pw");
+    assert_message(&credentials, "carol", "\0carol\0pw", 9);
+}
+
+static void login_as_replaces_whom_to_act_for_and_never_drops_it(void **state)
 {
     struct credentials credentials;
 
     (void)state;
     fill(&credentials, "bob", "alice", "pw");
 
-    assert_message(&credentials, "carol", "\0carol\0pw", 9);
+    assert_message(&credentials, "carol", "carol\0alice\0pw", 14);
 }
 
 static void a_nul_that_would_shift_the_fields_is_refused(void **state)
@@ -195,7 +207,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_writes_authzid_user_and_secret),
         cmocka_unit_test(plain_without_authzid_begins_with_a_nul),
-        cmocka_unit_test(login_as_replaces_the_user_and_drops_the_authzid),
+        cmocka_unit_test(login_as_replaces_the_user),
+        cmocka_unit_test(login_as_replaces_whom_to_act_for_and_never_drops_it),
         cmocka_unit_test(a_nul_that_would_shift_the_fields_is_refused),
         cmocka_unit_test(the_longest_credentials_fit_the_room),
         cmocka_unit_test(a_login_as_that_is_too_long_is_refused),

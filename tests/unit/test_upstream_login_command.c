@@ -102,14 +102,28 @@ static void login_as_replaces_the_user_on_both_ways(void **state)
     struct upstream_case *fixture = *state;
 
     upstream_case_set(fixture, "alice", "pw");
-    assert_true(credentials_set_authzid(&fixture->credentials,
-                                        (const uint8_t *)"carol", 5));
     assert_int_equal(start_login_as(fixture, "SASL-IR AUTH=PLAIN"),
                      UPSTREAM_LOGIN_MORE);
     assert_to_backend(fixture, "a1 AUTHENTICATE PLAIN AGJvYgBwdw==\r\n");
 
     assert_int_equal(start_login_as(fixture, "IMAP4rev1"), UPSTREAM_LOGIN_MORE);
     assert_to_backend(fixture, "a1 LOGIN \"bob\" \"pw\"\r\n");
+}
+
+static void login_as_replaces_whom_a_client_acts_for(void **state)
+{
+    struct upstream_case *fixture = *state;
+
+    upstream_case_set(fixture, "alice", "pw");
+    assert_true(credentials_set_authzid(&fixture->credentials,
+                                        (const uint8_t *)"carol", 5));
+    assert_int_equal(start_login_as(fixture, "SASL-IR AUTH=PLAIN"),
+                     UPSTREAM_LOGIN_MORE);
+    assert_to_backend(fixture, "a1 AUTHENTICATE PLAIN Ym9iAGFsaWNlAHB3\r\n");
+
+    assert_int_equal(start_login_as(fixture, "IMAP4rev1"),
+                     UPSTREAM_LOGIN_REFUSED);
+    assert_to_backend(fixture, "");
 }
 
 static void login_quotes_printable_ascii(void **state)
@@ -257,6 +271,7 @@ int main(void)
         TEST(a_long_message_waits_even_with_sasl_ir),
         TEST(the_clients_authzid_is_passed_on),
         TEST(login_as_replaces_the_user_on_both_ways),
+        TEST(login_as_replaces_whom_a_client_acts_for),
         TEST(login_quotes_printable_ascii),
         TEST(login_sends_all_else_as_literals_when_invited),
         TEST(login_quotes_nothing_that_is_long),
