@@ -46,6 +46,23 @@ def test_c3_literal_plus_and_minus_are_not_announced_together(front):
     assert len({b"LITERAL+", b"LITERAL-"} & announced) == 1
 
 
+@pytest.mark.parametrize("have_it", [None, False, True])
+def test_imap4rev2_is_announced_only_where_the_config_says_so(
+        gatepost, fake_backend, have_it):
+    """Not because one backend was seen to have it."""
+    able = fake_backend(ImapServer(b"IMAP4rev2 IMAP4rev1 AUTH=PLAIN"))
+    front = gatepost(routes_to(able), upstream=(
+        {} if have_it is None else {"imap4rev2": have_it}))
+    front.logged_in()
+    clients = [front.secure(), front.starttls(), front.connect("starttls")]
+    clients[2].read_line()
+
+    for client in clients:
+        announced = capabilities(client.command("CAPABILITY")[0])
+        assert b"IMAP4REV1" in announced
+        assert (b"IMAP4REV2" in announced) == (have_it is True)
+
+
 def test_capability_and_greeting_say_the_same(front):
     client = front.secure()
     line = client.command("CAPABILITY")[0]

@@ -2,6 +2,7 @@
 client hears (rows D1, D6, E6, E10-E13, design "Failover" and "Answers to a
 failed login")."""
 
+import base64
 import time
 
 import pytest
@@ -136,19 +137,113 @@ def test_login_as_sends_another_name(gatepost, fake_backend):
     routes = routes_to(backend)
     routes["users"] = {"bob@example.org": {"pool": "p1",
                                            "login_as": "robert"}}
-    routes["domains"] = {"*.example.net": {"pool": "p1",
-                                           "login_as": "{local}"}}
+    routes["domains"] = {
+        "*.example.net": {"pool": "p1", "login_as": "{local}"},
+        "two.test": {"pool": "p1", "login_as": "{domain}/{local}"},
+        "three.test": {"pool": "p1", "login_as": "{user}"}}
     front = gatepost(routes)
 
     for user, sent in (("Bob@Example.org", b"robert"),
                        ("Carl@mx.example.net", b"carl"),
+                       ("Eve@Two.test", b"two.test/eve"),
+                       ("Fay@Three.test", b"fay@three.test"),
                        ("Dora@Example.ORG", b"Dora@Example.ORG")):
         assert login(front, user)[1][-1].startswith(b"OK")
-        got = backend.conversations[-1].user
-        assert got == sent or (sent == b"carl" and got == b"Carl")
+        assert backend.conversations[-1].user == sent
+
+
+def test_login_as_never_drops_whom_a_client_asks_to_act_for(
+        gatepost, fake_backend):
+    """That is the user whose rule it is."""
+    backend = fake_backend(ImapServer())
+    routes = routes_to(backend)
+    routes["default"] = {"pool": "p1", "login_as": "at-{local}"}
+    front = gatepost(routes)
+    message = base64.b64encode(b"carl@x.org\0bob@x.org\0pw").decode()
+
+    answer = front.secure().command(f"AUTHENTICATE PLAIN {message}")[-1]
+
+    assert answer.startswith(b"OK")
+    assert backend.conversation().authzid == b"at-carl"
+    assert backend.conversation().user == b"bob@x.org"
+    assert backend.conversation().password == b"pw"
 
 
 # -- capabilities -----------------------------------------------------------
+
+@pytest.mark.parametrize("names", [("able", "literal", "bare"),
+                                   ("bare", "literal", "able")])
+def test_each_backends_own_capabilities_decide(
+        gatepost, fake_backend, names):
+    """One client, refused at each in turn, and let in at the last."""
+    lists = {"able": b"IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+",
+             "literal": b"IMAP4rev1 LITERAL+", "bare": b"IMAP4rev1"}
+    backends = {name: fake_backend(ImapServer(
+        lists[name], accept=lambda user, password: password == b'p"\t',
+        reply=b"OK in", after=telling(b"X-" + name.encode())))
+        for name in names}
+    front = gatepost({
+        "backends": {name: backend_entry(backends[name]) for name in names},
+        "pools": {name: {"backends": [name]} for name in names},
+        "domains": {f"{name}.test": name for name in names}},
+        limits={"login_tries": 9})
+    client = front.secure()
+
+    def log_in(name, password):
+        client.send(b"a LOGIN u@%s.test {%d+}\r\n%s\r\n" % (
+            name.encode(), len(password), password))
+        return client.read_reply("a")[-1]
+
+    for name in names:
+        assert log_in(name, b'w"\t').startswith(b"a NO")
+    answer = log_in(names[-1], b'p"\t')
+
+    assert answer.startswith(b"a OK [CAPABILITY IMAP4rev1 X-%s]" %
+                             names[-1].encode()), answer
+    heads = {"able": b"a AUTHENTICATE PLAIN ", "literal": b"a LOGIN ",
+             "bare": b"a LOGIN "}
+    for name in names:
+        sent = bytes(backends[name].conversation().received)
+        assert sent.startswith(heads[name]), sent
+        assert (b"{3+}\r\n" in sent) == (name == "literal"), sent
+        assert (b"{3}\r\n" in sent) == (name == "bare"), sent
+
+
+def telling(word):
+    """After the login: a list with the word in it, when asked."""
+    def after(conversation):
+        while True:
+            tag = conversation.read_line().split()[0]
+            conversation.send(b"* CAPABILITY IMAP4rev1 " + word + b"\r\n" +
+                              tag + b" OK done\r\n")
+    return after
+
+
+def test_what_a_backend_could_is_not_believed_of_the_next(
+        gatepost, fake_backend):
+    """The first tells what it can and hangs up before the login."""
+    def script(conversation):
+        conversation.send(b"* OK hi\r\n")
+        conversation.read_line()
+        conversation.send(b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN "
+                          b"LITERAL+ ID\r\n")
+
+    first, second = fake_backend(script), fake_backend(ImapServer(
+        b"IMAP4rev1", announce=False))
+    routes = two(first, second)
+    for entry in routes["backends"].values():
+        entry["id"] = True
+    front = gatepost(routes)
+
+    for number in range(8):
+        answer = login(front, f"user{number}@x.org", "p\t")[1][-1]
+        assert answer.startswith(b"OK"), answer
+
+    assert first.connects > 0
+    for one in second.conversations:
+        assert b"AUTHENTICATE" not in one.received
+        assert b"+}" not in one.received and b" ID " not in one.received
+
 
 @pytest.mark.threat("E12")
 def test_e12_a_code_with_the_ok_passes_once(gatepost, fake_backend):
@@ -285,17 +380,45 @@ def test_answer_to_a_failed_login(gatepost, fake_backend, reply, heard):
 
 @pytest.mark.threat("E6")
 @pytest.mark.parametrize("reply", [
-    b"%t NO [REFERRAL imap://evil.test/] go there\r\n",
-    b"%t NO [referral imap://evil.test/] go there\r\n"])
+    b"%t NO [REFERRAL imap://{0}/] go there\r\n",
+    b"%t NO [referral imap://alice;AUTH=*@{0}/] go there\r\n",
+    b"* BYE [REFERRAL imap://{0}/] go there\r\n",
+    b"* NO [REFERRAL imap://{0}/] x\r\n%t NO [REFERRAL imap://{0}/] x\r\n"])
 def test_e6_a_referral_is_neither_followed_nor_shown(
         gatepost, fake_backend, reply):
+    elsewhere = fake_backend(ImapServer())
+    reply = reply.replace(b"{0}", b"127.0.0.1:%d" % elsewhere.port)
     backend = fake_backend(answering(reply))
     front = gatepost(routes_to(backend))
 
-    lines = login(front)[1]
+    client, lines = login(front)
 
     assert lines[0].startswith(b"NO [UNAVAILABLE]") and len(lines) == 1
-    assert b"evil" not in lines[0] and b"REFERRAL" not in lines[0].upper()
+    assert b"127.0.0.1" not in lines[0] and b"there" not in lines[0]
+    assert b"REFERRAL" not in lines[0].upper()
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert elsewhere.connects == 0
+
+
+@pytest.mark.threat("E6")
+@pytest.mark.parametrize("greeting", [True, False])
+def test_e6_a_referral_beside_success_is_not_shown(
+        gatepost, fake_backend, greeting):
+    """RFC 2221, 4.2: in the greeting or in the tagged OK, as advice."""
+    elsewhere = fake_backend(ImapServer())
+    code = b"[REFERRAL imap://127.0.0.1:%d/] there" % elsewhere.port
+    backend = fake_backend(
+        ImapServer(greeting=b"* OK " + code + b"\r\n") if greeting
+        else ImapServer(reply=b"OK " + code))
+    front = gatepost(routes_to(backend))
+
+    client, lines = login(front)
+
+    assert lines[-1].startswith(b"OK")
+    assert b"REFERRAL" not in b"".join(lines).upper()
+    assert b"127.0.0.1" not in b"".join(lines)
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert elsewhere.connects == 0
 
 
 @pytest.mark.threat("E6")
@@ -332,6 +455,33 @@ def test_the_original_of_an_uncoded_no_goes_to_the_log(
     login(front)
 
     front.wait_log(lambda entry: "quota of shard 7 is odd" in str(entry))
+
+
+@pytest.mark.parametrize("reply, heard", [
+    (b"%t NO The account is not paid for.\r\n",
+     b"NO The account is not paid for.\r\n"),
+    (b"%t NO [AUTHENTICATIONFAILED] No such user alice.\r\n", FIXED),
+    (b"%t NO [LIMIT] Too many.\r\n", b"NO [LIMIT] Too many.\r\n"),
+    (b"%t NO\r\n", FIXED)])
+def test_an_uncoded_no_passes_where_the_config_says_so(
+        gatepost, fake_backend, reply, heard):
+    front = gatepost(routes_to(fake_backend(answering(reply))),
+                     auth={"uncoded_no": "pass"})
+
+    assert login(front)[1] == [heard]
+
+
+def test_who_is_held_is_told_to_come_later(gatepost, fake_backend):
+    backend = fake_backend(ImapServer())
+    routes = routes_to(backend)
+    routes["users"] = {"alice@example.org": {"pool": "p1", "hold": True}}
+    front = gatepost(routes)
+
+    client, lines = login(front)
+
+    assert len(lines) == 1 and lines[0].startswith(b"NO [UNAVAILABLE]")
+    assert backend.connects == 0
+    assert client.login("bob@example.org").startswith(b"OK")
 
 
 @pytest.mark.parametrize("text", [
