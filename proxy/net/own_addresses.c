@@ -3,11 +3,9 @@
 #include "config/mem.h"
 
 #include <assert.h>
-#include <netinet/in.h>
+#include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static void add(struct own_addresses *own, const char *literal, uint16_t port)
 {
@@ -50,28 +48,24 @@ static bool is_unspecified(const struct address *address)
     return memcmp(address->ip, zero, sizeof(zero)) == 0;
 }
 
-/* Connecting a datagram socket sends nothing. The kernel reaches an address
- * of this host from that very address, except 127.0.0.0/8, and every other
- * one from another. Binding to it would not tell: where net.ipv4.
- * ip_nonlocal_bind is on, any address will do for that. */
+/* Binding to it would not tell: where net.ipv4.ip_nonlocal_bind is on, any
+ * address will do for that. Nor would the address that the kernel calls it
+ * from: a secondary one is called from the primary one. */
 static bool is_of_this_host(const struct address *to)
 {
-    struct sockaddr_storage name;
-    socklen_t len = address_to_sockaddr(to, &name);
-    struct address from;
-    bool is_known = false;
-    int fd =
-        socket(to->is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifaddrs *all = NULL;
+    struct address mine;
+    bool is_found = false;
 
-    if (fd < 0)
+    if (getifaddrs(&all) != 0)
         return false;
-    if (connect(fd, (const struct sockaddr *)&name, len) == 0) {
-        len = sizeof(name);
-        is_known = getsockname(fd, (struct sockaddr *)&name, &len) == 0 &&
-                   address_from_sockaddr((struct sockaddr *)&name, &from);
-    }
-    close(fd);
-    return is_known && address_same_host(&from, to);
+    for (struct ifaddrs *one = all; one != NULL && !is_found;
+         one = one->ifa_next)
+        is_found = one->ifa_addr != NULL &&
+                   address_from_sockaddr(one->ifa_addr, &mine) &&
+                   mine.is_ipv6 == to->is_ipv6 && address_same_host(&mine, to);
+    freeifaddrs(all);
+    return is_found;
 }
 
 static bool matches(const struct address *item, const struct address *to)
