@@ -30,8 +30,10 @@ const char *route_load_master_danger(const struct backend_config *backend)
 {
     if (backend->host == NULL)
         return NULL; /* somebody told already */
+    /* Where clear is allowed anywhere, no dial asks whether "localhost" still
+     * is what it says. */
     if (backend->tls == BACKEND_TLS_NONE &&
-        !network_host_is_loopback(backend->host))
+        (backend->allow_cleartext || !network_host_is_loopback(backend->host)))
         return "a backend without TLS";
     if (backend->tls != BACKEND_TLS_NONE && !backend->verify)
         return "a backend that is not verified";
