@@ -32,13 +32,20 @@ void stream_give_back(struct stream *stream, size_t len)
     io->given_back = len;
 }
 
+static bool lies_in(const uint8_t *at, const uint8_t *scratch, size_t size)
+{
+    return (uintptr_t)at >= (uintptr_t)scratch &&
+           (uintptr_t)at < (uintptr_t)scratch + size;
+}
+
 void stream_wipe_lent(const struct stream *stream)
 {
     struct io *io = stream_io(stream);
 
-    /* What is lent lies in one of the two scratches; wipe it there. */
-    if (io->lent == io->wire)
-        OPENSSL_cleanse(io->wire, io->lent_len);
+    /* What is lent lies in one of the two scratches, what was given back
+     * somewhere in the midst of it; wipe it there. */
+    if (lies_in(io->lent, io->wire, IO_WIRE_SIZE))
+        OPENSSL_cleanse(io->wire + (io->lent - io->wire), io->lent_len);
     else if (io->lent == io->plain)
         OPENSSL_cleanse(io->plain, io->lent_len);
 }
@@ -144,7 +151,9 @@ static void take_given_back(struct stream *stream, uint8_t *end)
         size_t len = io->given_back;
 
         io->given_back = 0;
-        if (!stream_is(stream, STREAM_IS_CLOSING | STREAM_HAS_FAILED))
+        if (stream_is(stream, STREAM_IS_CLOSING | STREAM_HAS_FAILED))
+            OPENSSL_cleanse(end - len, len); /* nobody's any more */
+        else
             take_wire(stream, end - len, len);
     }
 }
