@@ -73,6 +73,7 @@ void mailbox_deinit(struct mailbox *mailbox)
         struct letter *next = letter->next;
 
         snapshot_unref(&letter->snapshot);
+        kick_free(&letter->kick);
         free(letter);
         letter = next;
     }

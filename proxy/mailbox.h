@@ -4,6 +4,7 @@
 #define PROXY_MAILBOX_H
 
 #include "config/mem.h"
+#include "session/kick.h"
 #include "state/snapshot.h"
 
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 
 enum letter_kind {
     LETTER_SNAPSHOT, /* serve by this one from now on */
+    LETTER_KICK,     /* end the sessions that it means */
     LETTER_DRAIN,    /* accept no more, end what lives within drain_ms */
     LETTER_STOP      /* end everything now */
 };
@@ -21,6 +23,7 @@ struct letter {
     struct letter *next;
     enum letter_kind kind;
     struct snapshot *snapshot; /* LETTER_SNAPSHOT: the reader's reference */
+    struct kick *kick;         /* LETTER_KICK: the reader's own */
     uint64_t drain_ms;         /* LETTER_DRAIN */
 };
 

@@ -4,6 +4,7 @@
 #include "mailbox.h"
 #include "net/io.h"
 #include "session/drain.h"
+#include "session/kick.h"
 #include "session/listener.h"
 #include "session/registry.h"
 #include "session/session.h"
@@ -27,6 +28,7 @@ struct worker {
     struct mailbox mailbox;
     struct registry registry;
     struct drain drain;
+    struct kicks kicks;
     struct wheel_timer empty_timer;
     struct listener **listeners;
     size_t listener_count;
@@ -48,6 +50,7 @@ static void end_if_empty(struct wheel_timer *timer)
         return;
     }
     drain_stop(&worker->drain);
+    kicks_deinit(&worker->kicks);
     mailbox_close(&worker->mailbox);
     io_stop(&worker->env.io);
 }
@@ -136,6 +139,9 @@ static void on_letter(const struct letter *letter, void *owner)
     case LETTER_SNAPSHOT:
         adopt(worker, letter->snapshot);
         break;
+    case LETTER_KICK:
+        kicks_take(&worker->kicks, letter->kick);
+        break;
     case LETTER_DRAIN:
         stop_listening(worker);
         drain_start(&worker->drain, &worker->env, letter->drain_ms);
@@ -213,6 +219,7 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.worker = index;
     worker->env.snapshot = snapshot_ref(snapshot);
     registry_init(&worker->registry);
+    kicks_init(&worker->kicks, &worker->env);
     wheel_timer_init(&worker->empty_timer, end_if_empty);
     *error_out = prepare(worker, counters, sockets, socket_count);
     if (*error_out == 0)
@@ -224,6 +231,13 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot)
 {
     struct letter letter = {.kind = LETTER_SNAPSHOT,
                             .snapshot = snapshot_ref(snapshot)};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_kick(struct worker *worker, const struct kick *kick)
+{
+    struct letter letter = {.kind = LETTER_KICK, .kick = kick_copy(kick)};
 
     mailbox_put(&worker->mailbox, &letter);
 }

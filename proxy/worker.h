@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "config/mem.h"
 #include "config/settings.h"
+#include "session/kick.h"
 #include "state/limits.h"
 #include "state/penalties.h"
 #include "state/quota.h"
@@ -45,6 +46,9 @@ MUST_USE struct worker *worker_start(unsigned index,
 
 /* New logins go by this snapshot; running sessions are not touched. */
 void worker_adopt(struct worker *worker, struct snapshot *snapshot);
+
+/* Ends its sessions that the kick means; copies it. */
+void worker_kick(struct worker *worker, const struct kick *kick);
 
 /* Accepts what waits, then no more; ends all sessions within drain_ms. The
  * thread ends when none is left. */

@@ -277,6 +277,11 @@ const struct identity *attempt_identity(const struct attempt *attempt)
     return &attempt->identity;
 }
 
+const struct backend *attempt_backend(const struct attempt *attempt)
+{
+    return attempt->target == NULL ? NULL : attempt->target->facts;
+}
+
 struct stream *attempt_take_stream(struct attempt *attempt)
 {
     struct stream *stream = attempt->upstream;

@@ -91,6 +91,9 @@ const struct attempt_outcome *attempt_outcome(const struct attempt *attempt);
 /* The normalised name; empty before it is known. */
 const struct identity *attempt_identity(const struct attempt *attempt);
 
+/* Where it dials, waits or logs in; NULL: nowhere yet. */
+const struct backend *attempt_backend(const struct attempt *attempt);
+
 /* After a login: the stream, whose owner must be set at once, and the
  * backend, whose count of sessions includes this one. Both once. */
 struct stream *attempt_take_stream(struct attempt *attempt);

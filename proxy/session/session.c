@@ -574,6 +574,28 @@ bool session_is_ending(const struct session *session)
     return session->state == SESSION_ENDING;
 }
 
+/* An attempt's, or NULL. */
+static const struct attempt *attempt_of(const struct session *session)
+{
+    return session->state == SESSION_ATTEMPT ? session->before->attempt : NULL;
+}
+
+const char *session_user(const struct session *session)
+{
+    const struct attempt *attempt = attempt_of(session);
+
+    if (attempt != NULL)
+        return attempt_identity(attempt)->user;
+    return session_facts_user(&session->facts);
+}
+
+const struct backend *session_backend(const struct session *session)
+{
+    const struct attempt *attempt = attempt_of(session);
+
+    return attempt == NULL ? session->backend : attempt_backend(attempt);
+}
+
 uint64_t session_quiet_ms(const struct session *session)
 {
     return clock_now_ms() - session->splice.active_ms;

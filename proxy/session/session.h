@@ -18,6 +18,9 @@ struct session;
 /* The BYE of a server that drains (RFC 5530, 3). */
 #define SESSION_GOING_DOWN "[UNAVAILABLE] Going down, try again later."
 
+/* The BYE of one that is closed, or whose backend is. */
+#define SESSION_KICKED "[UNAVAILABLE] Try again."
+
 /* Takes over an accepted connection. The quota must have been taken; it is
  * given back when the session is gone, or at once on failure (UV_E*). listener
  * is its index in the settings' list. */
@@ -47,6 +50,10 @@ uint64_t session_age_ms(const struct session *session);
 bool session_is_counted_before_login(const struct session *session);
 bool session_is_spliced(const struct session *session);
 bool session_is_ending(const struct session *session);
+/* The normalised name of who has logged in or is about to; NULL: nobody. */
+const char *session_user(const struct session *session);
+/* Where it is spliced to or logs in; NULL: nowhere. */
+const struct backend *session_backend(const struct session *session);
 /* How long a spliced one has moved no byte. */
 uint64_t session_quiet_ms(const struct session *session);
 

@@ -47,6 +47,11 @@ void session_facts_name_user(struct session_facts *facts,
               identity->user_len);
 }
 
+const char *session_facts_user(const struct session_facts *facts)
+{
+    return facts->names == NULL ? NULL : facts->names + facts->user_at;
+}
+
 void session_facts_id(const struct session_facts *facts,
                       char out[SESSION_ID_MAX])
 {
@@ -80,8 +85,8 @@ static void log_facts(struct log_entry *entry,
         return;
     if (facts->names[0] != '\0')
         log_text(entry, "sni", facts->names);
-    if (facts->names[facts->user_at] != '\0')
-        log_text(entry, "user", facts->names + facts->user_at);
+    if (session_facts_user(facts)[0] != '\0')
+        log_text(entry, "user", session_facts_user(facts));
 }
 
 void session_log_login(const struct session_facts *facts,

@@ -37,6 +37,9 @@ void session_facts_take_tls(struct session_facts *facts, const SSL *ssl);
 void session_facts_name_user(struct session_facts *facts,
                              const struct identity *identity);
 
+/* As it was named; NULL: it was not. */
+const char *session_facts_user(const struct session_facts *facts);
+
 /* "worker-number", unique in this process. */
 void session_facts_id(const struct session_facts *facts,
                       char out[SESSION_ID_MAX]);
