@@ -73,11 +73,29 @@ static bool refuse_crowd(struct attempt *attempt)
     return refuse_unavailable(attempt, "backend-busy");
 }
 
+/* What takes nobody now is passed over as one that is down. */
+static bool takes_anybody(const struct attempt *attempt, const char **why)
+{
+    switch (backend_mode(attempt->target->facts)) {
+    case BACKEND_READY:
+        return true;
+    case BACKEND_DRAINING:
+        *why = "backend-draining";
+        break;
+    case BACKEND_MAINTENANCE:
+        *why = "backend-in-maintenance";
+        break;
+    }
+    return false;
+}
+
 /* A connection to the candidate, or one on its way. *goes_on_out tells whether
  * the attempt does. False: to the next candidate. */
 static bool take_place(struct attempt *attempt, bool *goes_on_out)
 {
-    if (!reach(attempt)) {
+    const char *why;
+
+    if (!takes_anybody(attempt, &why) || !reach(attempt)) {
         gate_leave(&attempt->pass);
         return false;
     }
@@ -95,6 +113,8 @@ static bool try_next(struct attempt *attempt, const char *why)
 
     while ((config = pick_next(&attempt->pick, clock_now_ms())) != NULL) {
         attempt->target = snapshot_target(attempt->snapshot, config);
+        if (!takes_anybody(attempt, &why))
+            continue;
         switch (enter_gate(attempt)) {
         case GATE_ENTERED:
             if (take_place(attempt, &goes_on))
