@@ -29,6 +29,8 @@ static void read_proxy_protocol(struct json_members *members,
                                 struct backend_config *backend);
 static void read_id(struct json_members *members,
                     struct backend_config *backend);
+static void read_state(struct json_members *members,
+                       struct backend_config *backend);
 static void check_cleartext(struct json_members *members,
                             const struct backend_config *backend);
 static void check_master(struct json_members *members,
@@ -83,6 +85,7 @@ static void read_backend(const struct json_place *place,
     json_read_optional_unsigned(&members, "warm", 0, WARM_MAX, &backend->warm);
     read_proxy_protocol(&members, backend);
     read_id(&members, backend);
+    read_state(&members, backend);
     route_load_master(&members, &backend->master);
     if (knows_tls && backend->tls == BACKEND_TLS_NONE)
         check_cleartext(&members, backend);
@@ -209,6 +212,20 @@ static void read_id(struct json_members *members,
     if (backend->forward_id && !backend->send_id &&
         json_read_get(members, "forward_id", &forward))
         json_place_fault(&forward, NULL, "\"id\": true beside it, or false");
+}
+
+static void read_state(struct json_members *members,
+                       struct backend_config *backend)
+{
+    static const struct json_choice choices[] = {
+        {"ready", BACKEND_READY},
+        {"draining", BACKEND_DRAINING},
+        {"maintenance", BACKEND_MAINTENANCE},
+    };
+    unsigned mode = BACKEND_READY;
+
+    json_read_optional_choice(members, "state", choices, 3, &mode);
+    backend->mode = (enum backend_mode)mode;
 }
 
 static void check_master(struct json_members *members,

@@ -55,6 +55,8 @@ struct backend_config {
     unsigned weight; /* 0..1000; 0 is chosen for nobody */
     unsigned warm;   /* connections that each worker keeps ready, 0..64; none
                         beside proxy_protocol */
+    enum backend_mode mode; /* put in force where the table before said
+                               otherwise */
     enum backend_proxy proxy_protocol;
     bool send_id;    /* tells by ID who the client is */
     bool forward_id; /* ... and what else the client's own ID said */

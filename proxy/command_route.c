@@ -25,6 +25,7 @@ static int explain_route(struct explanation *about);
 static bool explain_login_as(const struct explanation *about);
 static bool explain_backend(const struct explanation *about);
 static void explain_next(const struct explanation *about,
+                         const struct backend_config *first,
                          const struct backend_config *second);
 
 int command_route_run(const char *config_file, const char *user, FILE *out,
@@ -229,6 +230,16 @@ static const char *proxy_text(enum backend_proxy proxy)
 }
 
 /* Said only where there is something to be said. */
+static void say_state(const struct explanation *about,
+                      const struct backend_config *config)
+{
+    if (config->mode != BACKEND_READY)
+        say(about->out, "state:", "%s, so it takes nobody%s",
+            backend_mode_name(config->mode),
+            config->mode == BACKEND_DRAINING ? " without a session there" : "");
+}
+
+/* Likewise. */
 static void say_client(const struct explanation *about,
                        const struct backend_config *config)
 {
@@ -264,18 +275,35 @@ static bool explain_backend(const struct explanation *about)
     }
     say_backend(about->out, first);
     say_why(about, first);
+    say_state(about, first);
     say_client(about, first);
-    explain_next(about, pick_next(&pick, 0));
-    return true;
+    explain_next(about, first, pick_next(&pick, 0));
+    return first->mode == BACKEND_READY ||
+           about->route.pool->when_down == POOL_NEXT;
+}
+
+static const char *when_text(enum backend_mode mode)
+{
+    switch (mode) {
+    case BACKEND_READY:
+        return "when that one is down";
+    case BACKEND_DRAINING:
+        return "since that one is draining";
+    case BACKEND_MAINTENANCE:
+        return "since that one is in maintenance";
+    }
+    return "";
 }
 
 static void explain_next(const struct explanation *about,
+                         const struct backend_config *first,
                          const struct backend_config *second)
 {
     if (second == NULL)
         say(about->out, "next:", "none");
     else if (about->route.pool->when_down == POOL_NEXT)
-        say(about->out, "next:", "%s, when that one is down", second->name);
+        say(about->out, "next:", "%s, %s", second->name,
+            when_text(first->mode));
     else
         say(about->out, "next:",
             "none while that one is down (when_down refuse); %s once it is "

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capacity.h"
+#include "modes.h"
 #include "provider.h"
 #include "reload.h"
 #include "server_log.h"
@@ -240,6 +241,7 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
                                &descriptors));
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
+    modes_follow(snapshot, server->workers, server->started);
 }
 
 static struct snapshot *on_reloaded(struct snapshot *snapshot,
@@ -374,6 +376,7 @@ static bool start(struct server *server)
                     settings->resolve_interval_ms);
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
+    modes_follow(server->snapshot, NULL, 0);
     if (!start_workers(server))
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);

@@ -152,6 +152,8 @@ static void log_backend(struct backend *backend)
     if (facts.state_why[0] != '\0')
         log_text(&entry, "reason", facts.state_why);
     log_u64(&entry, "for_s", (clock_now_ms() - facts.state_since_ms) / 1000);
+    if (facts.mode != BACKEND_READY)
+        log_text(&entry, "mode", backend_mode_name(facts.mode));
     log_u64(&entry, "sessions", facts.sessions);
     log_u64(&entry, "probes", facts.probes);
     log_u64(&entry, "probe_failures", facts.probe_failures);

@@ -14,7 +14,7 @@ enum {
 /* Where one backend of the pool stands; all of it decides, in this order. */
 struct place {
     size_t index;
-    bool is_late; /* cannot be dialled now */
+    bool is_late; /* takes nobody, or cannot be dialled now */
     uint32_t sessions;
     struct rendezvous rendezvous;
 };
@@ -193,7 +193,8 @@ static void find_place(const struct pick *pick, size_t index, uint64_t now_ms,
     const struct backend *backend = backend_set_find(pick->set, config);
 
     place->index = index;
-    place->is_late = !backend_is_dialable(backend, now_ms);
+    place->is_late = backend_mode(backend) != BACKEND_READY ||
+                     !backend_is_dialable(backend, now_ms);
     place->sessions = backend_sessions(backend);
     rendezvous_init(&place->rendezvous, pick->user_hash, seed_of(pick, index),
                     config->weight);

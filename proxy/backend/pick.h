@@ -1,11 +1,11 @@
 /* In which order a user's login tries the backends of a pool.
  *
  * hash: weighted rendezvous of backend name and user (rendezvous.h); health
- * and load never move a user. least-sessions: those that may be dialled now
- * come first, then the fewest sessions per weight, then rendezvous; of pools
- * of more than 16 two that may be dialled are drawn by weight, and compared.
- * Weight 0 is chosen for nobody. With when_down refuse there is one candidate
- * only. */
+ * and load never move a user. least-sessions: those that are ready and may be
+ * dialled now come first, then the fewest sessions per weight, then rendezvous;
+ * of pools of more than 16 two that may be dialled are drawn by weight, and
+ * compared. Weight 0 is chosen for nobody. With when_down refuse there is one
+ * candidate only. */
 #ifndef BACKEND_PICK_H
 #define BACKEND_PICK_H
 
@@ -32,8 +32,8 @@ struct pick {
 void pick_start(struct pick *pick, const struct pool *pool,
                 const struct backend_set *set, const uint8_t *user, size_t len);
 
-/* The next candidate, or NULL when there is none. It may be down: ask
- * backend_may_dial before dialling it. */
+/* The next candidate, or NULL when there is none. It may be down, or take
+ * nobody: ask backend_mode and backend_may_dial before dialling it. */
 const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms);
 
 #endif

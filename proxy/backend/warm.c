@@ -266,6 +266,7 @@ static void dial(struct stock *stock)
 static bool may_dial(const struct stock *stock)
 {
     return !stock->is_pausing &&
+           backend_mode(stock->target->facts) != BACKEND_MAINTENANCE &&
            stock->held < warm_wanted(stock->target->config) &&
            (stock->troubles == 0 ||
             (stock->dialled == NULL && stock->tried == NULL));

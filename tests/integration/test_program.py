@@ -325,6 +325,34 @@ def test_route_names_who_is_next_where_the_pool_goes_on(command, routes):
     assert told["next:"] == f"{other}, when that one is down"
 
 
+@pytest.mark.parametrize("state, takes, since", [
+    ("draining", "draining, so it takes nobody without a session there",
+     "since that one is draining"),
+    ("maintenance", "maintenance, so it takes nobody",
+     "since that one is in maintenance")])
+def test_route_tells_of_a_state(command, routes, state, takes, since):
+    routes["backends"]["b1"]["state"] = state
+    routes["backends"]["b2"]["state"] = state
+
+    status, output, _ = command(routes, "route", "bob@example.org")
+
+    told = fields(output)
+    assert status == 0
+    assert told["state:"] == takes
+    other = {"b1": "b2", "b2": "b1"}[told["backend:"].split()[0]]
+    assert told["next:"] == f"{other}, {since}"
+
+
+def test_route_refuses_where_nobody_is_taken(command, routes):
+    for name in ("a1", "a2"):
+        routes["backends"][name]["state"] = "maintenance"
+
+    status, output, _ = command(routes, "route", "alice@example.org")
+
+    assert status == 1
+    assert fields(output)["refused:"] == "for the reason above"
+
+
 def test_route_tells_what_a_backend_learns_of_the_client(command, routes):
     for name, told in (("b1", {"proxy_protocol": "v1"}),
                        ("b2", {"proxy_protocol": "v2", "id": True,

@@ -312,6 +312,7 @@ ROUTES = [
     (BACKEND + ["key"], text(4095)),
     (BACKEND + ["weight"], whole(0, 1000)),
     (BACKEND + ["warm"], whole(0, 64)),
+    (BACKEND + ["state"], choice("ready", "draining", "maintenance")),
     (["backends", "imap-2", "proxy_protocol"], choice("v1", "v2")),
     (["backends", "imap-2", "proxy_protocol"], ([ABSENT], ["v3", 2])),
     (BACKEND + ["id"], ([True], [False, ABSENT, 0, 1, "true", None, [], {}])),

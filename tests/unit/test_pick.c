@@ -493,6 +493,55 @@ static void least_sessions_leaves_the_dead_for_last(void **state)
     close_sessions(1, 5);
 }
 
+static void set_mode(size_t index, enum backend_mode mode)
+{
+    backend_set_mode(backend_set_find(set, &configs[index]), mode, "test");
+}
+
+static void least_sessions_passes_over_what_takes_nobody(void **state)
+{
+    (void)state;
+    make_pool(3, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+    open_sessions(2, 5);
+    set_mode(0, BACKEND_DRAINING);
+    set_mode(1, BACKEND_MAINTENANCE);
+
+    assert_int_equal(first_for("alice@example.org"), 2);
+    set_mode(1, BACKEND_READY);
+    assert_int_equal(first_for("alice@example.org"), 1);
+
+    close_sessions(2, 5);
+}
+
+static void draws_pass_over_what_takes_nobody(void **state)
+{
+    (void)state;
+    make_pool(100, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    use_facts();
+    for (size_t i = 0; i < 50; i++)
+        set_mode(i, BACKEND_DRAINING);
+
+    for (unsigned i = 0; i < 1000; i++)
+        assert_in_range(first_for_number(i), 50, 99);
+}
+
+static void modes_move_nobody_of_a_hash_pool(void **state)
+{
+    int before[100];
+
+    (void)state;
+    make_pool(5, POOL_HASH, POOL_REFUSE);
+    use_facts();
+    for (unsigned i = 0; i < 100; i++)
+        before[i] = first_for_number(i);
+    set_mode(1, BACKEND_DRAINING);
+    set_mode(2, BACKEND_MAINTENANCE);
+
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(first_for_number(i), before[i]);
+}
+
 static void take_down(size_t index)
 {
     for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
@@ -624,6 +673,9 @@ int main(void)
         CLAIM(least_sessions_wins_by_weight),
         CLAIM(equal_loads_go_by_rendezvous),
         CLAIM(least_sessions_leaves_the_dead_for_last),
+        CLAIM(least_sessions_passes_over_what_takes_nobody),
+        CLAIM(draws_pass_over_what_takes_nobody),
+        CLAIM(modes_move_nobody_of_a_hash_pool),
         CLAIM(draws_keep_a_large_pool_even),
         CLAIM(draws_go_by_weight),
         CLAIM(draws_pass_by_the_dead),

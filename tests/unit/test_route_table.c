@@ -78,7 +78,8 @@ static void a_backend_has_what_the_file_says(void **state)
         "\"host\": \"imap.example.org\", \"port\": 65535, \"tls\": "
         "\"starttls\", \"tls_name\": \"b.example.org\", \"ca\": "
         "\"ca.pem\", \"certificate\": \"/c.pem\", \"key\": "
-        "\"../k.pem\", \"weight\": 1000, \"warm\": 64"));
+        "\"../k.pem\", \"weight\": 1000, \"warm\": 64, \"state\": "
+        "\"maintenance\""));
     size_t count;
     const struct backend_config *backend = route_table_backends(table, &count);
 
@@ -94,6 +95,7 @@ static void a_backend_has_what_the_file_says(void **state)
     assert_string_equal(backend->key, "/etc/gatepost/../k.pem");
     assert_int_equal(backend->weight, 1000);
     assert_int_equal(backend->warm, 64);
+    assert_int_equal(backend->mode, BACKEND_MAINTENANCE);
     assert_true(backend->verify);
     assert_false(backend->allow_cleartext);
     route_table_free(&table);
@@ -116,6 +118,7 @@ static void a_backend_has_the_designed_defaults(void **state)
     assert_true(backend->verify);
     assert_int_equal(backend->weight, 1);
     assert_int_equal(backend->warm, 0);
+    assert_int_equal(backend->mode, BACKEND_READY);
     route_table_free(&table);
 }
 
