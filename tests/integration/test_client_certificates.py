@@ -13,7 +13,7 @@ import pytest
 
 from gatepost_test.certs import CLIENT, SERVER, Authority
 from gatepost_test.dovecot import Dovecot
-from gatepost_test.gatepost import routes_to
+from gatepost_test.gatepost import backend_entry, routes_to
 from gatepost_test.openssl import s_client
 from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireEnded, trusting
@@ -200,6 +200,31 @@ def test_a_certificate_logs_its_user_in_through_the_master(
         ALICE.encode(), MASTER.encode(), SECRET.encode())
     end = front.session_end()
     assert end["user"] == ALICE and SECRET not in front.stderr
+
+
+def test_a_master_may_be_of_the_pool_or_of_one_of_its_backends(
+        asking, fake_backend, alice, showing, folder):
+    """The backend's own goes before the pool's."""
+    one, other = (fake_backend(ImapServer()) for _ in range(2))
+    routes = routes_to(one)
+    routes["backends"]["b2"] = backend_entry(
+        other, master={"user": "its-own", "secret": "its-own"})
+    routes["pools"]["p1"] = {
+        "backends": ["b1", "b2"], "balance": "least-sessions",
+        "master": {"user": MASTER, "secret": "master"}}
+    with open(os.open(f"{folder}/its-own", os.O_CREAT | os.O_WRONLY,
+                      0o600), "w") as out:
+        out.write("another")
+    front = asking(routes)
+
+    for _ in range(2):
+        assert external(front.secure(showing(alice))).startswith(b"OK")
+
+    seen = [(item.authzid, item.user, item.password)
+            for item in (one.conversation(), other.conversation())]
+    assert seen == [
+        (ALICE.encode(), MASTER.encode(), SECRET.encode()),
+        (ALICE.encode(), b"its-own", b"another")]
 
 
 def test_the_greeting_names_external_to_who_has_shown_one(

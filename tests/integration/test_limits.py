@@ -5,8 +5,9 @@ import time
 import pytest
 
 from gatepost_test.gatepost import STARTED, routes_to
+from gatepost_test.network import own_network
 from gatepost_test.scripts import ImapServer
-from gatepost_test.wire import WireClient, WireTimeout
+from gatepost_test.wire import WireTimeout
 
 
 pytestmark = pytest.mark.threads
@@ -68,6 +69,32 @@ def test_exempt_networks_are_not_counted(gatepost, backend):
     held.append(front.connect("starttls"))
     assert held[-1].read_line().startswith(b"* OK")
     assert is_refused(front)
+
+
+def test_exempt_networks_have_no_limit_at_all(gatepost, fake_backend):
+    """Many at once, as a webmail server is, and each limit at its least."""
+    def take_time(*_):
+        time.sleep(0.2)
+        return True
+
+    backend = fake_backend(ImapServer(accept=take_time))
+    front = gatepost(routes_to(backend), workers=1, limits={
+        "per_address": 1, "per_user": 1, "per_user_and_address": 1,
+        "accept_rate": 1, "before_login": 1, "backend_logins": 1,
+        "backend_queue": 0, "exempt": ["127.0.0.8/30"]})
+
+    webmail = [front.secure(source="127.0.0.9") for _ in range(6)]
+    for client in webmail:
+        client.send(b"a LOGIN alice@x.org pw\r\n")
+    for client in webmail:
+        assert client.read_reply("a")[-1].startswith(b"a OK")
+
+    other = front.secure()  # and counts for nobody else
+    assert other.login("alice@x.org").startswith(b"OK")
+    assert is_refused(front)
+    time.sleep(1.1)  # a token of accept_rate
+    another = front.secure(source="127.0.0.2")
+    assert another.login("alice@x.org").startswith(b"NO [LIMIT]")
 
 
 def test_per_user(gatepost, backend):
@@ -200,17 +227,19 @@ def test_refused_connections_free_everything(gatepost, backend):
     assert held.command("NOOP")[-1].startswith(b"OK")
 
 
-def test_ipv6_addresses_are_counted_per_64(gatepost, backend, settings):
-    """Loopback has one IPv6 address only, and its /64 has a limit too."""
-    settings["listeners"][1]["address"] = "::1"
-    front = gatepost(routes_to(backend), limits={"per_address": 2})
-    address = ("::1", settings["listeners"][1]["port"])
-    held = [WireClient(address) for _ in range(2)]
+def test_ipv6_addresses_are_counted_per_64(
+        gatepost, fake_backend, settings):
+    here, beside, elsewhere = ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2",
+                               "2001:db8:0:2::1")
+    with own_network(ipv6=[here, beside, elsewhere]):
+        settings["listeners"][1]["address"] = "::1"
+        front = gatepost(routes_to(fake_backend(ImapServer())),
+                         limits={"per_address": 2})
+        held = [front.connect("starttls", source=one)
+                for one in (here, beside)]
+        for client in held:
+            assert client.read_line().startswith(b"* OK")
 
-    for client in held:
-        assert client.read_line().startswith(b"* OK")
-    with WireClient(address) as third:
-        try:
-            assert third.read_line().startswith(b"* BYE")
-        except ConnectionError:
-            pass
+        assert is_refused(front, here)
+        assert is_refused(front, beside)
+        assert not is_refused(front, elsewhere)

@@ -137,6 +137,40 @@ def test_c3_login_takes_every_form_of_argument(
     assert backend.conversation().password == b"pass.word"
 
 
+FORMS = [b"%s", b'"%s"', b"{%d}\r\n%s", b"{%d+}\r\n%s"]
+
+
+def in_form(form, value):
+    """The value in one of the forms."""
+    return form % ((len(value), value) if b"%d" in form else value)
+
+
+@pytest.mark.threat("C3")
+def test_c3_every_form_is_the_same_at_every_split(front, backend):
+    """All of a login at once, and cut at each of its bytes: what is asked
+    for, the answers, and what the backend hears are the same."""
+    def run(octets, cut):
+        client = front.secure()
+        client.send(octets[:cut])
+        if cut % 8 == 1:
+            time.sleep(0.002)
+        client.send(octets[cut:])
+        heard = client.read_reply("a")
+        client.abandon()
+        seen = backend.conversations[-1]
+        assert (seen.user, seen.password) == (b"u@example.org", b"pass.word")
+        return heard
+
+    for user_form, password_form in itertools.product(FORMS, repeat=2):
+        octets = b'i ID ("name" {4}\r\ncurl {2+}\r\nos NIL)\r\n' \
+            b"a LOGIN %s %s\r\n" % (in_form(user_form, b"u@example.org"),
+                                    in_form(password_form, b"pass.word"))
+        whole = run(octets, 0)
+        assert whole[-1].startswith(b"a OK"), whole
+        for cut in range(1 + len(whole) % 3, len(octets), 3):
+            assert run(octets, cut) == whole, (octets, cut)
+
+
 @pytest.mark.threat("C3")
 @pytest.mark.parametrize("size", [1, 4096])
 def test_c3_a_literal_of_the_announced_size_is_taken(front, backend, size):
@@ -311,6 +345,35 @@ def test_c8_a_plain_message_out_of_shape_is_refused(front, backend, message):
     assert answer.startswith((b"a BAD", b"a NO")), answer
     assert backend.connects == 0 or message == b"\0a\0"
     assert client.command("NOOP")[-1].startswith(b"OK")
+
+
+@pytest.mark.threat("D8")
+@pytest.mark.parametrize("how", ["initial", "continued"])
+def test_d8_no_length_is_found_by_a_nul_that_is_not_there(
+        front, backend, how):
+    """"AGFi" is NUL and "ab": one NUL, and nothing behind it. A decoder that
+    looked for the second would read on into what the longer one left."""
+    client = front.secure()
+    whole = b"\0alice@example.org\0secret-of-alice"
+
+    for message in (b"\0ab", b"ab", b"ab\0", b"\0", b"a\0b", whole[:5],
+                    whole[:whole.rindex(b"\0")], b"\0" + b"a" * 1024):
+        client.send(b"x AUTHENTICATE PLAIN " + base64.b64encode(
+            whole + b"\0") + b"\r\n")
+        assert client.read_line().startswith(b"x BAD")
+        encoded = base64.b64encode(message)
+        if how == "initial":
+            client.send(b"a AUTHENTICATE PLAIN " + encoded + b"\r\n")
+        else:
+            client.send(b"a AUTHENTICATE PLAIN\r\n")
+            assert client.read_line().startswith(b"+")
+            client.send(encoded + b"\r\n")
+        answer = client.read_line()
+        assert answer.startswith(b"a BAD"), (message, answer)
+        client.abandon()
+        client = front.secure()
+
+    assert backend.connects == 0
 
 
 @pytest.mark.threat("C8")

@@ -178,6 +178,38 @@ def test_d2_a_megabyte_of_domain_ends_the_session(
     assert all(one.connects == 0 for one in backends.values())
 
 
+@pytest.mark.threat("D3")
+def test_d3_no_name_takes_longer_among_a_hundred_thousand(
+        gatepost, backends, routes, sanitizer):
+    """Less than a millisecond each, whatever the name: labels without end,
+    and what a regular expression would stumble over."""
+    routes.update(
+        users={f"user{number}@example.org": "alpha"
+               for number in range(100000)},
+        domains={"*." + "a." * labels + "test": "gamma"
+                 for labels in range(1, 100)},
+        default="delta")
+    front = gatepost(routes)
+    dots = b"x@" + b"a." * 253 + b"test"
+    hostile = [b"a" * 512, b"(a+)+" * 100, b"a@" * 255, dots, dots[:-1] + b"x"]
+
+    def cost(names):
+        for name in names:  # what a first use costs is not the name's
+            reached(front, backends, name)
+        before = front.cpu()
+        for _ in range(8):
+            for name in names:
+                reached(front, backends, name)
+        return front.cpu() - before
+
+    plain = cost([b"user%d@example.org" % number for number in range(5)])
+    odd = cost(hostile)
+
+    assert odd - plain < 40 * 0.001 * (5 if sanitizer else 1), (plain, odd)
+    assert reached(front, backends, dots) == "gamma"
+    assert reached(front, backends, b"a" * 8192).startswith((b"NO", b"BAD"))
+
+
 def test_further_separators_split_and_the_master_part_is_cut(
         gatepost, command, backends, routes, settings):
     routes.update(users={"alice@example.org": "beta"}, default="delta")
