@@ -133,7 +133,7 @@ void route_names_expected(const struct route_names *names, const char *kind,
 {
     char text[ROUTE_NAME_MAX + 1] = "";
 
-    if (len <= ROUTE_NAME_MAX)
+    if (len > 0 && len <= ROUTE_NAME_MAX)
         memcpy(text, name, len);
 
     const char *nearest =

@@ -33,7 +33,8 @@ static bool next_line(struct text *rest, struct text *line_out);
 static bool has_byte_order_mark(struct text all);
 static void read_line(struct lines *lines, struct text line);
 static void read_comment(struct lines *lines, struct text line);
-static bool is_end(struct text line, uint64_t *count_out);
+static bool is_end(struct text line);
+static bool says_count(struct text line, uint64_t count);
 static void read_user(struct lines *lines, struct text line);
 static bool read_rule(struct lines *lines, struct text user, struct text rest,
                       uint32_t *rule_out);
@@ -128,12 +129,11 @@ static void read_line(struct lines *lines, struct text line)
 static void read_comment(struct lines *lines, struct text line)
 {
     char found[SHOWN_MAX + 8], expected[96];
-    uint64_t count;
 
-    if (!is_end(line, &count))
+    if (!is_end(line))
         return;
     lines->has_end = true;
-    if (count == lines->users)
+    if (says_count(line, lines->users))
         return;
     quote(line, found);
     (void)snprintf(expected, sizeof(expected),
@@ -142,24 +142,24 @@ static void read_comment(struct lines *lines, struct text line)
     fault(lines, 1, found, expected);
 }
 
-/* A number that is too large for any file may be any such number. */
-static bool is_end(struct text line, uint64_t *count_out)
+/* Any line that begins as the mark does is one: else a cut one could be made of
+ * a comment. */
+static bool is_end(struct text line)
 {
     size_t mark_len = strlen(END_MARK);
 
-    if (line.len <= mark_len || memcmp(line.bytes, END_MARK, mark_len) != 0 ||
-        (line.len > mark_len + 1 && line.bytes[mark_len] == '0'))
-        return false;
-    *count_out = 0;
-    for (size_t i = mark_len; i < line.len; i++) {
-        char digit = line.bytes[i];
+    return line.len > mark_len && memcmp(line.bytes, END_MARK, mark_len) == 0 &&
+           line.bytes[mark_len] >= '0' && line.bytes[mark_len] <= '9';
+}
 
-        if (digit < '0' || digit > '9')
-            return false;
-        if (*count_out < UINT32_MAX)
-            *count_out = *count_out * 10 + (uint64_t)(digit - '0');
-    }
-    return true;
+/* Just as we would write it. */
+static bool says_count(struct text line, uint64_t count)
+{
+    char text[sizeof(END_MARK) + 24];
+    int len = snprintf(text, sizeof(text), END_MARK "%llu",
+                       (unsigned long long)count);
+
+    return line.len == (size_t)len && memcmp(line.bytes, text, line.len) == 0;
 }
 
 static void read_user(struct lines *lines, struct text line)

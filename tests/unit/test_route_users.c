@@ -299,9 +299,11 @@ static void a_file_without_its_end_was_cut(void **state)
         {"a\tp1\n# end \n",
          "d/u.tsv:3:1: found the end of the file, expected \"# end\" and the "
          "number of users: the file was cut\n"},
-        {"# end 00\n",
-         "d/u.tsv:2:1: found the end of the file, expected \"# end\" and the "
-         "number of users: the file was cut\n"},
+        {"# end 00\n", "d/u.tsv:1:1: found \"# end 00\", expected \"# end 0\", "
+                       "the number of users above it\n"},
+        {"# end 0 of it\n",
+         "d/u.tsv:1:1: found \"# end 0 of it\", expected \"# end 0\", the "
+         "number of users above it\n"},
         {"a\tp1\n# end of it\n",
          "d/u.tsv:3:1: found the end of the file, expected \"# end\" and the "
          "number of users: the file was cut\n"},
