@@ -231,8 +231,8 @@ def test_what_a_backend_could_is_not_believed_of_the_next(
     first, second = fake_backend(script), fake_backend(ImapServer(
         b"IMAP4rev1", announce=False))
     routes = two(first, second)
-    for entry in routes["backends"].values():
-        entry["id"] = True
+    for name, weight in (("b1", 1000), ("b2", 1)):
+        routes["backends"][name].update(id=True, weight=weight)
     front = gatepost(routes)
 
     for number in range(8):
