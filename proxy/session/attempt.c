@@ -161,16 +161,21 @@ struct attempt *attempt_new(struct env *env,
     return attempt;
 }
 
-/* A refusal without asking a backend takes as long as one of theirs, or time
- * would tell which users there are (threat D4). False: the attempt is over. */
-static bool hold_back(struct attempt *attempt)
+bool attempt_hold_back(struct attempt *attempt, uint64_t delay_ms)
 {
     if (attempt->outcome.answer != LOGIN_ANSWER_BAD_CREDENTIALS)
         return false;
     attempt->stage = ATTEMPT_HOLD;
-    io_arm(&attempt->env->io, &attempt->timer,
-           failure_times_sample(&attempt->env->failure_times));
+    io_arm(&attempt->env->io, &attempt->timer, delay_ms);
     return true;
+}
+
+/* A refusal without asking a backend takes as long as one of theirs, or time
+ * would tell which users there are (threat D4). False: the attempt is over. */
+static bool pretend_to_ask(struct attempt *attempt)
+{
+    return attempt_hold_back(
+        attempt, failure_times_sample(&attempt->env->failure_times));
 }
 
 static bool ask_table(struct attempt *attempt)
@@ -178,7 +183,7 @@ static bool ask_table(struct attempt *attempt)
     attempt->stage = ATTEMPT_ASK;
     attempt->asked_ms = clock_now_ms();
     if (!attempt_find_route(attempt))
-        return hold_back(attempt);
+        return pretend_to_ask(attempt);
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
                attempt->identity.user_len);
@@ -243,7 +248,7 @@ bool attempt_start(struct attempt *attempt)
     if (!client_words_may_pass(attempt->request.proxy_ttl))
         return refuse_unavailable(attempt, "proxy-loop");
     if (!attempt_name_user(attempt))
-        return hold_back(attempt);
+        return pretend_to_ask(attempt);
     return ask_leave(attempt);
 }
 

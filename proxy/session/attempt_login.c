@@ -14,9 +14,8 @@ static void ignore(struct stream *stream, enum stream_event event, void *owner)
     (void)owner;
 }
 
-void attempt_drop_login(struct attempt *attempt)
+static void end_upstream(struct attempt *attempt)
 {
-    upstream_login_free(&attempt->login);
     if (attempt->upstream != NULL) {
         stream_set_owner(attempt->upstream, ignore, NULL);
         stream_end(attempt->upstream, STREAM_DISCARD_MS);
@@ -24,6 +23,13 @@ void attempt_drop_login(struct attempt *attempt)
     }
     if (attempt->backend != NULL)
         backend_session_closed(&attempt->backend);
+    gate_leave(&attempt->pass);
+}
+
+void attempt_drop_login(struct attempt *attempt)
+{
+    upstream_login_free(&attempt->login);
+    end_upstream(attempt);
 }
 
 /* Asked once the backend has said OK: a stranger who knows a name must not
@@ -146,6 +152,16 @@ static void pass_challenge(struct attempt *attempt)
     attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
 }
 
+/* A refusal that asks no backend comes on a tick of the timer wheel, where that
+ * of a fast backend would come between two of them: time would tell again. */
+static bool hold_to_tick(struct attempt *attempt)
+{
+    if (!attempt_hold_back(attempt, 0))
+        return false;
+    end_upstream(attempt);
+    return true;
+}
+
 static void take_lines(struct attempt *attempt, const uint8_t *bytes,
                        size_t len)
 {
@@ -166,6 +182,8 @@ static void take_lines(struct attempt *attempt, const uint8_t *bytes,
     case UPSTREAM_LOGIN_REFUSED:
     case UPSTREAM_LOGIN_BROKEN:
         take_refusal(attempt);
+        if (hold_to_tick(attempt))
+            return;
         break;
     }
     attempt_finish(attempt);

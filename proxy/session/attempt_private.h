@@ -60,7 +60,11 @@ void attempt_login_timeout(struct attempt *attempt);
 /* Ends the login, and what it holds of the backend. */
 void attempt_drop_login(struct attempt *attempt);
 
-/* attempt.c. Tells the owner, who may free the attempt. */
+/* attempt.c. Holds an answer back that a wrong password gets; false for any
+ * other, which is to be told at once. */
+MUST_USE bool attempt_hold_back(struct attempt *attempt, uint64_t delay_ms);
+
+/* Tells the owner, who may free the attempt. */
 void attempt_finish(struct attempt *attempt);
 
 /* Sets the answer of an attempt that no backend has refused, and logs why. */
