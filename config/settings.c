@@ -9,6 +9,9 @@
 
 #define WORKERS_MAX 1024
 
+/* Percent of the routing table that a reload may lose. */
+#define MAX_SHRINK 20
+
 /* sun_path of a Unix socket, without its NUL. */
 #define SOCKET_PATH_MAX 107
 
@@ -98,6 +101,7 @@ static void set_defaults(struct settings *settings, const char *file)
 {
     settings->file = mem_strdup(file);
     settings->tls.policy = TLS_POLICY_MODERN;
+    settings->max_shrink = MAX_SHRINK;
     settings->auth.mechanisms = AUTH_MECHANISM_PLAIN | AUTH_MECHANISM_LOGIN;
     settings->auth.delay_max_ms = SETTINGS_DELAY_MAX_MS;
     identity_rules_init(&settings->auth.identity);
@@ -142,6 +146,8 @@ static void read_root(const struct json_place *root, struct settings *settings)
         settings_read_tls(&place, &settings->tls);
     json_read_required_path(&members, "routes", "the path of the routing table",
                             &settings->routes);
+    json_read_optional_unsigned(&members, "max_shrink", 0, 100,
+                                &settings->max_shrink);
     json_read_optional_unsigned(&members, "workers", 0, WORKERS_MAX,
                                 &settings->workers);
     if (json_read_get(&members, "auth", &place))

@@ -142,7 +142,9 @@ struct settings {
     size_t listener_count; /* never 0 */
     struct tls_settings tls;
     char *routes;
-    unsigned workers; /* 0: one per core */
+    unsigned max_shrink; /* of the table, at a reload, in percent; 100: as much
+                            as there is */
+    unsigned workers;    /* 0: one per core */
     struct auth_settings auth;
     struct limits_settings limits;
     struct timeouts_settings timeouts;

@@ -4,6 +4,7 @@
 #include "state/config_files.h"
 #include "state/cross_checks.h"
 #include "state/link_targets.h"
+#include "state/shrink.h"
 #include "state/trust_store.h"
 
 #include <assert.h>
@@ -19,6 +20,9 @@ static bool load_clients_tls(struct snapshot *snapshot,
 static bool load_table(struct snapshot *snapshot,
                        const struct snapshot_parts *parts,
                        struct reasons *reasons);
+static bool fits_former(const struct snapshot *snapshot,
+                        const struct snapshot_parts *parts,
+                        struct reasons *reasons);
 static bool load_targets(struct snapshot *snapshot,
                          const struct snapshot_parts *parts,
                          struct reasons *reasons);
@@ -174,8 +178,18 @@ static bool load(struct snapshot *snapshot, const char *config_file,
     /* Defaults in the place of what was refused say nothing of the table. */
     if (is_good && snapshot->table != NULL)
         is_good = cross_checks_pass(snapshot->settings, snapshot->table,
-                                    &snapshot->own, reasons);
+                                    &snapshot->own, reasons) &&
+                  fits_former(snapshot, parts, reasons);
     return is_good && has_tls && has_table;
+}
+
+static bool fits_former(const struct snapshot *snapshot,
+                        const struct snapshot_parts *parts,
+                        struct reasons *reasons)
+{
+    return parts->former == NULL || parts->may_shrink ||
+           shrink_is_small(snapshot->settings, parts->former->table,
+                           snapshot->table, reasons);
 }
 
 static struct tls_server_context *

@@ -52,7 +52,9 @@ struct snapshot_parts {
     tls_alpn_refused *alpn_refused;
     tls_verify_failed *verify_failed;
     const struct snapshot *former; /* whose TLS contexts are carried over where
-                                      their inputs are equal; may be NULL */
+                                      their inputs are equal, and whose table
+                                      must not shrink; may be NULL */
+    bool may_shrink;               /* whatever settings->max_shrink says */
 };
 
 /* Reads config_file and every file that it names. All or nothing: on failure

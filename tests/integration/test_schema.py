@@ -146,6 +146,7 @@ SETTINGS = [
     (["tls", "client_certificates", "user"], ([ABSENT], ["email"])),
     (["routes"], text(4095)),
     (["routes"], ([], [ABSENT])),
+    (["max_shrink"], whole(0, 100)),
     (["workers"], whole(0, 1024)),
     (["auth"], OBJECT),
     (["auth", "mechanisms"],

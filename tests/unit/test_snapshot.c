@@ -56,6 +56,7 @@ struct world {
     struct reasons *reasons;
     char *text; /* of the reasons, after load */
     struct reaper *reaper;
+    bool may_shrink; /* at a reload, whatever its settings say */
     struct test_certificate *authority;
     struct test_certificate *leaf;
     struct test_certificate *other;
@@ -91,6 +92,7 @@ static int set_up(void **state)
     struct world *world = mem_zalloc(sizeof(*world));
 
     world->files = memory_files_new();
+    world->may_shrink = true; /* these tables are small */
     world->registry = backend_registry_new();
     world->tickets = ticket_keys_new(0);
     world->authority = test_certificate_new(
@@ -128,6 +130,7 @@ static struct snapshot *load_after(struct world *world,
         .tickets = world->tickets,
         .reaper = world->reaper,
         .former = former,
+        .may_shrink = world->may_shrink,
     };
     struct snapshot *snapshot;
 
@@ -944,6 +947,149 @@ static void *drop(void *argument)
     return NULL;
 }
 
+static const char many_json[] =
+    "{\"backends\": {"
+    "   \"a\": {\"host\": \"::1\", \"port\": 1, \"tls\": \"none\"},"
+    "   \"b\": {\"host\": \"::1\", \"port\": 2, \"tls\": \"none\"},"
+    "   \"c\": {\"host\": \"::1\", \"port\": 3, \"tls\": \"none\"},"
+    "   \"d\": {\"host\": \"::1\", \"port\": 4, \"tls\": \"none\"},"
+    "   \"e\": {\"host\": \"::1\", \"port\": 5, \"tls\": \"none\"}},"
+    " \"pools\": {\"p\": {\"backends\": [\"a\", \"b\", \"c\", \"d\","
+    "                                \"e\"]}},"
+    " \"users\": {\"u1\": \"p\", \"u2\": \"p\", \"u3\": \"p\", \"u4\": \"p\","
+    "             \"u5\": \"p\", \"u6\": \"p\"},"
+    " \"domains\": {\"d1\": \"p\", \"d2\": \"p\", \"*.d3\": \"p\"}}";
+
+static const char fewer_json[] =
+    "{\"backends\": {"
+    "   \"a\": {\"host\": \"::1\", \"port\": 1, \"tls\": \"none\"},"
+    "   \"b\": {\"host\": \"::1\", \"port\": 2, \"tls\": \"none\"},"
+    "   \"c\": {\"host\": \"::1\", \"port\": 3, \"tls\": \"none\"}},"
+    " \"pools\": {\"p\": {\"backends\": [\"a\", \"b\", \"c\"]}},"
+    " \"users\": {\"u1\": \"p\", \"u2\": \"p\", \"u3\": \"p\", \"u4\": \"p\"},"
+    " \"domains\": {\"d1\": \"p\"},"
+    " \"default\": \"p\"}";
+
+static void a_table_that_shrank_too_much_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former;
+
+    memory_files_put(world->files, ROUTES, many_json);
+    former = load(world);
+    memory_files_put(world->files, ROUTES, fewer_json);
+    world->may_shrink = false;
+
+    assert_non_null(former);
+    assert_null(load_after(world, former));
+    assert_string_equal(
+        world->text, ROUTES
+        ": $.users: found 4 users, while 6 are in force, expected 5 or "
+        "more, as $.max_shrink is 20 %; 100 there takes any table\n" ROUTES
+        ": $.domains: found 1 domain, while 3 are in force, expected 3 "
+        "or more, as $.max_shrink is 20 %; 100 there takes any table\n" ROUTES
+        ": $.backends: found 3 backends, while 5 are in force, expected "
+        "4 or more, as $.max_shrink is 20 %; 100 there takes any "
+        "table\n");
+    snapshot_unref(&former);
+}
+
+/* The new settings judge. */
+static void a_table_may_shrink_where_that_is_allowed(void **state)
+{
+    static const struct {
+        unsigned max_shrink;
+        bool is_taken;
+    } cases[] = {{100, true}, {67, true}, {66, false}, {0, false}};
+    struct world *world = *state;
+    char settings[512];
+
+    world->may_shrink = false;
+    memory_files_put(world->files, ROUTES, many_json);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct snapshot *former = load(world);
+        struct snapshot *snapshot;
+
+        snprintf(settings, sizeof(settings), "{\"max_shrink\": %u, %s",
+                 cases[i].max_shrink, settings_json + 1);
+        memory_files_put(world->files, CONFIG, settings);
+        memory_files_put(world->files, ROUTES, fewer_json);
+        snapshot = load_after(world, former);
+
+        assert_int_equal(snapshot != NULL, cases[i].is_taken);
+        snapshot_unref(&snapshot);
+        snapshot_unref(&former);
+        put_files(world);
+        memory_files_put(world->files, ROUTES, many_json);
+    }
+}
+
+static void a_forced_reload_may_shrink(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former, *snapshot;
+
+    memory_files_put(world->files, ROUTES, many_json);
+    former = load(world);
+    memory_files_put(world->files, ROUTES, fewer_json);
+    snapshot = load_after(world, former);
+
+    assert_non_null(snapshot);
+    snapshot_unref(&snapshot);
+    snapshot_unref(&former);
+}
+
+static void a_table_may_grow_or_stay(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former, *snapshot;
+
+    world->may_shrink = false;
+    memory_files_put(world->files, ROUTES, fewer_json);
+    former = load(world);
+    snapshot = load_after(world, former);
+    assert_non_null(snapshot);
+    snapshot_unref(&snapshot);
+    memory_files_put(world->files, ROUTES, many_json);
+    snapshot = load_after(world, former);
+
+    assert_non_null(snapshot);
+    snapshot_unref(&snapshot);
+    snapshot_unref(&former);
+}
+
+static const char users_json[] =
+    "{\"backends\": {"
+    "   \"a\": {\"host\": \"::1\", \"port\": 1, \"tls\": \"none\"}},"
+    " \"pools\": {\"p\": {\"backends\": [\"a\"]}},"
+    " \"users\": {\"file\": \"users.tsv\"}}";
+
+static void users_come_from_their_file(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former, *snapshot;
+
+    world->may_shrink = false;
+    memory_files_put(world->files, ROUTES, users_json);
+    snapshot = load(world);
+    assert_null(snapshot);
+    assert_tells(world, ROUTES ": $.users.file: found \"/gp/users.tsv\" (No "
+                               "such file or directory), expected a file that "
+                               "can be read\n");
+    memory_files_put(world->files, "/gp/users.tsv", "a\tp\nb\tp\n# end 2\n");
+    former = load(world);
+    assert_non_null(former);
+    assert_int_equal(route_table_user_count(former->table), 2);
+    memory_files_put(world->files, "/gp/users.tsv", "a\tp\n# end 1\n");
+    snapshot = load_after(world, former);
+
+    assert_null(snapshot);
+    assert_tells(world, "/gp/users.tsv: found 1 user, while 2 are in force, "
+                        "expected 2 or more, as $.max_shrink is 20 %; 100 "
+                        "there takes any table\n");
+    snapshot_unref(&former);
+}
+
 static void threads_may_drop_a_snapshot_together(void **state)
 {
     struct world *world = *state;
@@ -1079,6 +1225,11 @@ int main(void)
         CLAIM(a_new_client_certificate_makes_a_new_context),
         CLAIM(a_failed_load_leaves_the_former_whole),
         CLAIM(the_reaper_has_freed_all_when_it_ends),
+        CLAIM(a_table_that_shrank_too_much_is_refused),
+        CLAIM(a_table_may_shrink_where_that_is_allowed),
+        CLAIM(a_forced_reload_may_shrink),
+        CLAIM(a_table_may_grow_or_stay),
+        CLAIM(users_come_from_their_file),
         CLAIM(threads_may_drop_a_snapshot_together),
         CLAIM(the_reaper_gives_pages_between_small_blocks_back),
         CLAIM(a_reaper_without_work_ends),
