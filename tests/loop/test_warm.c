@@ -762,6 +762,33 @@ static void stopping_ends_all_and_dials_no_more(void **state)
     assert_int_equal(bench->io.streams, 0);
 }
 
+/* The loader refuses this beside "warm", so that no login is told as ours; but
+ * whatever calls for nobody, a probe too, goes the same way. */
+static void a_call_of_our_own_says_so_where_headers_are_due(void **state)
+{
+    static const struct {
+        enum backend_proxy version;
+        char header[17];
+        size_t len;
+    } cases[] = {
+        {BACKEND_PROXY_V1, "PROXY UNKNOWN\r\n", 15},
+        {BACKEND_PROXY_V2, "\r\n\r\n\0\r\nQUIT\n\x20\0\0", 16},
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct peer *peer = &bench->server.peers[i];
+
+        keep(bench, 0);
+        bench->config.proxy_protocol = cases[i].version;
+        keep_ready(bench, 1);
+        TURN_UNTIL(bench, peer->len >= cases[i].len);
+
+        assert_int_equal(peer->len, cases[i].len);
+        assert_memory_equal(peer->got, cases[i].header, cases[i].len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -796,6 +823,7 @@ int main(void)
         CLAIM(a_backend_that_changed_gets_new_ones),
         CLAIM(what_is_being_dialled_follows_the_new_table),
         CLAIM(stopping_ends_all_and_dials_no_more),
+        CLAIM(a_call_of_our_own_says_so_where_headers_are_due),
     };
 
     signal(SIGPIPE, SIG_IGN);
