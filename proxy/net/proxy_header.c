@@ -22,6 +22,7 @@ static bool begins_like(const uint8_t *bytes, size_t len, const void *start,
 static enum proxy_header_result refuse(struct proxy_header *header,
                                        const char *fault)
 {
+    header->is_local = false;
     header->has_addresses = false;
     header->fault = fault;
     return PROXY_HEADER_BAD;
@@ -301,9 +302,10 @@ static enum proxy_header_result parse_block(const uint8_t *bytes, size_t len,
     if (whole > PROXY_HEADER_READ_MAX)
         return refuse(header, "PROXY header too long");
     *used_out = whole;
+    header->is_local = bytes[COMMAND_AT] == COMMAND_LOCAL;
     /* Of whoever speaks for itself the family is not looked at, nor is what
      * stands behind it, which may be anything. */
-    if (bytes[COMMAND_AT] == COMMAND_LOCAL || bytes[FAMILY_AT] == FAMILY_UNSPEC)
+    if (header->is_local || bytes[FAMILY_AT] == FAMILY_UNSPEC)
         return len < whole ? PROXY_HEADER_MORE : PROXY_HEADER_DONE;
     return parse_client(bytes, len, whole, header);
 }

@@ -24,8 +24,9 @@ enum proxy_header_result {
 };
 
 struct proxy_header {
-    /* False: the balancer speaks for itself (LOCAL), or does not know whom it
-     * speaks for (UNKNOWN, UNSPEC, a socket of UNIX). */
+    bool is_local; /* the balancer speaks for itself: LOCAL */
+    /* False also where it does not know whom it speaks for (UNKNOWN, UNSPEC, a
+     * socket of UNIX): that may be anybody. */
     bool has_addresses;
     struct address from; /* the client */
     struct address to;   /* what it connected to */

@@ -100,10 +100,9 @@ static void take_header(struct session *session)
     const struct proxy_header *header = &session->before->proxy->header;
     struct address balancer = session->facts.peer;
 
-    if (header->has_addresses) {
+    if (header->has_addresses)
         session->facts.peer = header->from;
-        session->facts.is_probe = false;
-    }
+    session->facts.is_probe = header->is_local;
     log_header(session, &balancer);
     session_admit(session);
 }

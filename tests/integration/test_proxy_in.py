@@ -295,8 +295,7 @@ def test_a_balancer_may_speak_for_itself(balanced, how, header):
 
 
 @of_hows
-@pytest.mark.parametrize("header", NOBODY.values(), ids=NOBODY.keys())
-def test_a_balancers_checks_are_not_told(balanced, how, header):
+def test_a_balancers_checks_are_not_told(balanced, how):
     """Header and close, header and greeting, and (where that is seen at all)
     nothing and close."""
     front = balanced()
@@ -304,13 +303,13 @@ def test_a_balancers_checks_are_not_told(balanced, how, header):
     for what in ("nothing", "header", "greeting", "end"):
         client = front.connect(how)
         if what == "greeting":
-            greet(client, how, header)
+            greet(client, how, proxy_protocol.LOCAL)
         elif what == "end":
-            client.send_raw(header)
+            client.send_raw(proxy_protocol.LOCAL)
             client.sock.shutdown(1)
             client.read_to_end()
         elif what == "header":
-            client.send_raw(header)
+            client.send_raw(proxy_protocol.LOCAL)
         client.abandon()
     log_in(front, how, proxy_protocol.line(CLIENT, BALANCER)).abandon()
 
@@ -362,6 +361,23 @@ def test_a_balancers_checks_take_nobodys_place(balanced, how):
         greet(client, how, proxy_protocol.LOCAL)
 
     assert front.counters()["refused_limit"] == 0
+
+
+@pytest.mark.threat("G2")
+@of_hows
+@pytest.mark.parametrize("name", ["UNKNOWN", "UNSPEC"])
+def test_who_is_not_named_is_limited_as_the_balancer(balanced, how, name):
+    """It may be anybody, unlike a balancer that says that it is itself."""
+    front = balanced(limits={"per_address": 2})
+    clients = [front.connect(how) for _ in range(3)]
+
+    for client in clients[:2]:
+        greet(client, how, NOBODY[name])
+    clients[2].send_raw(NOBODY[name])
+
+    heard = clients[2].read_to_end()
+    assert heard == b"" or heard.startswith(b"* BYE [UNAVAILABLE]")
+    assert front.session_end()["reason"] == "limit"
 
 
 def test_tls_behind_a_header_is_verified_as_ever(balanced, client_context):
