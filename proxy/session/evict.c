@@ -2,8 +2,8 @@
 
 #include "session/registry.h"
 
-/* How many are looked at for one that the limit counts: those of exempt
- * networks are not counted. */
+/* How many are looked at for one that may go: those of exempt networks may
+ * not. */
 enum {
     LOOKS = 64
 };
@@ -26,10 +26,18 @@ bool evict_for_quota(struct env *env)
 {
     struct registry_node *node = registry_first_before_login(env->registry);
 
-    if (node == NULL || !may_go(session_of_node(node)))
-        return false;
-    evict(env, session_of_node(node));
-    return true;
+    for (unsigned i = 0; i < LOOKS && node != NULL; i++) {
+        struct session *session = session_of_node(node);
+
+        if (!may_go(session))
+            return false;
+        if (!session_is_exempt(session)) {
+            evict(env, session);
+            return true;
+        }
+        node = registry_next(env->registry, node);
+    }
+    return false;
 }
 
 bool evict_for_newcomer(struct env *env, const struct session *newcomer)

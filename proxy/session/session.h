@@ -48,6 +48,8 @@ bool session_is_in_handshake(const struct session *session);
 uint64_t session_age_ms(const struct session *session);
 /* It holds one of the places of limits.before_login. */
 bool session_is_counted_before_login(const struct session *session);
+/* Its client comes from a network that limits spare. */
+bool session_is_exempt(const struct session *session);
 bool session_is_spliced(const struct session *session);
 bool session_is_ending(const struct session *session);
 /* The normalised name of who has logged in or is about to; NULL: nobody. */
