@@ -1,6 +1,7 @@
 #include "command_check.h"
 #include "command_route.h"
 #include "config/json_version.h"
+#include "ops/admin.h"
 #include "server.h"
 
 #include <openssl/crypto.h>
@@ -60,6 +61,7 @@ static int version(char **arguments)
            OpenSSL_version(OPENSSL_VERSION));
     printf("libuv %s\n", uv_version_string());
     printf("Jansson %s\n", json_version());
+    printf("libmicrohttpd %s\n", admin_http_version());
     return EXIT_SUCCESS;
 }
 

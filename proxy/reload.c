@@ -80,6 +80,14 @@ static bool same_listeners(const struct settings *in_force,
     return true;
 }
 
+/* Either may be NULL. */
+static bool same_text(const char *one, const char *other)
+{
+    if (one == NULL || other == NULL)
+        return one == other;
+    return strcmp(one, other) == 0;
+}
+
 /* What a running process cannot change is refused, not passed over: nobody
  * shall believe in a listener that does not exist. */
 static bool can_follow(const struct settings *in_force,
@@ -90,6 +98,12 @@ static bool can_follow(const struct settings *in_force,
     if (in_force->workers != loaded->workers) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.workers",
                     "another number than at start",
+                    "the same one: it changes by a restart only");
+        return false;
+    }
+    if (!same_text(in_force->admin_socket, loaded->admin_socket)) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.socket",
+                    "another path than at start",
                     "the same one: it changes by a restart only");
         return false;
     }

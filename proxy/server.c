@@ -7,6 +7,7 @@
 #include "modes.h"
 #include "provider.h"
 #include "reload.h"
+#include "server_admin.h"
 #include "server_log.h"
 #include "session/tls_hooks.h"
 #include "state/burst.h"
@@ -49,6 +50,8 @@ struct server {
     struct quota quota;
     struct counters_set *counters;
     struct provider_sockets *sockets; /* one per listener */
+    struct server_admin *admin;
+    uint64_t started_ms; /* on base/clock's scale */
     struct worker **workers;
     unsigned worker_count;
     unsigned started;
@@ -275,6 +278,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->user1, NULL);
     uv_close((uv_handle_t *)&server->chores_timer, NULL);
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
+    server_admin_stop(server->admin);
     reload_stop(server->reload);
 }
 
@@ -321,6 +325,27 @@ static void prepare_loop(struct server *server)
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
                    server->resolver, on_reloaded, server);
+}
+
+/* Of server_verbs. */
+static void look(void *owner, struct server_view *out)
+{
+    const struct server *server = owner;
+
+    *out = (struct server_view){.snapshot = server->snapshot,
+                                .counters = server->counters,
+                                .quota = &server->quota,
+                                .workers = server->worker_count,
+                                .started_ms = server->started_ms,
+                                .is_draining = server->is_draining};
+}
+
+static bool start_admin(struct server *server)
+{
+    static const struct server_verbs verbs = {.look = look};
+
+    server->admin = server_admin_start(&server->loop, &verbs, server);
+    return server->admin != NULL;
 }
 
 static void make_parts(struct server *server)
@@ -377,7 +402,8 @@ static bool start(struct server *server)
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
     modes_follow(server->snapshot, NULL, 0);
-    if (!start_workers(server))
+    server->started_ms = clock_now_ms();
+    if (!start_admin(server) || !start_workers(server))
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);
@@ -400,6 +426,7 @@ static void free_server(struct server *server)
     size_t i;
 
     free(server->workers);
+    server_admin_free(&server->admin);
     if (server->sockets != NULL) {
         for (i = 0; i < server->snapshot->settings->listener_count; i++)
             provider_sockets_deinit(&server->sockets[i]);
@@ -436,6 +463,8 @@ int server_run(const char *config_file)
         server_log_counters(server.counters);
         server_log_plain("ended");
         uv_loop_close(&server.loop);
+    } else {
+        server_admin_stop(server.admin);
     }
     log_stop(LAST_LINES_MS);
     if (!is_started)

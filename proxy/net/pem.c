@@ -283,6 +283,21 @@ bool pem_key_matches(const struct pem_file *chain_file,
     return false;
 }
 
+int64_t pem_chain_ends(const struct pem_chain *chain)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days, seconds;
+    bool is_read;
+
+    if (epoch == NULL)
+        mem_exhausted();
+    is_read = ASN1_TIME_diff(&days, &seconds, epoch,
+                             X509_get0_notAfter(chain->leaf)) == 1;
+    ASN1_TIME_free(epoch);
+    ERR_clear_error();
+    return is_read ? (int64_t)days * DAY_S + seconds : 0;
+}
+
 static bool is_before(const ASN1_TIME *moment, int64_t time_s)
 {
     time_t time = (time_t)time_s;

@@ -61,6 +61,10 @@ MUST_USE bool pem_key_matches(const struct pem_file *chain_file,
                               const struct pem_file *key_file,
                               const EVP_PKEY *key, struct reasons *reasons);
 
+/* When the leaf expires, in seconds since the epoch; 0 if that cannot be
+ * read. */
+int64_t pem_chain_ends(const struct pem_chain *chain);
+
 /* Adds a warning when the leaf is expired, not yet valid, or expires within
  * PEM_EXPIRY_NOTICE_DAYS. now is seconds since the epoch. */
 void pem_warn_of_dates(const struct pem_file *file,

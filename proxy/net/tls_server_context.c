@@ -37,6 +37,7 @@ struct certificate {
     uint8_t session_context[SHA256_DIGEST_LENGTH];
     char **names;
     size_t name_count;
+    int64_t ends; /* seconds since the epoch */
 };
 
 struct name_entry {
@@ -220,6 +221,13 @@ const char *tls_server_context_name(const struct tls_server_context *context,
     return context->certificates[certificate].names[index];
 }
 
+int64_t tls_server_context_ends(const struct tls_server_context *context,
+                                size_t certificate)
+{
+    assert(certificate < context->certificate_count);
+    return context->certificates[certificate].ends;
+}
+
 /* Loading. */
 
 static int apply_ticket_keys(SSL *ssl, uint8_t *name, uint8_t *iv,
@@ -325,6 +333,7 @@ static bool fill_certificate(struct tls_server_context *context,
 
     certificate->ctx = new_ctx(context, config->policy);
     certificate->kind = key_kind_of(key);
+    certificate->ends = pem_chain_ends(chain);
     digest_session_context(chain, config->policy, certificate->session_context);
     if (flight > context->flight_max)
         context->flight_max = flight;

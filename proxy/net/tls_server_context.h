@@ -80,4 +80,8 @@ size_t tls_server_context_name_count(const struct tls_server_context *context,
 const char *tls_server_context_name(const struct tls_server_context *context,
                                     size_t certificate, size_t index);
 
+/* When the certificate expires, in seconds since the epoch. */
+int64_t tls_server_context_ends(const struct tls_server_context *context,
+                                size_t certificate);
+
 #endif

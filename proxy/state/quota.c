@@ -63,3 +63,13 @@ void quota_give(struct quota *quota)
 {
     atomic_fetch_sub(&quota->open, 1);
 }
+
+unsigned quota_max(const struct quota *quota)
+{
+    return atomic_load(&quota->max);
+}
+
+bool quota_is_full(const struct quota *quota)
+{
+    return atomic_load(&quota->open) >= quota_max(quota);
+}

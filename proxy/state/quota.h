@@ -33,4 +33,8 @@ void quota_set_max(struct quota *quota, unsigned max);
 MUST_USE bool quota_take(struct quota *quota);
 void quota_give(struct quota *quota);
 
+/* For those who look on. */
+unsigned quota_max(const struct quota *quota);
+bool quota_is_full(const struct quota *quota);
+
 #endif

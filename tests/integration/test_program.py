@@ -482,7 +482,7 @@ def test_version_names_the_libraries(run):
 
     assert (status, errors) == (0, "")
     assert [line.split()[0] for line in output.splitlines()] == [
-        "Gatepost", "BoringSSL", "libuv", "Jansson"]
+        "Gatepost", "BoringSSL", "libuv", "Jansson", "libmicrohttpd"]
 
 
 def test_an_answer_that_could_not_be_written_is_no_success(run):

@@ -399,6 +399,8 @@ RESTARTS = {
     "$.listeners[1].proxy_from": lambda settings: settings["listeners"][
         1].update(proxy_from=["10.0.0.0/8"]),
     "$.workers": lambda settings: settings.update(workers=3),
+    "$.admin.socket": lambda settings: settings.update(
+        admin={"socket": "another.sock"}),
 }
 
 

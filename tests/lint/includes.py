@@ -28,6 +28,7 @@ NETWORK = ["proxy/net", "proxy/backend", "proxy/state", "proxy/session",
 LIBRARIES = {
     r"uv\.h": NETWORK,
     r"jansson\.h": ["config"],
+    r"microhttpd\.h": ["proxy/ops"],
     r"openssl/": ["auth"] + LEVELS,
     r"openssl/ssl\.h": NETWORK,
     r"(sys/socket|sys/epoll|netinet/.*|netdb|arpa/inet)\.h":

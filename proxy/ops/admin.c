@@ -1,0 +1,431 @@
+#include "ops/admin.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum {
+    DOORS_MAX = 2, /* one local, one not */
+    CONNECTIONS_MAX = 16,
+    CONNECTION_MEMORY = 8 * 1024,
+    CONNECTION_SECONDS = 10,
+    /* One ends a connection that is over its time, the next gives its place
+     * back, the third listens again where all places were taken; no event
+     * would bring the later ones about. */
+    TURNS = 3
+};
+
+/* One listening socket, and whoever came through it. */
+struct door {
+    struct admin *admin;
+    struct MHD_Daemon *http;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    bool is_local;
+};
+
+struct admin {
+    uv_loop_t *loop;
+    const struct admin_route *routes;
+    size_t route_count;
+    void *owner;
+    struct door doors[DOORS_MAX];
+    size_t door_count;
+    struct admin_request *first; /* of those that wait for their answer */
+};
+
+/* From its head to its last byte; libmicrohttpd tells when that is over. */
+struct admin_request {
+    struct admin *admin;
+    struct MHD_Connection *connection;
+    struct admin_request *next; /* while it is waiting */
+    struct MHD_Response *response;
+    unsigned status;
+    bool has_plain_path; /* nothing in it is encoded: no route needs that */
+    bool was_seen;
+    bool is_waiting; /* suspended until the answer comes */
+};
+
+static void run_door(struct door *door);
+
+/* The answer. */
+
+static const char *type_text(enum admin_type type)
+{
+    switch (type) {
+    case ADMIN_PLAIN:
+        return "text/plain; charset=utf-8";
+    case ADMIN_JSON:
+        return "application/json";
+    case ADMIN_METRICS:
+        return "text/plain; version=0.0.4; charset=utf-8";
+    }
+    return "";
+}
+
+static struct MHD_Response *new_response(enum admin_type type,
+                                         struct text *body)
+{
+    struct MHD_Response *response;
+
+    if (body->bytes == NULL)
+        text_add(body, "%s", "");
+    response = MHD_create_response_from_buffer(body->len, body->bytes,
+                                               MHD_RESPMEM_MUST_COPY);
+    if (response == NULL)
+        mem_exhausted();
+    text_deinit(body);
+    /* No browser is to keep, guess or run any of it. */
+    (void)MHD_add_response_header(response, "Content-Type", type_text(type));
+    (void)MHD_add_response_header(response, "Cache-Control", "no-store");
+    (void)MHD_add_response_header(response, "X-Content-Type-Options",
+                                  "nosniff");
+    return response;
+}
+
+static void leave_waiting(struct admin_request *request)
+{
+    struct admin_request **at = &request->admin->first;
+
+    while (*at != request)
+        at = &(*at)->next;
+    *at = request->next;
+    request->is_waiting = false;
+    MHD_resume_connection(request->connection);
+}
+
+void admin_answer(struct admin_request *request, unsigned status,
+                  enum admin_type type, struct text *body)
+{
+    assert(request->response == NULL);
+    request->status = status;
+    request->response = new_response(type, body);
+    if (request->is_waiting)
+        leave_waiting(request);
+}
+
+void admin_refuse(struct admin_request *request, unsigned status,
+                  const char *why)
+{
+    struct text body = {.bytes = NULL};
+
+    text_add(&body, "{\"error\": ");
+    text_add_json(&body, why);
+    text_add(&body, "}\n");
+    admin_answer(request, status, ADMIN_JSON, &body);
+}
+
+const char *admin_parameter(const struct admin_request *request,
+                            const char *name)
+{
+    const char *value;
+    size_t len;
+
+    if (MHD_lookup_connection_value_n(request->connection,
+                                      MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, &len) != MHD_YES ||
+        value == NULL || len == 0 || strlen(value) != len)
+        return NULL;
+    return value;
+}
+
+/* The question. */
+
+static const char *header(const struct admin_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+                                       name);
+}
+
+static size_t host_len(const char *host)
+{
+    const char *end =
+        *host == '[' ? strchr(host, ']') : host + strcspn(host, ":");
+
+    if (end == NULL)
+        return 0;
+    return (size_t)(end - host) + (*end == ']' ? 1 : 0);
+}
+
+static bool is_port(const char *text)
+{
+    if (*text == '\0')
+        return true;
+    return *text == ':' && strspn(text + 1, "0123456789") == strlen(text + 1);
+}
+
+static bool is_address(const char *host, size_t len)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+
+    if (len > 2 && host[0] == '[') {
+        host++;
+        len -= 2;
+    }
+    if (len >= sizeof(text))
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return uv_inet_pton(AF_INET, text, bytes) == 0 ||
+           uv_inet_pton(AF_INET6, text, bytes) == 0;
+}
+
+/* A page in a browser can have its own name point here and then ask under that
+ * name (DNS rebinding). Under an address it cannot. */
+static bool host_is_ours(const char *host)
+{
+    size_t len;
+
+    if (host == NULL)
+        return false;
+    len = host_len(host);
+    if (len == 0 || !is_port(host + len))
+        return false;
+    return (len == strlen("localhost") &&
+            strncasecmp(host, "localhost", len) == 0) ||
+           is_address(host, len);
+}
+
+static bool has_body(const struct admin_request *request)
+{
+    const char *length = header(request, "Content-Length");
+
+    return header(request, "Transfer-Encoding") != NULL ||
+           (length != NULL && strcmp(length, "0") != 0);
+}
+
+static const struct admin_route *find_route(const struct admin *admin,
+                                            bool is_local, const char *path)
+{
+    for (size_t i = 0; i < admin->route_count; i++) {
+        const struct admin_route *route = &admin->routes[i];
+
+        if (strcmp(route->path, path) == 0 && (is_local || route->is_public))
+            return route;
+    }
+    return NULL;
+}
+
+static bool fits_method(const struct admin_route *route, const char *method)
+{
+    switch (route->method) {
+    case ADMIN_GET:
+        return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    case ADMIN_POST:
+        return strcmp(method, "POST") == 0;
+    }
+    return false;
+}
+
+static void refuse_method(struct admin_request *request,
+                          const struct admin_route *route)
+{
+    admin_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+                 "this path wants another method, see Allow");
+    (void)MHD_add_response_header(request->response, "Allow",
+                                  route->method == ADMIN_GET ? "GET, HEAD"
+                                                             : "POST");
+}
+
+static void dispatch(struct door *door, struct admin_request *request,
+                     const char *path, const char *method)
+{
+    const struct admin_route *route =
+        find_route(door->admin, door->is_local, path);
+
+    if (!host_is_ours(header(request, "Host")))
+        admin_refuse(request, MHD_HTTP_MISDIRECTED_REQUEST,
+                     "Host must be \"localhost\" or an address");
+    else if (header(request, "Origin") != NULL)
+        admin_refuse(request, MHD_HTTP_FORBIDDEN, "not for web pages");
+    else if (has_body(request))
+        admin_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+                     "no request here has a body");
+    else if (route == NULL || !request->has_plain_path)
+        admin_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
+    else if (!fits_method(route, method))
+        refuse_method(request, route);
+    else
+        route->handle(request, door->admin->owner);
+}
+
+static void wait_for_answer(struct admin_request *request)
+{
+    request->is_waiting = true;
+    request->next = request->admin->first;
+    request->admin->first = request;
+    MHD_suspend_connection(request->connection);
+}
+
+static enum MHD_Result send_answer(struct admin_request *request)
+{
+    struct MHD_Response *response = request->response;
+
+    /* Kept by the connection from here on. */
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, request->status, response);
+
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* Comes first, and gives the request as it stands on the line. */
+static void *on_line(void *owner, const char *line,
+                     struct MHD_Connection *connection)
+{
+    struct door *door = owner;
+    struct admin_request *request = mem_zalloc(sizeof(*request));
+
+    request->admin = door->admin;
+    request->connection = connection;
+    request->has_plain_path = line[strcspn(line, "%?")] != '%';
+    return request;
+}
+
+static enum MHD_Result on_request(void *owner,
+                                  struct MHD_Connection *connection,
+                                  const char *path, const char *method,
+                                  const char *version, const char *upload,
+                                  size_t *upload_len, void **state)
+{
+    struct door *door = owner;
+    struct admin_request *request = *state;
+
+    (void)connection;
+    (void)version;
+    (void)upload;
+    (void)upload_len;
+    if (!request->was_seen) {
+        request->was_seen = true;
+        dispatch(door, request, path, method);
+        if (request->response == NULL) {
+            wait_for_answer(request);
+            return MHD_YES;
+        }
+    }
+    return request->response == NULL ? MHD_YES : send_answer(request);
+}
+
+static void on_completed(void *owner, struct MHD_Connection *connection,
+                         void **state, enum MHD_RequestTerminationCode how)
+{
+    (void)owner;
+    (void)connection;
+    (void)how;
+    free(*state);
+    *state = NULL;
+}
+
+/* The loop. */
+
+static void on_epoll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    run_door(poll->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    run_door(timer->data);
+}
+
+/* Lets the library do all that can be done now, and come back in time. */
+static void run_door(struct door *door)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+
+    for (int i = 0; i < TURNS; i++)
+        (void)MHD_run(door->http);
+    if (MHD_get_timeout(door->http, &wait_ms) == MHD_YES)
+        uv_timer_start(&door->timer, on_timer, wait_ms, 0);
+    else
+        uv_timer_stop(&door->timer);
+}
+
+static struct MHD_Daemon *start_http(struct door *door, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+        door, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_line, door,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
+}
+
+bool admin_serve(struct admin *admin, int fd, bool is_local)
+{
+    struct door *door = &admin->doors[admin->door_count];
+    const union MHD_DaemonInfo *info;
+
+    assert(admin->door_count < DOORS_MAX);
+    door->admin = admin;
+    door->is_local = is_local;
+    door->http = start_http(door, fd);
+    if (door->http == NULL) {
+        close(fd);
+        return false;
+    }
+    info = MHD_get_daemon_info(door->http, MHD_DAEMON_INFO_EPOLL_FD);
+    door->poll.data = door;
+    door->timer.data = door;
+    uv_timer_init(admin->loop, &door->timer);
+    if (info == NULL ||
+        uv_poll_init(admin->loop, &door->poll, info->epoll_fd) != 0) {
+        uv_close((uv_handle_t *)&door->timer, NULL);
+        MHD_stop_daemon(door->http);
+        return false;
+    }
+    admin->door_count++;
+    uv_poll_start(&door->poll, UV_READABLE, on_epoll);
+    return true;
+}
+
+struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
+                        size_t count, void *owner)
+{
+    struct admin *admin = mem_zalloc(sizeof(*admin));
+
+    admin->loop = loop;
+    admin->routes = routes;
+    admin->route_count = count;
+    admin->owner = owner;
+    return admin;
+}
+
+void admin_stop(struct admin *admin)
+{
+    while (admin->first != NULL)
+        admin_refuse(admin->first, MHD_HTTP_SERVICE_UNAVAILABLE,
+                     "the server ends");
+    for (size_t i = 0; i < admin->door_count; i++) {
+        struct door *door = &admin->doors[i];
+
+        /* What was just answered is still to be sent. */
+        (void)MHD_run(door->http);
+        uv_poll_stop(&door->poll);
+        uv_close((uv_handle_t *)&door->poll, NULL);
+        uv_close((uv_handle_t *)&door->timer, NULL);
+        MHD_stop_daemon(door->http);
+    }
+    admin->door_count = 0;
+}
+
+void admin_free(struct admin **admin)
+{
+    free(*admin);
+    *admin = NULL;
+}
+
+const char *admin_http_version(void)
+{
+    return MHD_get_version();
+}

@@ -1,0 +1,44 @@
+/* What the server tells its operators, and does for them, over ops/admin.h. On
+ * the main loop. */
+#ifndef PROXY_SERVER_ADMIN_H
+#define PROXY_SERVER_ADMIN_H
+
+#include "base/counters.h"
+#include "config/mem.h"
+#include "state/quota.h"
+#include "state/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* The server as it is at the moment of looking; all lent by it. */
+struct server_view {
+    struct snapshot *snapshot; /* the one in force */
+    const struct counters_set *counters;
+    const struct quota *quota;
+    unsigned workers;
+    uint64_t started_ms; /* on base/clock's scale */
+    bool is_draining;
+};
+
+/* What it lets be done. */
+struct server_verbs {
+    void (*look)(void *server, struct server_view *out);
+};
+
+struct server_admin;
+
+/* Serves on the socket of the settings that are in force; without one it does
+ * nothing. NULL, after a line in the log, when the socket cannot be had. */
+MUST_USE struct server_admin *
+server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
+                   void *server);
+
+/* No more is served, the socket is gone. Accepts NULL. */
+void server_admin_stop(struct server_admin *admin);
+
+/* After the loop has ended. Accepts NULL inside. */
+void server_admin_free(struct server_admin **admin);
+
+#endif

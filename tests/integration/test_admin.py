@@ -1,0 +1,348 @@
+"""The admin socket: who may ask, what is told, and that nobody who asks
+badly hurts a session (row H6)."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from gatepost_test import admin
+from gatepost_test.gatepost import (
+    SANITIZER_REPORT, environment, routes_to)
+from gatepost_test.scripts import ImapServer
+
+SECRET = "secret-alice"
+
+
+@pytest.fixture
+def path(folder):
+    """Where the socket is."""
+    return os.path.join(folder, admin.SOCKET)
+
+
+@pytest.fixture
+def backend(fake_backend):
+    """Takes whoever has a good password."""
+    return fake_backend(ImapServer(
+        accept=lambda user, password: password.startswith(b"secret-")))
+
+
+@pytest.fixture
+def server(gatepost, backend):
+    """A Gatepost with an admin socket, in front of one backend."""
+    return gatepost(routes_to(backend), admin={"socket": admin.SOCKET})
+
+
+@pytest.fixture
+def refused(binary, folder, settings, backend):
+    """refused(socket): what a server says that cannot have that socket."""
+    def start(name):
+        settings.update(admin={"socket": name}, routes="routes.json")
+        for stem, content in (("gatepost", settings),
+                              ("routes", routes_to(backend))):
+            with open(os.path.join(folder, stem + ".json"), "w") as out:
+                json.dump(content, out)
+        done = subprocess.run(
+            [binary, "serve", os.path.join(folder, "gatepost.json")],
+            stderr=subprocess.PIPE, text=True, timeout=30,
+            env=environment({}))
+        assert done.returncode == 1
+        assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+        return done.stderr
+    return start
+
+
+# -- the socket --------------------------------------------------------------
+
+def test_only_the_owner_may_open_the_socket(server, path):
+    found = os.lstat(path)
+
+    assert stat.S_ISSOCK(found.st_mode)
+    assert stat.S_IMODE(found.st_mode) == 0o600
+
+
+def test_the_socket_goes_with_the_server(server, path):
+    server.signal(signal.SIGTERM)
+    server.wait_exit()
+
+    assert not os.path.lexists(path)
+
+
+def test_a_socket_that_nobody_listens_on_is_replaced(gatepost, backend, path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left_behind:
+        left_behind.bind(path)
+
+    gatepost(routes_to(backend), admin={"socket": admin.SOCKET})
+
+    assert admin.request(path, "/healthz").status == 200
+
+
+def test_a_socket_that_somebody_serves_is_left_alone(refused, path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(path)
+        other.listen(1)
+
+        assert "a server answers there already" in refused(admin.SOCKET)
+
+    assert os.path.lexists(path)
+
+
+def test_a_file_of_that_name_is_left_alone(refused, path):
+    with open(path, "w") as other:
+        other.write("precious")
+
+    assert "something else has this name" in refused(admin.SOCKET)
+
+    with open(path) as other:
+        assert other.read() == "precious"
+
+
+def test_a_folder_that_is_not_there_is_told(refused):
+    assert ("nowhere/admin.sock: No such file" in
+            refused("nowhere/admin.sock"))
+
+
+# -- health ------------------------------------------------------------------
+
+def test_a_server_that_serves_is_healthy_and_ready(server, path):
+    assert admin.request(path, "/healthz").text == "ok\n"
+    assert admin.request(path, "/readyz").text == "ready\n"
+    assert admin.request(path, "/readyz", "HEAD").status == 200
+
+
+def test_a_server_that_drains_is_healthy_but_not_ready(server, path):
+    client = server.logged_in()
+    server.signal(signal.SIGTERM)
+    server.wait_log("draining")
+
+    answer = admin.request(path, "/readyz")
+
+    assert (answer.status, answer.text) == (503, "draining\n")
+    assert admin.request(path, "/healthz").status == 200
+    client.abandon()
+
+
+def test_a_full_server_is_not_ready(gatepost, backend, path):
+    server = gatepost(routes_to(backend), admin={"socket": admin.SOCKET},
+                      limits={"sessions": 1})
+    client = server.secure()
+
+    answer = admin.request(path, "/readyz")
+
+    assert (answer.status, answer.text) == (503, "full\n")
+    client.abandon()
+
+
+# -- metrics -----------------------------------------------------------------
+
+def test_metrics_tell_every_counter(server, path):
+    counted = server.counters()
+    told = admin.metrics(path)
+
+    names = {re.sub(r"^gatepost_|_total$", "", name) for name in told}
+    missing = set(counted) - names - {"time", "level", "event"}
+    assert missing <= {"dropped"}, missing
+
+
+def test_metrics_follow_a_login(server, path):
+    client = server.logged_in()
+
+    told = admin.metrics(path)
+
+    assert told["gatepost_logins_ok_total"] == 1
+    assert told["gatepost_sessions_open"] == 1
+    assert told['gatepost_backend_sessions{backend="b1"}'] == 1
+    assert told['gatepost_backend_up{backend="b1"}'] == 1
+    assert told['gatepost_backend_mode{backend="b1",mode="ready"}'] == 1
+    client.abandon()
+
+
+def test_metrics_tell_when_a_certificate_ends(server, path):
+    told = {name: value for name, value in admin.metrics(path).items()
+            if "certificate_expiry" in name}
+
+    (name, value), = told.items()
+    assert 'certificate="0",name="imap.example.test"' in name
+    assert time.time() < value < time.time() + 3650 * 86400
+
+
+def test_every_metric_has_help_and_type_once(server, path):
+    lines = admin.request(path, "/metrics").text.splitlines()
+    typed = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    helped = [line.split()[2] for line in lines if line.startswith("# HELP")]
+    told = {re.split(r"[{ ]", line)[0] for line in lines
+            if not line.startswith("#")}
+
+    assert typed == helped
+    assert len(set(typed)) == len(typed)
+    assert told <= set(typed)
+
+
+# -- bad manners -------------------------------------------------------------
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "",
+                                  "localhost.evil.example", "localhost:x",
+                                  "[::1", "127.0.0.1.evil.example"])
+def test_a_foreign_host_is_refused(server, path, host):
+    answer = admin.request(path, "/metrics", host=host)
+
+    assert answer.status == 421
+    assert b"gatepost_" not in answer.body
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9100", "127.0.0.1",
+                                  "10.0.0.1:80", "[::1]:9100"])
+def test_addresses_and_localhost_are_taken_as_host(server, path, host):
+    assert admin.request(path, "/healthz", host=host).status == 200
+
+
+def test_a_web_page_is_refused(server, path):
+    answer = admin.request(path, "/metrics",
+                           headers=["Origin: http://localhost"])
+
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("target", [
+    "/", "/metrics/", "//metrics", "/./metrics", "/metrics/../healthz",
+    "/METRICS", "/%2e%2e/etc/passwd", "/../../etc/passwd", "/metrics%00",
+    "*", "http://localhost/metrics2"])
+def test_no_other_path_leads_anywhere(server, path, target):
+    assert admin.request(path, target).status in (400, 404)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS",
+                                    "TRACE", "PATCH", "get", "BREW"])
+def test_another_method_is_refused(server, path, method):
+    answer = admin.request(path, "/healthz", method)
+
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("headers", [
+    ["Content-Length: 5"], ["Content-Length: 99999999999999"],
+    ["Transfer-Encoding: chunked"]])
+def test_a_body_is_refused_before_it_comes(server, path, headers):
+    assert admin.request(path, "/healthz", headers=headers).status == 413
+
+
+@pytest.mark.parametrize("octets", [
+    b"GET /healthz HTTP/1.1\r\n\r\n",
+    b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+    b"\0" * 20000, b"\x16\x03\x01\x02\x00" * 5000, b"\r\n" * 20000,
+    b"a LOGIN alice secret\r\n\r\n", b"GET\r\n\r\n"])
+def test_what_is_no_good_request_gets_no_good_answer(server, path, octets):
+    def send():
+        with admin.connect(path, timeout=3) as plug:
+            try:
+                plug.sendall(octets)
+                plug.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            return admin.read_all(plug)
+
+    answer = send()
+
+    assert b" 200 " not in answer.partition(b"\r\n")[0]
+    assert admin.request(path, "/healthz").status == 200
+
+
+def test_who_asks_byte_by_byte_is_answered(server, path):
+    with admin.connect(path) as plug:
+        for octet in b"GET /healthz HTTP/1.1\r\nHost: ::1\r\n".replace(
+                b"::1", b"localhost") + b"Connection: close\r\n\r\n":
+            plug.send(bytes([octet]))
+        answer = admin.Answer(admin.read_all(plug))
+
+    assert answer.text == "ok\n"
+
+
+def test_one_request_is_answered_on_a_connection(server, path):
+    one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    octets = admin.exchange(path, one + one)
+
+    assert octets.count(b"HTTP/1.1 200 OK") == 1
+    assert b"Connection: close" in octets
+
+
+@pytest.mark.slow
+def test_who_stays_silent_makes_room_in_the_end(server, path):
+    """More connections than places; each place is held for 10 s at most."""
+    crowd = [admin.connect(path) for _ in range(16)]
+    for one in crowd:
+        one.send(b"GET /healthz HTTP/1.1\r\nHo")
+
+    assert admin.request(path, "/healthz", timeout=25).status == 200
+
+    for one in crowd:
+        one.close()
+
+
+def test_who_leaves_makes_room_at_once(server, path):
+    crowd = [admin.connect(path) for _ in range(20)]
+    for one in crowd:
+        one.send(b"GET /healthz HTTP/1.1\r\nHo")
+    time.sleep(0.1)
+    for one in crowd:
+        one.close()
+
+    assert admin.request(path, "/healthz").status == 200
+
+
+def test_a_crowd_at_the_socket_delays_no_session(server, path):
+    crowd = [admin.connect(path) for _ in range(20)]
+    for one in crowd:
+        one.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
+
+    server.logged_in().abandon()
+
+    for one in crowd:
+        one.close()
+
+
+def test_a_reader_that_never_reads_delays_nobody(server, path):
+    stuck = admin.connect(path)
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    stuck.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
+
+    assert admin.request(path, "/healthz").status == 200
+    server.logged_in().abandon()
+    stuck.close()
+
+
+def test_an_end_does_not_wait_for_who_asks(server, path):
+    half = admin.connect(path)
+    half.send(b"GET /metrics HTTP/1.1\r\n")
+    began = time.monotonic()
+
+    server.signal(signal.SIGTERM)
+    server.wait_exit()
+
+    assert time.monotonic() - began < 5
+    half.close()
+
+
+# -- secrets -----------------------------------------------------------------
+
+def test_no_answer_holds_a_secret(server, path):
+    server.logged_in(password=SECRET).abandon()
+    server.secure().login("alice@example.org", "wrong-password-42")
+
+    told = b"".join(admin.exchange(
+        path, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
+              "Connection: close\r\n\r\n".encode())
+        for target in ("/metrics", "/healthz", "/readyz"))
+
+    assert SECRET.encode() not in told
+    assert b"wrong-password-42" not in told
+    assert b"PRIVATE KEY" not in told
