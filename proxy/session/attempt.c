@@ -2,6 +2,7 @@
 
 #include "backend/warm.h"
 #include "base/clock.h"
+#include "imap/span.h"
 #include "session/attempt_private.h"
 #include "session/client_words.h"
 
@@ -196,15 +197,41 @@ static bool is_scram(const struct attempt *attempt)
            0;
 }
 
+/* Whose password it is that may be guessed: not always the user's whom it is
+ * to open (RFC 4616, 2, and the master separator). Else guesses at one who may
+ * act for all would be spread over the names of all. */
+static struct imap_span prover_of(const struct attempt *attempt,
+                                  char out[CREDENTIALS_NAME_MAX])
+{
+    const struct credentials *credentials = attempt->request.credentials;
+    char separator =
+        attempt->snapshot->settings->auth.identity.master_separator;
+    const uint8_t *master =
+        separator == '\0'
+            ? NULL
+            : memchr(credentials->user, separator, credentials->user_len);
+    size_t from = master == NULL ? 0 : (size_t)(master - credentials->user);
+
+    if (credentials->kind != CREDENTIALS_PASSWORD ||
+        (credentials->authzid_len == 0 && master == NULL))
+        return (struct imap_span){(const uint8_t *)attempt->identity.user,
+                                  attempt->identity.user_len};
+    memcpy(out, credentials->user + from, credentials->user_len - from);
+    identity_lower(out, credentials->user_len - from);
+    return (struct imap_span){(const uint8_t *)out,
+                              credentials->user_len - from};
+}
+
 /* SCRAM's message is another one each time, whatever the password. */
-static struct penalties_attempt describe_try(const struct attempt *attempt)
+static struct penalties_attempt describe_try(const struct attempt *attempt,
+                                             struct imap_span prover)
 {
     const struct credentials *credentials = attempt->request.credentials;
 
     return (struct penalties_attempt){
         .peer = attempt->request.peer,
-        .user = (const uint8_t *)attempt->identity.user,
-        .user_len = attempt->identity.user_len,
+        .user = prover.bytes,
+        .user_len = prover.len,
         .secret = is_scram(attempt) ? NULL : credentials->secret,
         .secret_len = is_scram(attempt) ? 0 : credentials->secret_len,
     };
@@ -222,7 +249,9 @@ static void wait_for_leave(struct attempt *attempt, uint64_t wait_ms,
 /* Who has shown a certificate guesses nothing. */
 static bool ask_leave(struct attempt *attempt)
 {
-    const struct penalties_attempt try = describe_try(attempt);
+    char name[CREDENTIALS_NAME_MAX];
+    const struct penalties_attempt try =
+        describe_try(attempt, prover_of(attempt, name));
     bool is_first = attempt->claim.stage == PENALTY_NEW;
     uint64_t wait_ms;
 
@@ -242,11 +271,31 @@ static bool ask_leave(struct attempt *attempt)
     return refuse_unavailable(attempt, "too-many-failures");
 }
 
+bool attempt_is_judged(const struct attempt *attempt)
+{
+    return attempt->claim.stage == PENALTY_GONE &&
+           (attempt->stage == ATTEMPT_HOLD ||
+            (attempt->login != NULL && !attempt->awaits_client));
+}
+
+/* What was offered and verified before a reload need not hold after it. */
+static bool is_withdrawn(const struct attempt *attempt)
+{
+    const struct attempt_request *request = &attempt->request;
+
+    return (request->sasl != SASL_NONE &&
+            (request->offered & request->sasl) == 0) ||
+           (request->credentials->kind == CREDENTIALS_CERTIFICATE &&
+            request->is_outdated);
+}
+
 bool attempt_start(struct attempt *attempt)
 {
     /* A login that has come round to us would go on for ever. */
     if (!client_words_may_pass(attempt->request.proxy_ttl))
         return refuse_unavailable(attempt, "proxy-loop");
+    if (is_withdrawn(attempt))
+        return refuse_unavailable(attempt, "withdrawn-by-reload");
     if (!attempt_name_user(attempt))
         return pretend_to_ask(attempt);
     return ask_leave(attempt);
@@ -332,18 +381,15 @@ static bool has_learnt_enough(const struct attempt *attempt)
     return attempt->challenges >= (is_scram(attempt) ? 2 : 1);
 }
 
-/* What it tells of the credentials: nothing to a client that left before it
- * heard, whether or not a backend was asked, since the next delay would tell
- * (threat D4). */
+/* What it tells of the credentials. */
 static enum penalties_outcome verdict(const struct attempt *attempt)
 {
-    bool is_held =
-        attempt->stage == ATTEMPT_HOLD && wheel_timer_is_armed(&attempt->timer);
+    bool is_answered = attempt->has_verdict &&
+                       (attempt->outcome.is_logged_in ||
+                        attempt->outcome.answer != LOGIN_ANSWER_UNAVAILABLE);
 
-    if (!attempt->has_verdict && has_learnt_enough(attempt))
-        return PENALTIES_FAILED;
-    if (!attempt->has_verdict || is_held)
-        return PENALTIES_OTHER;
+    if (!is_answered)
+        return has_learnt_enough(attempt) ? PENALTIES_FAILED : PENALTIES_OTHER;
     if (attempt->outcome.is_logged_in)
         return PENALTIES_OK;
     switch (attempt->outcome.answer) {

@@ -28,6 +28,7 @@ struct attempt_request {
     const struct address *peer;
     struct limits_hold *hold; /* the user's share is added to it */
     unsigned offered; /* a set of enum sasl_mechanism: the listener's offer */
+    bool is_outdated; /* a reload has changed what was verified of the client */
     const struct login_id *client_id; /* what the client said by ID */
     unsigned proxy_ttl;               /* likewise; LOGIN_PROXY_TTL_NONE */
     /* Who the client is to those backends that are told; copied. NULL only
@@ -80,6 +81,11 @@ const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out);
  * over, and the handler will not be called. */
 MUST_USE bool attempt_answer(struct attempt *attempt, const uint8_t *line,
                              size_t len);
+
+/* Whether credentials are out and their verdict counts: a client that leaves
+ * now has made its guess, and the attempt is to be kept until it is known what
+ * that was worth. Held-back answers are no different. */
+bool attempt_is_judged(const struct attempt *attempt);
 
 /* Ends it because of what the backend asks: it is over, and the handler will
  * not be called. The reason is a fixed word for the log. */

@@ -4,6 +4,11 @@
 #include "session/client_words.h"
 #include "session/upstream_notes.h"
 
+/* How long a client may take to answer a challenge: programs do, not people. */
+enum {
+    CLIENT_ANSWER_MS = 15000
+};
+
 static void on_upstream(struct stream *stream, enum stream_event event,
                         void *owner);
 
@@ -72,8 +77,10 @@ static void take_refusal(struct attempt *attempt)
                      ? COUNTER_LOGINS_UNAVAILABLE
                      : COUNTER_LOGINS_FAILED,
                  1);
-    if (refusal->answer == LOGIN_ANSWER_BAD_CREDENTIALS ||
-        refusal->answer == LOGIN_ANSWER_UNCODED)
+    /* Of messages a client can choose how long they take. */
+    if (attempt->request.credentials->kind == CREDENTIALS_PASSWORD &&
+        (refusal->answer == LOGIN_ANSWER_BAD_CREDENTIALS ||
+         refusal->answer == LOGIN_ANSWER_UNCODED))
         failure_times_add(&attempt->env->failure_times,
                           clock_now_ms() - attempt->asked_ms);
     attempt_log_failure(attempt,
@@ -135,7 +142,9 @@ static void fail_upstream(struct attempt *attempt, const char *reason,
 void attempt_login_timeout(struct attempt *attempt)
 {
     counters_add(attempt->env->counters, COUNTER_TIMEOUTS, 1);
-    fail_upstream(attempt, "backend-timeout", NULL);
+    fail_upstream(attempt,
+                  attempt->awaits_client ? "client-slow" : "backend-timeout",
+                  NULL);
 }
 
 static void await_backend(struct attempt *attempt)
@@ -144,11 +153,14 @@ static void await_backend(struct attempt *attempt)
            attempt->snapshot->settings->timeouts.login_reply_ms);
 }
 
-/* The client has the next word: what it may take is the dialogue's to say. */
+/* The client has the next word. It takes up no place of those who log in at
+ * the backend: silence is free, and would keep everybody else out. */
 static void pass_challenge(struct attempt *attempt)
 {
     attempt->challenges++;
-    io_disarm(&attempt->env->io, &attempt->timer);
+    attempt->awaits_client = true;
+    gate_leave(&attempt->pass);
+    io_arm(&attempt->env->io, &attempt->timer, CLIENT_ANSWER_MS);
     attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
 }
 
@@ -268,5 +280,6 @@ const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
 
 bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
 {
+    attempt->awaits_client = false;
     return speak(attempt, upstream_login_answer(attempt->login, line, len));
 }

@@ -33,6 +33,7 @@ struct attempt {
     uint64_t asked_ms; /* when leave was given */
     bool has_verdict;  /* the outcome is known */
     unsigned challenges;
+    bool awaits_client; /* its answer to the last of them */
 
     struct identity identity; /* without a name for a token without one */
     struct route route;

@@ -59,7 +59,9 @@ static void finish_attempt(struct session *session)
         attempt_outcome(session->before->attempt);
 
     session->before->awaits_client = false;
-    if (outcome->is_logged_in)
+    if (session->before->left != NULL)
+        session_finish(session, session->before->left, NULL);
+    else if (outcome->is_logged_in)
         session_start_splice(session, outcome);
     else if (answer_failure(session, outcome))
         run_ahead(session);
@@ -93,7 +95,10 @@ static void on_attempt(struct attempt *attempt, enum attempt_event event,
     (void)attempt;
     switch (event) {
     case ATTEMPT_CHALLENGE:
-        relay_challenge(session);
+        if (session->before->left != NULL)
+            session_finish(session, session->before->left, NULL);
+        else
+            relay_challenge(session);
         break;
     case ATTEMPT_OVER:
         finish_attempt(session);
@@ -148,6 +153,7 @@ static void try_login(struct session *session)
         .peer = &session->facts.peer,
         .hold = &session->hold,
         .offered = session_settings(session)->auth.mechanisms,
+        .is_outdated = before->snapshot->tls != session->env->snapshot->tls,
         .client_id = login_client_id(before->login),
         .proxy_ttl = login_proxy_ttl(before->login),
         .client = describe_client(session, &client),

@@ -26,6 +26,12 @@ enum {
     KEEPALIVE_AFTER_MS = 60000
 };
 
+/* How long the verdict on a client that has left is waited for; servers delay
+ * refusals by up to 17 s. */
+enum {
+    VERDICT_MS = 20000
+};
+
 static bool may_enter(enum session_state from, enum session_state next)
 {
     static const bool edges[SESSION_STATE_COUNT][SESSION_STATE_COUNT] = {
@@ -315,12 +321,26 @@ static void on_secure(struct session *session)
         session_dialogue_secured(session);
 }
 
+/* Who leaves between guess and answer would guess for free: the session stays
+ * until the backend has judged, or longer than any delays a refusal. */
+static void on_left(struct session *session, const char *reason,
+                    const char *detail)
+{
+    if (session->state == SESSION_ATTEMPT &&
+        attempt_is_judged(session->before->attempt)) {
+        session->before->left = reason;
+        arm(session, VERDICT_MS);
+    } else {
+        session_finish(session, reason, detail);
+    }
+}
+
 static void on_failed(struct session *session)
 {
     const char *why = stream_failure(session_client(session));
 
     if (session->state != SESSION_HANDSHAKE) {
-        session_finish(session, "client-failed", why);
+        on_left(session, "client-failed", why);
         return;
     }
     /* A balancer that looks whether we are there goes when we are. */
@@ -348,10 +368,10 @@ static void on_client(struct stream *client, enum stream_event event,
         session_resume(session);
         break;
     case STREAM_EOF:
-        session_finish(session,
-                       stream_was_truncated(client) ? "client-truncated"
-                                                    : "client-closed",
-                       NULL);
+        on_left(session,
+                stream_was_truncated(client) ? "client-truncated"
+                                             : "client-closed",
+                NULL);
         break;
     case STREAM_FAILED:
         on_failed(session);
@@ -418,6 +438,10 @@ static void on_timeout(struct wheel_timer *timer)
         break;
     case SESSION_COMMAND:
     case SESSION_ATTEMPT:
+        if (session->before->left != NULL) {
+            session_finish(session, session->before->left, NULL);
+            break;
+        }
         counters_add(session->env->counters, COUNTER_TIMEOUTS, 1);
         session_end(session, "login-timeout", "Too slow. Bye.");
         break;
@@ -562,6 +586,12 @@ uint64_t session_age_ms(const struct session *session)
 bool session_is_counted_before_login(const struct session *session)
 {
     return session->hold.before_login;
+}
+
+bool session_is_exempt(const struct session *session)
+{
+    return limits_is_exempt(&session_settings(session)->limits,
+                            &session->facts.peer);
 }
 
 bool session_is_spliced(const struct session *session)

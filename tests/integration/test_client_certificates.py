@@ -469,6 +469,17 @@ def test_a_reload_swaps_the_authority(front, alice, showing, folder):
         assert external(client).startswith(b"OK")
 
 
+def test_an_authority_that_a_reload_drops_lets_nobody_in_any_more(
+        front, backend, alice, showing, folder):
+    """Also who showed a certificate of it before."""
+    client = front.secure(showing(alice))
+    Authority("New people").save(folder, "people")
+    front.reload()
+
+    assert external(client).startswith(b"NO [UNAVAILABLE]")
+    assert backend.connects == 0
+
+
 # -- a master behind, and a wrong password ----------------------------------
 
 EVERY = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-1",

@@ -276,3 +276,61 @@ def test_a_token_without_a_user_is_refused_elsewhere(relay, routes):
 
     assert client.read_line() == b"a " + FAILED
     assert backend.connects == 0
+
+
+# -- who is silent, and what is withdrawn ------------------------------------
+
+def test_a_silent_client_keeps_nobody_from_its_backend(relay):
+    front, _ = relay(asking(b"+ YQ==\r\n"),
+                     settings={"limits": {"backend_logins": 1,
+                                          "backend_queue": 0}})
+    silent = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    silent.read_line()
+
+    other = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+
+    assert other.read_line() == b"+ YQ==\r\n"
+    other.send(b"\r\n")
+    assert other.read_line().startswith(b"a OK")
+
+
+def test_a_client_that_stays_silent_is_told_so(gatepost, fake_backend):
+    backend = fake_backend(asking(b"+ YQ==\r\n"))
+    front = gatepost(routes_to(backend),
+                     env={"GATEPOST_FAULT_CLOCK_SCALE": "10"},
+                     auth={"mechanisms": MECHANISMS, "delay_max": 0})
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+
+    assert client.read_line() == b"a " + UNAVAILABLE
+
+    assert front.wait_log("login-failed")["reason"] == "client-slow"
+    assert backend.conversations[0].ended.wait(10)
+
+
+@pytest.mark.threat("H4")
+def test_h4_a_proof_that_a_backend_repeats_is_not_logged(relay):
+    proof = b64(b"c=biws,r=nonce2,p=abcdefghijklmnop")
+    front, _ = relay(asking(b"+ YQ==\r\n",
+                            last=b"%t NO [X-BAD] proof " + proof + b"\r\n"))
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+
+    client.send(proof + b"\r\n")
+
+    assert client.read_line().startswith(b"a NO [X-BAD]")
+    front.wait_log("login-failed")
+    assert proof.decode() not in front.stderr
+
+
+def test_a_mechanism_withdrawn_by_a_reload_is_not_taken_any_more(relay):
+    front, backend = relay(asking(b"+ YQ==\r\n"))
+    client = front.secure()
+    front.settings["auth"]["mechanisms"] = ["PLAIN"]
+    front.write_settings(front.settings)
+    front.reload()
+
+    client.send(b"a AUTHENTICATE SCRAM-SHA-1 " + b64(SCRAM_FIRST) + b"\r\n")
+
+    assert client.read_line() == b"a " + UNAVAILABLE
+    assert backend.connects == 0
