@@ -21,6 +21,7 @@ static const char *const texts[REPLY_COUNT] = {
     [REPLY_UNAVAILABLE] =
         "NO [UNAVAILABLE] Temporarily unavailable, try again later.",
     [REPLY_LIMIT] = "NO [LIMIT] Too many sessions, close one first.",
+    [REPLY_LOGIN_DISABLED] = "NO LOGIN is disabled, use AUTHENTICATE.",
     [REPLY_MECHANISM_UNKNOWN] = "NO Unsupported authentication mechanism.",
     [REPLY_CANCELLED] = "BAD AUTHENTICATE cancelled.",
     [REPLY_BAD_SASL] = "BAD Invalid authentication data.",
@@ -46,6 +47,11 @@ void reply_write(struct wiped_buffer *out, enum reply reply, const char *tag)
     wiped_buffer_append_text(out, "\r\n");
 }
 
+bool reply_offers_login(const struct reply_offer *offer)
+{
+    return offer->is_secure && (offer->mechanisms & (SASL_PLAIN | SASL_LOGIN));
+}
+
 static void write_list(struct wiped_buffer *out,
                        const struct reply_offer *offer)
 {
@@ -59,6 +65,8 @@ static void write_list(struct wiped_buffer *out,
         wiped_buffer_append_text(out, " LOGINDISABLED");
         return;
     }
+    if (!reply_offers_login(offer))
+        wiped_buffer_append_text(out, " LOGINDISABLED");
     for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
         enum sasl_mechanism mechanism = (enum sasl_mechanism)(1u << i);
 

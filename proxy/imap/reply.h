@@ -22,6 +22,7 @@ enum reply {
     REPLY_UNAVAILABLE,
     REPLY_LIMIT,
     REPLY_MECHANISM_UNKNOWN,
+    REPLY_LOGIN_DISABLED,
     REPLY_CANCELLED,
     REPLY_BAD_SASL,
     REPLY_BAD_COMMAND,
@@ -37,7 +38,7 @@ enum reply {
     REPLY_BYE_UNREADABLE,
     REPLY_BYE_HTTP
 };
-#define REPLY_COUNT 27
+#define REPLY_COUNT 28
 
 /* What a listener offers at this moment. */
 struct reply_offer {
@@ -46,6 +47,9 @@ struct reply_offer {
     bool imap4rev2;      /* beside IMAP4rev1 */
     unsigned mechanisms; /* a set of enum sasl_mechanism */
 };
+
+/* Whether the command LOGIN is taken: wherever passwords are. */
+bool reply_offers_login(const struct reply_offer *offer);
 
 /* Writes "tag text CRLF"; a NULL tag is "*". */
 void reply_write(struct wiped_buffer *out, enum reply reply, const char *tag);

@@ -9,6 +9,13 @@
 /* A client that asks this much and never logs in is not here for mail. */
 #define COMMANDS_MAX 300
 
+static bool takes_login(const struct login *login)
+{
+    struct reply_offer offer = login_offer(login);
+
+    return reply_offers_login(&offer);
+}
+
 bool login_command_wants_literal(const struct login *login)
 {
     const struct imap_command *command = imap_reader_command(&login->reader);
@@ -16,7 +23,7 @@ bool login_command_wants_literal(const struct login *login)
     if (command->name == IMAP_ID)
         return login_arguments_id(command->arguments, NULL, NULL) ==
                LOGIN_ARGUMENTS_MORE;
-    return command->name == IMAP_LOGIN && login->is_secure &&
+    return command->name == IMAP_LOGIN && takes_login(login) &&
            login_arguments_login(command->arguments, NULL) ==
                LOGIN_ARGUMENTS_MORE;
 }
@@ -143,6 +150,8 @@ static enum login_decision run_command(struct login *login, bool is_broken)
         login->tally.cleartext_logins++;
         return login_refuse_early(login, REPLY_PRIVACY_REQUIRED, tag);
     }
+    if (command->name == IMAP_LOGIN && !takes_login(login))
+        return login_refuse_early(login, REPLY_LOGIN_DISABLED, tag);
     if (is_broken)
         return login_refuse_bad(
             login, reply_for_fault(imap_reader_fault(&login->reader)), tag);

@@ -39,6 +39,20 @@ def test_greeting_announces_what_is_parsed(front):
     assert not {b"STARTTLS", b"LOGINDISABLED", b"IDLE"} & announced
 
 
+@pytest.mark.threat("D9")
+@pytest.mark.parametrize("login", [b"alice@example.org pw", b'"x" {2}',
+                                   b"{1+}\r\nx {2+}\r\npw"])
+def test_d9_login_is_taken_where_passwords_are(gatepost, backend, login):
+    front = gatepost(routes_to(backend), auth={
+        "mechanisms": ["SCRAM-SHA-256"], "delay_max": 0})
+    client = front.secure()
+
+    assert b"LOGINDISABLED" in capabilities(client.greeting)
+    client.send(b"a LOGIN " + login + b"\r\n")
+    assert client.read_line().startswith(b"a NO LOGIN is disabled")
+    assert backend.connects == 0
+
+
 @pytest.mark.threat("C3")
 def test_c3_literal_plus_and_minus_are_not_announced_together(front):
     announced = capabilities(front.secure().command("CAPABILITY")[0])
