@@ -46,6 +46,7 @@ struct upstream_command {
     const struct master_login *master;
     struct imap_capabilities known;
     enum upstream_command_way way;
+    bool was_answered; /* the client has said more than its first message */
     enum upstream_command_part awaited; /* goes out on the next "+" */
 };
 

@@ -73,21 +73,34 @@ static bool shares_run(struct imap_span line, const uint8_t *bytes, size_t len)
     return false;
 }
 
+/* Base64 of the message from so many octets on, modulo 3: whoever encodes a
+ * part of it begins anywhere. */
+static bool shares_base64(struct imap_span line,
+                          const struct credentials *credentials, size_t lead)
+{
+    uint8_t digits[BASE64_LENGTH(CREDENTIALS_SECRET_MAX) + 1];
+    size_t len;
+    bool shares;
+
+    if (lead > credentials->secret_len)
+        return false;
+    len = base64_encode(credentials->secret + lead,
+                        credentials->secret_len - lead, digits);
+    shares = shares_run(line, digits, len);
+    OPENSSL_cleanse(digits, sizeof(digits));
+    return shares;
+}
+
 /* A backend may take the message apart and repeat the token alone. */
 static bool tells_message(struct imap_span line,
                           const struct credentials *credentials)
 {
-    uint8_t digits[BASE64_LENGTH(CREDENTIALS_SECRET_MAX) + 1];
-    bool tells;
-
     if (line.len > UPSTREAM_ECHO_LOOK)
         line.len = UPSTREAM_ECHO_LOOK;
-    tells = shares_run(line, credentials->secret, credentials->secret_len) ||
-            shares_run(line, digits,
-                       base64_encode(credentials->secret,
-                                     credentials->secret_len, digits));
-    OPENSSL_cleanse(digits, sizeof(digits));
-    return tells;
+    return shares_run(line, credentials->secret, credentials->secret_len) ||
+           shares_base64(line, credentials, 0) ||
+           shares_base64(line, credentials, 1) ||
+           shares_base64(line, credentials, 2);
 }
 
 bool upstream_echo_tells(const struct upstream_command *command,
@@ -101,7 +114,8 @@ bool upstream_echo_tells(const struct upstream_command *command,
         return tells_secret(line, (struct imap_span){credentials->secret,
                                                      credentials->secret_len});
     case CREDENTIALS_MESSAGE:
-        return tells_message(line, credentials);
+        /* What the client answered was not kept: it may be any of it. */
+        return command->was_answered || tells_message(line, credentials);
     case CREDENTIALS_CERTIFICATE:
         break;
     }

@@ -471,6 +471,7 @@ enum upstream_login_result upstream_login_answer(struct upstream_login *login,
     if (!base64_is_strict(line, len))
         return break_off(login, "client-answer");
     login->answers++;
+    login->command.was_answered = true;
     login->stage = UPSTREAM_STAGE_LOGIN;
     wiped_buffer_append(&login->to_backend, line, len);
     wiped_buffer_append_text(&login->to_backend, "\r\n");
