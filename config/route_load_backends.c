@@ -10,6 +10,7 @@
 #define HOST_MAX 255
 #define WEIGHT_MAX 1000
 #define WARM_MAX 64
+#define SESSIONS_MAX 1000000
 
 static void read_backend(const struct json_place *place,
                          struct backend_config *backend);
@@ -83,6 +84,9 @@ static void read_backend(const struct json_place *place,
     json_read_optional_unsigned(&members, "weight", 0, WEIGHT_MAX,
                                 &backend->weight);
     json_read_optional_unsigned(&members, "warm", 0, WARM_MAX, &backend->warm);
+    json_read_optional_unsigned(&members, "max_sessions", 0, SESSIONS_MAX,
+                                &backend->max_sessions);
+    json_read_optional_flag(&members, "backup", &backend->is_backup);
     read_proxy_protocol(&members, backend);
     read_id(&members, backend);
     read_state(&members, backend);

@@ -27,6 +27,7 @@ void route_table_free(struct route_table **table)
         free(mine->pools[i].name);
         free(mine->pools[i].backends);
         free(mine->pools[i].weight_sums);
+        free(mine->pools[i].turns);
         free_master(&mine->pools[i].master);
     }
     free(mine->backends);
@@ -140,7 +141,7 @@ size_t route_table_memory(const struct route_table *table)
     return sizeof(*table) + slots * sizeof(struct key_entry) +
            table->texts.capacity + table->rule_capacity * sizeof(struct rule) +
            table->backend_count * sizeof(struct backend_config) +
-           table->pool_count * sizeof(struct pool);
+           table->pool_count * (sizeof(struct pool) + sizeof(atomic_uint));
 }
 
 /* Longest first. No suffix longer than the longest wildcard is looked at, so

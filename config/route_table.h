@@ -3,6 +3,7 @@
 #ifndef CONFIG_ROUTE_TABLE_H
 #define CONFIG_ROUTE_TABLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +56,8 @@ struct backend_config {
     unsigned weight; /* 0..1000; 0 is chosen for nobody */
     unsigned warm;   /* connections that each worker keeps ready, 0..64; none
                         beside proxy_protocol */
+    unsigned max_sessions;  /* 0: no limit */
+    bool is_backup;         /* chosen after all that are none */
     enum backend_mode mode; /* put in force where the table before said
                                otherwise */
     enum backend_proxy proxy_protocol;
@@ -65,7 +68,14 @@ struct backend_config {
 
 enum pool_balance {
     POOL_HASH,
-    POOL_LEAST_SESSIONS
+    POOL_LEAST_SESSIONS,
+    POOL_ROUND_ROBIN
+};
+
+/* What of a user POOL_HASH goes by. */
+enum pool_hash_by {
+    POOL_BY_USER,
+    POOL_BY_DOMAIN /* of who has none: the whole name */
 };
 
 enum pool_when_down {
@@ -82,8 +92,16 @@ struct pool {
     char *name;
     const struct backend_config **backends; /* each once, in file order */
     size_t backend_count;                   /* never 0 */
+    bool has_backups;
     uint32_t *weight_sums; /* the weight of each and all before it */
+    /* POOL_ROUND_ROBIN: turns taken, the one thing here that changes, and how
+     * far apart two turns are among as many places as there is weight. */
+    atomic_uint *turns;
+    uint32_t turn_step;
     enum pool_balance balance;
+    enum pool_hash_by hash_by;
+    uint64_t slow_start_ms; /* how long the share of one that has come back
+                               grows; 0: not at all. Never with POOL_HASH */
     enum pool_when_down when_down;
     struct master_config master; /* of its backends without one */
 };

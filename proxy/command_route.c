@@ -104,6 +104,8 @@ static const char *balance_text(enum pool_balance balance)
         return "hash";
     case POOL_LEAST_SESSIONS:
         return "least-sessions";
+    case POOL_ROUND_ROBIN:
+        return "round-robin";
     }
     return "";
 }
@@ -183,13 +185,16 @@ static void say_backend(FILE *out, const struct backend_config *config)
         (unsigned)config->port, tls_text(config->tls), name);
 }
 
-/* Backends that may be chosen, and the sum of their weights. */
-static size_t count_candidates(const struct pool *pool, unsigned long *sum_out)
+/* Backends that may be chosen, or backups, and the sum of their weights. */
+static size_t count_candidates(const struct pool *pool, bool are_backups,
+                               unsigned long *sum_out)
 {
     size_t count = 0;
 
     *sum_out = 0;
     for (size_t i = 0; i < pool->backend_count; i++) {
+        if (pool->backends[i]->is_backup != are_backups)
+            continue;
         *sum_out += pool->backends[i]->weight;
         count += pool->backends[i]->weight > 0;
     }
@@ -201,19 +206,32 @@ static void say_why(const struct explanation *about,
 {
     const struct pool *pool = about->route.pool;
     unsigned long sum;
-    size_t count = count_candidates(pool, &sum);
+    size_t count = count_candidates(pool, config->is_backup, &sum);
 
-    if (count == 1)
+    if (count == 1) {
         say(about->out, "why:", "the only backend of the pool%s",
-            pool->backend_count > 1 ? " with a weight above 0" : "");
-    else if (pool->balance == POOL_HASH)
+            pool->backend_count == 1 ? ""
+            : pool->has_backups      ? " with a weight above 0 and no backup"
+                                     : " with a weight above 0");
+        return;
+    }
+    switch (pool->balance) {
+    case POOL_HASH:
         say(about->out, "why:",
-            "first of %zu by the hash of backend and name; weight %u of %lu",
-            count, config->weight, sum);
-    else
+            "first of %zu by the hash of backend and %s; weight %u of %lu",
+            count, pool->hash_by == POOL_BY_DOMAIN ? "domain" : "name",
+            config->weight, sum);
+        break;
+    case POOL_LEAST_SESSIONS:
         say(about->out,
             "why:", "first of %zu while all have no sessions; weight %u of %lu",
             count, config->weight, sum);
+        break;
+    case POOL_ROUND_ROBIN:
+        say(about->out, "why:", "one of %zu that take turns; weight %u of %lu",
+            count, config->weight, sum);
+        break;
+    }
 }
 
 static const char *proxy_text(enum backend_proxy proxy)
@@ -237,6 +255,8 @@ static void say_state(const struct explanation *about,
         say(about->out, "state:", "%s, so it takes nobody%s",
             backend_mode_name(config->mode),
             config->mode == BACKEND_DRAINING ? " without a session there" : "");
+    if (config->max_sessions > 0)
+        say(about->out, "most:", "%u sessions", config->max_sessions);
 }
 
 /* Likewise. */

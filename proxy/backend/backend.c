@@ -30,7 +30,7 @@ struct backend {
 
     _Atomic enum backend_mode mode;    /* written under the lock */
     enum backend_mode configured_mode; /* the latest table's; likewise */
-    uint64_t mode_since_ms;
+    _Atomic uint64_t mode_since_ms;
     char mode_why[BACKEND_WHY_MAX];
 
     atomic_uint refs;
@@ -517,6 +517,16 @@ const char *backend_mode_name(enum backend_mode mode)
     return "";
 }
 
+uint64_t backend_up_since_ms(const struct backend *backend)
+{
+    uint64_t up =
+        atomic_load_explicit(&backend->state_since_ms, memory_order_relaxed);
+    uint64_t ready =
+        atomic_load_explicit(&backend->mode_since_ms, memory_order_relaxed);
+
+    return up > ready ? up : ready;
+}
+
 static void log_mode(const struct backend *backend)
 {
     struct log_entry entry;
@@ -534,7 +544,7 @@ static bool set_mode_locked(struct backend *backend, enum backend_mode mode,
     if (backend_mode(backend) == mode)
         return false;
     atomic_store(&backend->mode, mode);
-    backend->mode_since_ms = clock_now_ms();
+    atomic_store(&backend->mode_since_ms, clock_now_ms());
     snprintf(backend->mode_why, sizeof(backend->mode_why), "%s", why);
     log_mode(backend);
     return true;
@@ -563,10 +573,28 @@ bool backend_configure_mode(struct backend *backend, enum backend_mode mode)
     return has_changed;
 }
 
+static bool take_place(_Atomic uint32_t *places, unsigned max)
+{
+    uint32_t taken = atomic_load(places);
+
+    while (taken < max) {
+        if (atomic_compare_exchange_weak(places, &taken, taken + 1))
+            return true;
+    }
+    return false;
+}
+
 struct backend *backend_session_opened(struct backend *backend)
 {
     atomic_fetch_add_explicit(&backend->sessions, 1, memory_order_relaxed);
     return backend_ref(backend);
+}
+
+struct backend *backend_session_try(struct backend *backend, unsigned max)
+{
+    if (max == 0)
+        return backend_session_opened(backend);
+    return take_place(&backend->sessions, max) ? backend_ref(backend) : NULL;
 }
 
 void backend_session_closed(struct backend **backend)
@@ -609,17 +637,6 @@ const char *backend_note_name(enum backend_note note)
     return names[note];
 }
 
-static bool take_place(_Atomic uint32_t *places, unsigned max)
-{
-    uint32_t taken = atomic_load(places);
-
-    while (taken < max) {
-        if (atomic_compare_exchange_weak(places, &taken, taken + 1))
-            return true;
-    }
-    return false;
-}
-
 bool backend_login_begin(struct backend *backend, unsigned max)
 {
     return take_place(&backend->logins, max);
@@ -657,7 +674,7 @@ static void read_mode(struct backend *backend, struct backend_facts *out)
 {
     pthread_mutex_lock(&backend->lock);
     out->mode = backend_mode(backend);
-    out->since_ms = backend->mode_since_ms;
+    out->since_ms = atomic_load(&backend->mode_since_ms);
     memcpy(out->why, backend->mode_why, sizeof(out->why));
     pthread_mutex_unlock(&backend->lock);
 }

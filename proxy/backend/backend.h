@@ -125,6 +125,10 @@ enum backend_mode backend_mode(const struct backend *backend);
 /* The word of routes.json for it: "ready", "draining", "maintenance". */
 const char *backend_mode_name(enum backend_mode mode);
 
+/* Since when it is ready and up, on base/clock's scale; of one that is not it
+ * says nothing. */
+uint64_t backend_up_since_ms(const struct backend *backend);
+
 /* Sets and logs it; why is told by backend_read_facts. Returns false when it
  * was so already: then nothing changes. To close the sessions of one in
  * maintenance is the caller's part. Takes a lock. */
@@ -172,6 +176,9 @@ unsigned backend_source_turn(struct backend *backend);
 
 /* Counts a session, which keeps the facts alive until it is closed. */
 struct backend *backend_session_opened(struct backend *backend);
+/* Likewise, unless it has max already: then NULL. 0: no limit. */
+MUST_USE struct backend *backend_session_try(struct backend *backend,
+                                             unsigned max);
 void backend_session_closed(struct backend **backend);
 uint32_t backend_sessions(const struct backend *backend);
 

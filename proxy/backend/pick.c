@@ -14,12 +14,16 @@ enum {
 /* Where one backend of the pool stands; all of it decides, in this order. */
 struct place {
     size_t index;
-    bool is_late; /* takes nobody, or cannot be dialled now */
+    bool is_late;   /* takes nobody, is full, or cannot be dialled now */
+    bool is_spared; /* has come back, and this login is not its yet */
     uint32_t sessions;
     struct rendezvous rendezvous;
 };
 
-static bool knows_loads(const struct pick *pick);
+static bool find_next(const struct pick *pick, uint64_t now_ms,
+                      size_t *index_out);
+static bool find_by_turn(const struct pick *pick, uint64_t now_ms,
+                         size_t *index_out);
 static bool find_by_hash(const struct pick *pick, size_t *index_out);
 static bool find_by_load(const struct pick *pick, uint64_t now_ms,
                          size_t *index_out);
@@ -28,11 +32,15 @@ static bool find_best(const struct pick *pick, uint64_t now_ms,
 static bool draw_better(const struct pick *pick, uint64_t now_ms,
                         size_t *index_out);
 static size_t draw(const struct pool *pool, uint64_t bits);
+static size_t find_share(const struct pool *pool, uint64_t at);
 static bool is_open(const struct pick *pick, size_t index);
 static uint64_t seed_of(const struct pick *pick, size_t index);
 static void find_place(const struct pick *pick, size_t index, uint64_t now_ms,
                        struct place *place);
+static bool is_spared(const struct pick *pick, size_t index, uint64_t now_ms);
 static bool is_before(struct place *one, struct place *other);
+static uint64_t hash_user(const struct pool *pool, const uint8_t *user,
+                          size_t len);
 
 void pick_start(struct pick *pick, const struct pool *pool,
                 const struct backend_set *set, const uint8_t *user, size_t len)
@@ -40,7 +48,19 @@ void pick_start(struct pick *pick, const struct pool *pool,
     memset(pick, 0, sizeof(*pick));
     pick->pool = pool;
     pick->set = set;
-    pick->user_hash = rendezvous_user(user, len);
+    pick->user_hash = hash_user(pool, user, len);
+}
+
+/* The domain stands behind the last '@' of a normalised name. */
+static uint64_t hash_user(const struct pool *pool, const uint8_t *user,
+                          size_t len)
+{
+    const uint8_t *at =
+        pool->hash_by == POOL_BY_DOMAIN ? memrchr(user, '@', len) : NULL;
+
+    if (at == NULL)
+        return rendezvous_user(user, len);
+    return rendezvous_user(at + 1, (size_t)(user + len - at - 1));
 }
 
 const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
@@ -51,8 +71,11 @@ const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
 
     if (pick->has_given && pool->when_down == POOL_REFUSE)
         return NULL;
-    is_found = knows_loads(pick) ? find_by_load(pick, now_ms, &index)
-                                 : find_by_hash(pick, &index);
+    is_found = find_next(pick, now_ms, &index);
+    if (!is_found && pool->has_backups && !pick->at_backups) {
+        pick->at_backups = true;
+        is_found = find_next(pick, now_ms, &index);
+    }
     pick->has_given = true;
     if (!is_found)
         return NULL;
@@ -60,9 +83,20 @@ const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
     return pool->backends[index];
 }
 
-static bool knows_loads(const struct pick *pick)
+static bool find_next(const struct pick *pick, uint64_t now_ms,
+                      size_t *index_out)
 {
-    return pick->set != NULL && pick->pool->balance == POOL_LEAST_SESSIONS;
+    if (pick->set == NULL)
+        return find_by_hash(pick, index_out);
+    switch (pick->pool->balance) {
+    case POOL_HASH:
+        return find_by_hash(pick, index_out);
+    case POOL_LEAST_SESSIONS:
+        return find_by_load(pick, now_ms, index_out);
+    case POOL_ROUND_ROBIN:
+        return find_by_turn(pick, now_ms, index_out);
+    }
+    return false;
 }
 
 /* Of a large pool nearly all are passed by with their hash alone. */
@@ -88,6 +122,31 @@ static bool find_by_hash(const struct pick *pick, size_t *index_out)
         *index_out = i;
     }
     return best.weight != 0;
+}
+
+/* Turns of those who cannot take them are passed on. Where that was so for too
+ * long, the load decides. */
+static bool find_by_turn(const struct pick *pick, uint64_t now_ms,
+                         size_t *index_out)
+{
+    const struct pool *pool = pick->pool;
+    uint32_t places = pool->weight_sums[pool->backend_count - 1];
+
+    for (int i = 0; i < DRAWS_MAX && places > 0; i++) {
+        uint64_t turn =
+            atomic_fetch_add_explicit(pool->turns, 1, memory_order_relaxed);
+        size_t index = find_share(pool, turn * pool->turn_step % places);
+        struct place mine;
+
+        if (!is_open(pick, index))
+            continue;
+        find_place(pick, index, now_ms, &mine);
+        if (mine.is_late || mine.is_spared)
+            continue;
+        *index_out = index;
+        return true;
+    }
+    return find_best(pick, now_ms, index_out);
 }
 
 /* The counts of a large pool are spread over as many cache lines, which all
@@ -141,7 +200,7 @@ static bool draw_better(const struct pick *pick, uint64_t now_ms,
         if (!is_open(pick, index) || (has_first && index == first.index))
             continue;
         find_place(pick, index, now_ms, &mine);
-        if (mine.is_late)
+        if (mine.is_late || mine.is_spared)
             continue;
         if (has_first) {
             *index_out = is_before(&mine, &first) ? index : first.index;
@@ -156,10 +215,16 @@ static bool draw_better(const struct pick *pick, uint64_t now_ms,
 /* One of the pool's, as often as its weight wants. */
 static size_t draw(const struct pool *pool, uint64_t bits)
 {
+    uint64_t total = pool->weight_sums[pool->backend_count - 1];
+
+    return find_share(pool, ((bits >> 32) * total) >> 32);
+}
+
+/* Whose share of all weight this is. */
+static size_t find_share(const struct pool *pool, uint64_t at)
+{
     size_t low = 0;
     size_t high = pool->backend_count - 1;
-    uint64_t total = pool->weight_sums[high];
-    uint64_t at = ((bits >> 32) * total) >> 32;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -174,7 +239,9 @@ static size_t draw(const struct pool *pool, uint64_t bits)
 
 static bool is_open(const struct pick *pick, size_t index)
 {
-    return pick->pool->backends[index]->weight != 0 &&
+    const struct backend_config *config = pick->pool->backends[index];
+
+    return config->weight != 0 && config->is_backup == pick->at_backups &&
            (pick->given[index / 64] >> index % 64 & 1) == 0;
 }
 
@@ -196,8 +263,26 @@ static void find_place(const struct pick *pick, size_t index, uint64_t now_ms,
     place->is_late = backend_mode(backend) != BACKEND_READY ||
                      !backend_is_dialable(backend, now_ms);
     place->sessions = backend_sessions(backend);
+    place->is_late |=
+        config->max_sessions != 0 && place->sessions >= config->max_sessions;
+    place->is_spared =
+        pick->pool->slow_start_ms > 0 && is_spared(pick, index, now_ms);
     rendezvous_init(&place->rendezvous, pick->user_hash, seed_of(pick, index),
                     config->weight);
+}
+
+/* The younger the slow start, the more logins are not for it yet: others for
+ * each user and millisecond. */
+static bool is_spared(const struct pick *pick, size_t index, uint64_t now_ms)
+{
+    const struct backend_config *config = pick->pool->backends[index];
+    uint64_t since_ms =
+        backend_up_since_ms(backend_set_find(pick->set, config));
+    uint64_t passed_ms = now_ms > since_ms ? now_ms - since_ms : 0;
+    uint64_t bits =
+        rendezvous_mix(pick->user_hash ^ seed_of(pick, index) ^ now_ms);
+
+    return (bits >> 32) * pick->pool->slow_start_ms >> 32 >= passed_ms;
 }
 
 static bool is_before(struct place *one, struct place *other)
@@ -207,6 +292,8 @@ static bool is_before(struct place *one, struct place *other)
 
     if (one->is_late != other->is_late)
         return other->is_late;
+    if (one->is_spared != other->is_spared)
+        return other->is_spared;
     if (mine != others)
         return mine < others;
     return rendezvous_is_before(&one->rendezvous, &other->rendezvous);

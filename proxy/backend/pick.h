@@ -4,8 +4,11 @@
  * and load never move a user. least-sessions: those that are ready and may be
  * dialled now come first, then the fewest sessions per weight, then rendezvous;
  * of pools of more than 16 two that may be dialled are drawn by weight, and
- * compared. Weight 0 is chosen for nobody. With when_down refuse there is one
- * candidate only. */
+ * compared. round-robin: by turns, as many as the weight; who takes nobody, is
+ * full or cannot be dialled has none. Of one that has come back, those two pass
+ * over more than they take while a slow start is young.
+ * Backups come after all that are none. Weight 0 is chosen for nobody. With
+ * when_down refuse there is one candidate only. */
 #ifndef BACKEND_PICK_H
 #define BACKEND_PICK_H
 
@@ -24,16 +27,17 @@ struct pick {
     uint64_t user_hash;
     uint64_t given[POOL_BACKENDS_MAX / 64]; /* a bit for each one given */
     bool has_given;
+    bool at_backups; /* all others were given */
 };
 
-/* user is the normalised name. set holds the facts of the pool's table; NULL
- * goes by the table alone: all are up and without sessions. The pool and the
- * set must outlive the iteration. */
+/* user is the normalised name; what of it is hashed is the pool's to say. set
+ * holds the facts of the pool's table; NULL goes by the table alone: all are up
+ * and without sessions. The pool and the set must outlive the iteration. */
 void pick_start(struct pick *pick, const struct pool *pool,
                 const struct backend_set *set, const uint8_t *user, size_t len);
 
-/* The next candidate, or NULL when there is none. It may be down, or take
- * nobody: ask backend_mode and backend_may_dial before dialling it. */
+/* The next candidate, or NULL when there is none. It may be down, full, or take
+ * nobody: ask about each before dialling it. */
 const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms);
 
 #endif

@@ -353,6 +353,37 @@ def test_route_refuses_where_nobody_is_taken(command, routes):
     assert fields(output)["refused:"] == "for the reason above"
 
 
+@pytest.mark.parametrize("pool, why", [
+    ({"balance": "round-robin"}, "one of 2 that take turns; weight 1 of 2"),
+    ({"balance": "hash", "hash_by": "domain"},
+     "first of 2 by the hash of backend and domain; weight 1 of 2"),
+    ({"balance": "least-sessions", "slow_start": 5},
+     "first of 2 while all have no sessions; weight 1 of 2")])
+def test_route_tells_of_each_balance(command, routes, pool, why):
+    routes["pools"]["shard-b"] = {"backends": ["b1", "b2"], **pool}
+
+    _, output, _ = command(routes, "route", "bob@example.org")
+
+    told = fields(output)
+    assert told["pool:"] == (f"shard-b (balance {pool['balance']}, when_down "
+                             "refuse)")
+    assert told["why:"] == why
+
+
+def test_route_tells_of_backups_and_most_sessions(command, routes):
+    routes["backends"]["b2"]["backup"] = True
+    routes["backends"]["b1"]["max_sessions"] = 50
+
+    _, output, _ = command(routes, "route", "bob@example.org")
+
+    told = fields(output)
+    assert told["backend:"].startswith("b1 ")
+    assert told["why:"] == ("the only backend of the pool with a weight above "
+                            "0 and no backup")
+    assert told["most:"] == "50 sessions"
+    assert told["next:"] == "b2, when that one is down"
+
+
 def test_route_tells_what_a_backend_learns_of_the_client(command, routes):
     for name, told in (("b1", {"proxy_protocol": "v1"}),
                        ("b2", {"proxy_protocol": "v2", "id": True,

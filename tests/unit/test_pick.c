@@ -12,7 +12,9 @@
 #include "backend/pick.h"
 #include "backend/rendezvous.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define CLAIM(name) cmocka_unit_test_teardown(name, tear_down)
 
@@ -27,6 +29,7 @@ static char names[BACKENDS][32];
 static struct backend_config configs[BACKENDS];
 static const struct backend_config *members[BACKENDS];
 static uint32_t weight_sums[BACKENDS];
+static atomic_uint turns;
 static struct pool pool;
 static struct backend_registry *registry;
 static struct backend_set *set;
@@ -42,9 +45,12 @@ static void make_pool(size_t count, enum pool_balance balance,
             .name = names[i], .host = host, .port = 143, .weight = 1};
         members[i] = &configs[i];
     }
+    atomic_store(&turns, 0);
     pool = (struct pool){.backends = members,
                          .backend_count = count,
                          .weight_sums = weight_sums,
+                         .turns = &turns,
+                         .turn_step = 1,
                          .balance = balance,
                          .when_down = when_down};
 }
@@ -280,6 +286,23 @@ static void users_spread_by_weight(void **state)
         double fair = (i + 1) / 6.0;
 
         assert_true(share[i] > fair * 0.97 && share[i] < fair * 1.03);
+    }
+}
+
+static void two_thousand_users_spread_within_a_tenth(void **state)
+{
+    double share[4] = {0};
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_REFUSE);
+    configs[3].weight = 2;
+    for (unsigned i = 0; i < 2000; i++)
+        share[first_for_number(i)] += 1.0 / 2000;
+
+    for (unsigned i = 0; i < 4; i++) {
+        double fair = configs[i].weight / 5.0;
+
+        assert_true(share[i] > fair * 0.9 && share[i] < fair * 1.1);
     }
 }
 
@@ -542,6 +565,200 @@ static void modes_move_nobody_of_a_hash_pool(void **state)
         assert_int_equal(first_for_number(i), before[i]);
 }
 
+static void make_backup(size_t index)
+{
+    configs[index].is_backup = true;
+    pool.has_backups = true;
+}
+
+static void turns_go_by_weight(void **state)
+{
+    unsigned counts[3] = {0};
+
+    (void)state;
+    make_pool(3, POOL_ROUND_ROBIN, POOL_REFUSE);
+    configs[1].weight = 3;
+    use_facts();
+    for (unsigned i = 0; i < 500; i++)
+        counts[first_for("alice@example.org")]++;
+
+    assert_int_equal(counts[0], 100);
+    assert_int_equal(counts[1], 300);
+    assert_int_equal(counts[2], 100);
+}
+
+static void turns_of_others_are_shared_out(void **state)
+{
+    unsigned counts[4] = {0};
+
+    (void)state;
+    make_pool(4, POOL_ROUND_ROBIN, POOL_REFUSE);
+    use_facts();
+    set_mode(0, BACKEND_DRAINING);
+    configs[1].max_sessions = 2;
+    open_sessions(1, 2);
+    for (unsigned i = 0; i < 100; i++)
+        counts[first_for("alice@example.org")]++;
+
+    assert_int_equal(counts[0], 0);
+    assert_int_equal(counts[1], 0);
+    assert_int_equal(counts[2] + counts[3], 100);
+    assert_true(counts[3] > 0);
+    close_sessions(1, 2);
+}
+
+static void round_robin_gives_each_backend_once(void **state)
+{
+    struct pick pick;
+    unsigned seen = 0;
+
+    (void)state;
+    make_pool(5, POOL_ROUND_ROBIN, POOL_NEXT);
+    use_facts();
+    set_mode(3, BACKEND_MAINTENANCE);
+    start(&pick, "alice@example.org");
+    for (int i = 0; i < 5; i++)
+        seen |= 1u << next(&pick);
+
+    assert_int_equal(seen, 31);
+    assert_int_equal(next(&pick), -1);
+}
+
+static void full_ones_come_last(void **state)
+{
+    (void)state;
+    make_pool(2, POOL_LEAST_SESSIONS, POOL_REFUSE);
+    configs[0].max_sessions = 1;
+    use_facts();
+    open_sessions(0, 1);
+    open_sessions(1, 5);
+
+    assert_int_equal(first_for("alice@example.org"), 1);
+    configs[0].max_sessions = 2;
+    assert_int_equal(first_for("alice@example.org"), 0);
+
+    close_sessions(0, 1);
+    close_sessions(1, 5);
+}
+
+static void backups_come_after_all_others(void **state)
+{
+    static const enum pool_balance balances[] = {POOL_HASH, POOL_LEAST_SESSIONS,
+                                                 POOL_ROUND_ROBIN};
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_NEXT);
+    make_backup(1);
+    make_backup(2);
+    use_facts();
+    set_mode(0, BACKEND_MAINTENANCE);
+    for (size_t i = 0; i < 300; i++) {
+        struct pick pick;
+        char user[32];
+        int others;
+        int backups;
+
+        pool.balance = balances[i % 3];
+        snprintf(user, sizeof(user), "user%zu@example.org", i);
+        start(&pick, user);
+        others = 1 << next(&pick) | 1 << next(&pick);
+        backups = 1 << next(&pick) | 1 << next(&pick);
+
+        assert_int_equal(others, 1 << 0 | 1 << 3);
+        assert_int_equal(backups, 1 << 1 | 1 << 2);
+        assert_int_equal(next(&pick), -1);
+    }
+}
+
+static void backups_move_nobody_of_the_others(void **state)
+{
+    int before[200];
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_NEXT);
+    configs[3].weight = 0;
+    for (unsigned i = 0; i < 200; i++)
+        before[i] = first_for_number(i);
+    configs[3].weight = 1;
+    make_backup(3);
+
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(first_for_number(i), before[i]);
+}
+
+static void domains_stay_together(void **state)
+{
+    unsigned seen = 0;
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_REFUSE);
+    pool.hash_by = POOL_BY_DOMAIN;
+    for (unsigned i = 0; i < 100; i++) {
+        char user[48];
+        int home;
+
+        snprintf(user, sizeof(user), "@example%u.org", i);
+        home = first_for(user);
+        seen |= 1u << home;
+        snprintf(user, sizeof(user), "alice@example%u.org", i);
+        assert_int_equal(first_for(user), home);
+        snprintf(user, sizeof(user), "b@ob@example%u.org", i);
+        assert_int_equal(first_for(user), home);
+    }
+
+    assert_int_equal(seen, 15);
+}
+
+static void who_has_no_domain_is_hashed_by_name(void **state)
+{
+    int by_user;
+
+    (void)state;
+    make_pool(4, POOL_HASH, POOL_REFUSE);
+    for (unsigned i = 0; i < 50; i++) {
+        char user[16];
+
+        snprintf(user, sizeof(user), "user%u", i);
+        pool.hash_by = POOL_BY_USER;
+        by_user = first_for(user);
+        pool.hash_by = POOL_BY_DOMAIN;
+        assert_int_equal(first_for(user), by_user);
+    }
+}
+
+/* How many of 1,000 logins of as many users 0 gets, so long after it came
+ * back. */
+static unsigned share_after(uint64_t passed_ms)
+{
+    uint64_t now_ms = backend_up_since_ms(backend_set_find(set, &configs[0]));
+    unsigned share = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        struct pick pick;
+        char user[32];
+
+        snprintf(user, sizeof(user), "user%u@example.org", i);
+        start(&pick, user);
+        share += pick_next(&pick, now_ms + passed_ms) == &configs[0];
+    }
+    return share;
+}
+
+static void share_grows_in_a_slow_start(void **state)
+{
+    (void)state;
+    make_pool(2, POOL_ROUND_ROBIN, POOL_REFUSE);
+    use_facts();
+    pool.slow_start_ms = 40;
+    usleep(50 * 1000); /* the other's is over */
+    set_mode(0, BACKEND_DRAINING);
+    set_mode(0, BACKEND_READY);
+
+    assert_in_range(share_after(0), 0, 60);
+    assert_in_range(share_after(20), 200, 450);
+    assert_in_range(share_after(40), 450, 550);
+}
+
 static void take_down(size_t index)
 {
     for (int i = 0; i < BACKEND_FAILURES_MAX; i++)
@@ -663,6 +880,7 @@ int main(void)
         CLAIM(order_of_weights_1_2_3_never_changes),
         CLAIM(order_is_the_same_with_and_without_facts),
         CLAIM(users_spread_by_weight),
+        CLAIM(two_thousand_users_spread_within_a_tenth),
         CLAIM(removing_a_backend_moves_only_its_own_users),
         CLAIM(users_of_a_lost_backend_go_to_their_second_choice),
         CLAIM(raising_a_weight_moves_users_only_to_that_backend),
@@ -676,6 +894,15 @@ int main(void)
         CLAIM(least_sessions_passes_over_what_takes_nobody),
         CLAIM(draws_pass_over_what_takes_nobody),
         CLAIM(modes_move_nobody_of_a_hash_pool),
+        CLAIM(turns_go_by_weight),
+        CLAIM(turns_of_others_are_shared_out),
+        CLAIM(round_robin_gives_each_backend_once),
+        CLAIM(full_ones_come_last),
+        CLAIM(backups_come_after_all_others),
+        CLAIM(backups_move_nobody_of_the_others),
+        CLAIM(domains_stay_together),
+        CLAIM(who_has_no_domain_is_hashed_by_name),
+        CLAIM(share_grows_in_a_slow_start),
         CLAIM(draws_keep_a_large_pool_even),
         CLAIM(draws_go_by_weight),
         CLAIM(draws_pass_by_the_dead),

@@ -295,12 +295,24 @@ static void pools_are_checked(void **state)
          "f: $.pools.p.backends[2]: found \"x\", expected the name of a "
          "backend\n"
          "f: $.pools.p.backends[3]: found 5, expected the name of a backend\n"
-         "f: $.pools.p.balance: found \"random\", expected \"hash\" or "
-         "\"least-sessions\"\n"
+         "f: $.pools.p.balance: found \"random\", expected \"hash\", "
+         "\"least-sessions\" or \"round-robin\"\n"
          "f: $.pools.p.when_down: found \"wait\", expected \"refuse\" or "
          "\"next\"\n"
          "f: $.pools.p.backend: found an unknown key, expected "
          "\"backends\"\n"},
+        {ROUTE_CASE_POOL("\"backends\": [\"b1\"], \"slow_start\": 5"),
+         "f: $.pools.p.slow_start: found 5, expected nothing, since balance is "
+         "\"hash\": it would move users\n"},
+        {ROUTE_CASE_POOL("\"backends\": [\"b1\"], \"balance\": "
+                         "\"round-robin\", \"hash_by\": \"user\""),
+         "f: $.pools.p.hash_by: found \"user\", expected nothing, since "
+         "balance "
+         "is not \"hash\"\n"},
+        {ROUTE_CASE_BACKEND("\"host\": \"::1\", \"port\": 1, \"tls\": "
+                            "\"none\", \"backup\": true"),
+         "f: $.pools.p.backends: found a backup among them, expected none, or "
+         "\"when_down\": \"next\" in this pool\n"},
         {ROUTE_CASE_POOL("\"backends\": [\"b1\", \"b2\", \"b1\"]"),
          "f: $.pools.p.backends[2]: found \"b1\", expected each backend "
          "once\n"},

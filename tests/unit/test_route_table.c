@@ -79,7 +79,7 @@ static void a_backend_has_what_the_file_says(void **state)
         "\"starttls\", \"tls_name\": \"b.example.org\", \"ca\": "
         "\"ca.pem\", \"certificate\": \"/c.pem\", \"key\": "
         "\"../k.pem\", \"weight\": 1000, \"warm\": 64, \"state\": "
-        "\"maintenance\""));
+        "\"maintenance\", \"max_sessions\": 7"));
     size_t count;
     const struct backend_config *backend = route_table_backends(table, &count);
 
@@ -96,6 +96,7 @@ static void a_backend_has_what_the_file_says(void **state)
     assert_int_equal(backend->weight, 1000);
     assert_int_equal(backend->warm, 64);
     assert_int_equal(backend->mode, BACKEND_MAINTENANCE);
+    assert_int_equal(backend->max_sessions, 7);
     assert_true(backend->verify);
     assert_false(backend->allow_cleartext);
     route_table_free(&table);
@@ -119,6 +120,8 @@ static void a_backend_has_the_designed_defaults(void **state)
     assert_int_equal(backend->weight, 1);
     assert_int_equal(backend->warm, 0);
     assert_int_equal(backend->mode, BACKEND_READY);
+    assert_int_equal(backend->max_sessions, 0);
+    assert_false(backend->is_backup);
     route_table_free(&table);
 }
 
@@ -126,7 +129,8 @@ static void a_pool_has_what_the_file_says(void **state)
 {
     struct route_table *table =
         parse(ROUTE_CASE_POOL("\"backends\": [\"b2\", \"b1\"], \"balance\": "
-                              "\"least-sessions\", \"when_down\": \"next\""));
+                              "\"least-sessions\", \"when_down\": \"next\", "
+                              "\"slow_start\": 1.5"));
     size_t count;
     const struct pool *pool = route_table_pools(table, &count);
 
@@ -140,8 +144,38 @@ static void a_pool_has_what_the_file_says(void **state)
     assert_int_equal(pool->weight_sums[1],
                      pool->backends[0]->weight + pool->backends[1]->weight);
     assert_int_equal(pool->balance, POOL_LEAST_SESSIONS);
+    assert_int_equal(pool->slow_start_ms, 1500);
     assert_int_equal(pool->when_down, POOL_NEXT);
     route_table_free(&table);
+}
+
+static void turns_go_round_all_places(void **state)
+{
+    (void)state;
+    for (unsigned weight = 0; weight <= 1000; weight++) {
+        char text[512];
+        struct route_table *table;
+        const struct pool *pool;
+        size_t count;
+        uint64_t sum;
+
+        snprintf(text, sizeof(text),
+                 "{\"backends\": {\"b\": {\"host\": \"::1\", \"port\": 1, "
+                 "\"tls\": \"none\", \"weight\": %u}, \"c\": {\"host\": "
+                 "\"::1\", \"port\": 2, \"tls\": \"none\"}}, \"pools\": "
+                 "{\"p\": {\"backends\": [\"b\", \"c\"], \"balance\": "
+                 "\"round-robin\"}}, \"default\": \"p\"}",
+                 weight);
+        table = parse(text);
+        pool = route_table_pools(table, &count);
+        sum = pool->weight_sums[1];
+
+        assert_int_equal(pool->balance, POOL_ROUND_ROBIN);
+        assert_int_equal(sum, weight + 1);
+        for (uint64_t i = 1; i < sum; i++)
+            assert_true(i * pool->turn_step % sum != 0);
+        route_table_free(&table);
+    }
 }
 
 static void a_pool_hashes_and_refuses_by_default(void **state)
@@ -153,6 +187,9 @@ static void a_pool_hashes_and_refuses_by_default(void **state)
 
     (void)state;
     assert_int_equal(pool->balance, POOL_HASH);
+    assert_int_equal(pool->hash_by, POOL_BY_USER);
+    assert_int_equal(pool->slow_start_ms, 0);
+    assert_false(pool->has_backups);
     assert_int_equal(pool->when_down, POOL_REFUSE);
     route_table_free(&table);
 }
@@ -564,6 +601,7 @@ int main(void)
         CLAIM(a_backend_has_the_designed_defaults),
         CLAIM(a_pool_has_what_the_file_says),
         CLAIM(a_pool_hashes_and_refuses_by_default),
+        CLAIM(turns_go_round_all_places),
         CLAIM(an_exact_user_comes_before_all_else),
         CLAIM(an_exact_domain_comes_before_a_wildcard),
         CLAIM(the_longest_wildcard_wins),
