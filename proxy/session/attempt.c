@@ -77,9 +77,14 @@ static bool refuse_crowd(struct attempt *attempt)
 /* What takes nobody now is passed over as one that is down. */
 static bool takes_anybody(const struct attempt *attempt, const char **why)
 {
+    unsigned max = attempt->target->config->max_sessions;
+
     switch (backend_mode(attempt->target->facts)) {
     case BACKEND_READY:
-        return true;
+        if (max == 0 || backend_sessions(attempt->target->facts) < max)
+            return true;
+        *why = "backend-full";
+        break;
     case BACKEND_DRAINING:
         *why = "backend-draining";
         break;
@@ -90,14 +95,24 @@ static bool takes_anybody(const struct attempt *attempt, const char **why)
     return false;
 }
 
+static void leave_place(struct attempt *attempt)
+{
+    gate_leave(&attempt->pass);
+    backend_session_closed(&attempt->backend);
+}
+
 /* A connection to the candidate, or one on its way. *goes_on_out tells whether
  * the attempt does. False: to the next candidate. */
 static bool take_place(struct attempt *attempt, bool *goes_on_out)
 {
+    const struct link_target *target = attempt->target;
     const char *why;
 
-    if (!takes_anybody(attempt, &why) || !reach(attempt)) {
-        gate_leave(&attempt->pass);
+    if (takes_anybody(attempt, &why))
+        attempt->backend =
+            backend_session_try(target->facts, target->config->max_sessions);
+    if (attempt->backend == NULL || !reach(attempt)) {
+        leave_place(attempt);
         return false;
     }
     *goes_on_out = attempt->upstream == NULL || attempt_start_login(attempt);
@@ -334,7 +349,7 @@ static void on_link(struct link *link, bool is_ready, void *owner)
     }
     link_free(&attempt->link);
     if (!is_ready)
-        gate_leave(&attempt->pass);
+        leave_place(attempt);
     goes_on = is_ready ? attempt_start_login(attempt)
                        : try_next(attempt, "no-backend");
     if (!goes_on)

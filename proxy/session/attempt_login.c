@@ -261,7 +261,6 @@ bool attempt_start_login(struct attempt *attempt)
     request.id = words.text;
     request.id_len = words.len;
     stream_set_owner(attempt->upstream, on_upstream, attempt);
-    attempt->backend = backend_session_opened(attempt->target->facts);
     attempt->login = upstream_login_new();
     upstream_notes_before(attempt->target->facts, &attempt->capabilities,
                           with->offered);
