@@ -67,7 +67,8 @@ def build(build_folder, extra_settings=(), with_gatepost=True,
           more_targets=()):
     """A release build of what is measured and of what measures."""
     stop_without("cmake", "ninja", "cc", "pkg-config")
-    targets = ["bench_backend", "bench_load", "bench_heap", *more_targets]
+    targets = ["bench_backend", "bench_load", "bench_heap", "bench_table",
+               *more_targets]
     if with_gatepost:
         targets.append("gatepost")
     _run_quietly("cmake", "-S", REPOSITORY, "-B", build_folder, "-G", "Ninja",

@@ -1,0 +1,21 @@
+"""What scale says of a table of a million users, in the size of a test."""
+
+import os
+import re
+import subprocess
+
+USERS = 100000
+SCALE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "scale")
+
+
+def test_a_user_takes_little_memory_in_either_form(lab):
+    done = subprocess.run(
+        [SCALE, "--no-build", "--build", lab.build_folder, "--only", "table",
+         "--table-users", str(USERS)],
+        capture_output=True, text=True, timeout=100, check=False)
+
+    each = [float(text) for text in re.findall(
+        r"([0-9.]+) bytes a user beside the name", done.stdout)]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("ok table: tsv ")
+    assert len(each) == 2 and all(12 < one < 30 for one in each), done.stdout
