@@ -15,7 +15,7 @@ def test_a_user_takes_little_memory_in_either_form(lab):
         capture_output=True, text=True, timeout=100, check=False)
 
     each = [float(text) for text in re.findall(
-        r"([0-9.]+) bytes a user beside the name", done.stdout)]
+        r"([0-9.]+) bytes a user beside the name .malloc", done.stdout)]
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("ok table: tsv ")
     assert len(each) == 2 and all(12 < one < 30 for one in each), done.stdout
