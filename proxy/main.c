@@ -1,3 +1,4 @@
+#include "command_admin.h"
 #include "command_check.h"
 #include "command_route.h"
 #include "config/json_version.h"
@@ -19,7 +20,11 @@ static const char usage[] =
     "Usage: gatepost serve CONFIG        serve in the foreground\n"
     "       gatepost check CONFIG        print what is wrong with the files\n"
     "       gatepost route CONFIG USER   print where a user goes, and why\n"
+    "       gatepost status [--json]     what a running server does\n"
     "       gatepost --version | --help\n"
+    "\n"
+    "Those that ask a running server take --socket PATH, by default\n"
+    "/run/gatepost/admin.sock.\n"
     "\n"
     "CONFIG is the process config, gatepost.json. serve logs to standard\n"
     "error; SIGHUP reloads, SIGTERM drains and ends, a second one ends at\n"
@@ -106,12 +111,24 @@ static int finish(int status)
     return EXIT_FAILURE;
 }
 
+static int administer(int count, char **arguments)
+{
+    int status = command_admin_run(count, arguments, stdout, stderr);
+
+    if (status >= 0)
+        return finish(status);
+    fprintf(stderr, "\n%s", usage);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
 
     if (argc < 2)
         return refuse("a command is missing", NULL);
+    if (!asks_for_help(argc, argv) && command_admin_knows(argv[1]))
+        return administer(argc - 1, argv + 1);
     command = find_command(asks_for_help(argc, argv) ? "--help" : argv[1]);
     if (command == NULL)
         return refuse("unknown command", argv[1]);

@@ -255,6 +255,7 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
         counters_set_at(server->counters, server->worker_count);
 
     server_log_reasons(reasons);
+    server_admin_reloaded(server->admin, snapshot != NULL, reasons);
     if (server->is_draining) { /* too late for it */
         snapshot_unref(&snapshot);
         return NULL;

@@ -5,6 +5,7 @@
 #include "ops/metrics.h"
 #include "provider_admin.h"
 #include "server_log.h"
+#include "server_status.h"
 
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ struct server_admin {
     struct admin *http;
     struct provider_admin socket;
     char *path; /* NULL: no socket */
+    struct last_reload last_reload;
 };
 
 static struct server_view look(const struct server_admin *admin)
@@ -74,10 +76,21 @@ static void on_metrics(struct admin_request *request, void *owner)
     admin_answer(request, HTTP_OK, ADMIN_METRICS, &body);
 }
 
+static void on_status(struct admin_request *request, void *owner)
+{
+    const struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+    struct text body = {.bytes = NULL};
+
+    server_status_write(&body, &view, &admin->last_reload);
+    admin_answer(request, HTTP_OK, ADMIN_JSON, &body);
+}
+
 static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz},
     {"/readyz", ADMIN_GET, true, on_readyz},
     {"/metrics", ADMIN_GET, true, on_metrics},
+    {"/status", ADMIN_GET, false, on_status},
 };
 
 static bool open_socket(struct server_admin *admin)
@@ -117,6 +130,13 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     return NULL;
 }
 
+void server_admin_reloaded(struct server_admin *admin, bool was_taken,
+                           const struct reasons *reasons)
+{
+    if (admin != NULL)
+        last_reload_set(&admin->last_reload, was_taken, reasons);
+}
+
 void server_admin_stop(struct server_admin *admin)
 {
     if (admin == NULL)
@@ -134,6 +154,7 @@ void server_admin_free(struct server_admin **admin)
     if (mine == NULL)
         return;
     admin_free(&mine->http);
+    last_reload_deinit(&mine->last_reload);
     free(mine->path);
     free(mine);
 }

@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "config/mem.h"
+#include "config/reason.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
 
@@ -34,6 +35,10 @@ struct server_admin;
 MUST_USE struct server_admin *
 server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
                    void *server);
+
+/* A reload has ended; the reasons are lent. Accepts NULL. */
+void server_admin_reloaded(struct server_admin *admin, bool was_taken,
+                           const struct reasons *reasons);
 
 /* No more is served, the socket is gone. Accepts NULL. */
 void server_admin_stop(struct server_admin *admin);

@@ -8,13 +8,14 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
 
 from gatepost_test import admin
 from gatepost_test.gatepost import (
-    SANITIZER_REPORT, environment, routes_to)
+    REFUSED, SANITIZER_REPORT, environment, routes_to)
 from gatepost_test.scripts import ImapServer
 
 SECRET = "secret-alice"
@@ -341,8 +342,130 @@ def test_no_answer_holds_a_secret(server, path):
     told = b"".join(admin.exchange(
         path, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
               "Connection: close\r\n\r\n".encode())
-        for target in ("/metrics", "/healthz", "/readyz"))
+        for target in ("/metrics", "/healthz", "/readyz", "/status"))
 
     assert SECRET.encode() not in told
     assert b"wrong-password-42" not in told
     assert b"PRIVATE KEY" not in told
+
+
+# -- gatepost status ---------------------------------------------------------
+
+@pytest.fixture
+def ask(binary, path):
+    """ask("status", ...): (exit status, output, errors) of such a command."""
+    def run(name, *arguments, where=path):
+        done = subprocess.run(
+            [binary, name, "--socket", where, *arguments],
+            capture_output=True, text=True, timeout=30, env=environment({}))
+        assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+def test_status_tells_what_the_server_does(server, ask):
+    client = server.logged_in()
+
+    status, output, errors = ask("status")
+
+    assert (status, errors) == (0, "")
+    assert output.startswith("Gatepost ")
+    assert " serving for " in output and " by 2 workers" in output
+    assert "sessions   1 open, of them 0 before login" in output
+    assert "listener   127.0.0.1:" in output
+    assert re.search(r"^backend    b1: up for \d+ s .*; 1 sessions, 0 of 1 "
+                     "dials failed", output, re.M), output
+    assert "reload     none since the start" in output
+    client.abandon()
+
+
+def test_status_tells_why_a_backend_is_down(gatepost, backend, ask):
+    backend.stop()
+    server = gatepost(routes_to(backend), admin={"socket": admin.SOCKET})
+    for _ in range(3):
+        server.secure().login("alice@example.org", SECRET)
+
+    _, output, _ = ask("status")
+
+    assert re.search(r"backend    b1: down for \d+ s \(.*refused", output), (
+        output)
+
+
+def test_status_as_json_has_all_of_it(server, ask, path):
+    status, output, _ = ask("status", "--json")
+    told = json.loads(output)
+
+    assert status == 0
+    assert told["listeners"][0]["tls"] == "implicit"
+    assert told["backends"][0]["name"] == "b1"
+    assert told["backends"][0]["mode"] == "ready"
+    assert told["last_reload"] is None
+    assert set(told) == set(admin.request(path, "/status").json)
+
+
+def test_status_tells_how_the_last_reload_went(server, ask):
+    server.write_routes(b"{")
+    server.reload(REFUSED)
+
+    refused = ask("status")[1]
+    server.write_routes(routes_to_nobody())
+    server.reload()
+    taken = ask("status")[1]
+
+    assert "the last one was refused" in refused
+    assert "routes.json" in refused.rpartition("refused")[2]
+    assert "the last one was taken" in taken
+
+
+def routes_to_nobody():
+    """Good routes, of a backend that nobody needs."""
+    return {"backends": {"b1": {"host": "127.0.0.1", "port": 9,
+                                "tls": "none"}},
+            "pools": {"p1": {"backends": ["b1"]}}, "default": "p1"}
+
+
+@pytest.mark.parametrize("make, told", [
+    (lambda path: None, "no such socket"),
+    (lambda path: open(path, "w").close(), "no server listens there"),
+    (lambda path: socket.socket(socket.AF_UNIX).bind(path),
+     "no server listens there")])
+def test_status_says_why_it_cannot_ask(folder, ask, make, told):
+    where = os.path.join(folder, "wrong.sock")
+    make(where)
+
+    status, output, errors = ask("status", where=where)
+
+    assert (status, output) == (1, "")
+    assert errors.startswith(f"gatepost: {where}: ") and told in errors
+
+
+@pytest.mark.parametrize("answer", [
+    b"", b"* OK IMAP\r\n", b"HTTP/1.1 200 OK\r\n\r\nhello",
+    b"HTTP/1.1 200\r\n\r\n", b"\0" * 1000])
+def test_status_knows_a_stranger_by_its_answer(folder, ask, answer):
+    where = os.path.join(folder, "strange.sock")
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(where)
+        stranger.listen(1)
+
+        def serve():
+            plug, _ = stranger.accept()
+            plug.recv(65536)
+            plug.sendall(answer)
+            plug.close()
+
+        server = threading.Thread(target=serve)
+        server.start()
+        status, output, errors = ask("status", where=where)
+        server.join()
+
+    assert (status, output) == (1, "")
+    assert "what answers there is no Gatepost" in errors
+
+
+@pytest.mark.parametrize("arguments", [["--jsn"], ["now"], ["--socket"]])
+def test_status_takes_nothing_else(ask, arguments):
+    status, output, errors = ask("status", *arguments)
+
+    assert (status, output) == (2, "")
+    assert "gatepost status: " in errors and "Usage:" in errors

@@ -27,7 +27,7 @@ NETWORK = ["proxy/net", "proxy/backend", "proxy/state", "proxy/session",
            "proxy/ops", "proxy"]
 LIBRARIES = {
     r"uv\.h": NETWORK,
-    r"jansson\.h": ["config"],
+    r"jansson\.h": ["config", "proxy"],
     r"microhttpd\.h": ["proxy/ops"],
     r"openssl/": ["auth"] + LEVELS,
     r"openssl/ssl\.h": NETWORK,

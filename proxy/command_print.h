@@ -1,0 +1,12 @@
+/* What the server answered, for the eyes of an operator. Whatever member is
+ * missing is left out: the server may be another version. Control bytes were
+ * escaped by nobody yet. */
+#ifndef PROXY_COMMAND_PRINT_H
+#define PROXY_COMMAND_PRINT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+void print_status(const json_t *status, FILE *out);
+
+#endif
