@@ -1,5 +1,6 @@
 """Who guesses passwords waits, longer each time, and nobody else does."""
 
+import base64
 import random
 import statistics
 import threading
@@ -99,6 +100,47 @@ def test_delay_grows_before_the_backend_is_asked(front, judge):
     assert all(wanted <= gap + 0.05 and gap < wanted + SLACK
                for wanted, gap in zip((2, 4, 8, 15, 15), gaps)), gaps
     assert gate.counters()["logins_delayed"] == 5
+
+
+@pytest.mark.threat("D5")
+def test_who_leaves_before_the_answer_has_guessed_all_the_same(front, judge):
+    """Backends say OK at once and delay a NO: who is gone by then knows."""
+    judge.takes = 0.3
+    gate = front()
+
+    for number in range(3):
+        client = gate.secure()
+        client.send(b"a LOGIN alice@x.org guess%d\r\n" % number)
+        while len(judge.asked) <= number:
+            time.sleep(0.01)
+        client.abandon()
+        gate.wait_counters(sessions_open=0)
+    judge.takes = 0
+
+    guess(gate, "another", "bob@x.org", waits=8)
+
+
+@pytest.mark.threat("D5")
+@pytest.mark.parametrize("separator", [None, "*"])
+def test_guesses_at_a_master_are_not_spread_over_users(front, judge,
+                                                       separator):
+    """What counts is whose password it is, not whom it would open."""
+    rules = {"delay_max": 15}
+    if separator:
+        rules["username"] = {"master_separator": separator}
+    gate = front(auth=rules)
+
+    for number, waits in enumerate((0, 2, 4)):
+        client = gate.secure(source=f"127.0.0.{20 + number}")
+        before = time.monotonic()
+        if separator:
+            answer = client.login(f"u{number}@x.org*root", f"pw{number}")
+        else:
+            answer = client.command("AUTHENTICATE PLAIN " + base64.b64encode(
+                b"u%d@x.org\0root\0pw%d" % (number, number)).decode(), 10)[-1]
+        lasted = (time.monotonic() - before) * SCALE
+        assert answer == REFUSED
+        assert waits <= lasted + 0.05 and lasted < waits + SLACK, lasted
 
 
 @pytest.mark.threat("D5")

@@ -3,6 +3,7 @@ the client's answers to it, and nothing else of either (protocol.md 17-19)."""
 
 import base64
 import threading
+import time
 
 import pytest
 
@@ -191,6 +192,37 @@ def test_a_backend_that_ends_while_the_client_thinks(relay, last, answer):
     client.send(b"YQ==\r\n")  # it was on its way
     assert client.read_line().startswith(b"* BAD")
     assert client.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_an_exchange_that_broke_off_leaves_the_next_login_alone(
+        gatepost, fake_backend):
+    """What is sent behind that login waits for its verdict again."""
+    def script(conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        line = conversation.read_line()
+        tag = line.split()[0]
+        if b"SCRAM" in line:
+            conversation.send(b"+ YQ==\r\n")
+            relayed.wait(10)
+            conversation.send(tag + b" NO [UNAVAILABLE] later\r\n")
+            return
+        time.sleep(0.2)
+        conversation.send(tag + b" OK [CAPABILITY IMAP4rev1] in\r\n")
+        answer_noop(conversation)
+
+    relayed = threading.Event()
+    front = gatepost(routes_to(fake_backend(script)),
+                     auth={"mechanisms": MECHANISMS, "delay_max": 0})
+    client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    client.read_line()
+    relayed.set()
+    assert client.read_line().startswith(b"a NO [UNAVAILABLE]")
+
+    client.send(b"b AUTHENTICATE PLAIN " + b64(b"\0u\0p") + b"\r\n")
+    client.send(b"c SELECT INBOX\r\n")
+
+    assert client.read_line().startswith(b"b OK")
+    assert client.read_line().startswith(b"c OK SELECT INBOX")
 
 
 def test_alerts_reach_the_user_before_the_challenge(relay):
