@@ -276,22 +276,41 @@ static void forget_if_blank(struct bounded_table *table, struct failing *entry,
  * one. Where the table is full of attempts under way, everybody goes: that is
  * a crowd, which no hundred thousand addresses wait for. */
 static bool take_place(struct penalties *penalties, struct penalty_claim *claim,
-                       uint64_t now_ms)
+                       unsigned places, uint64_t now_ms)
 {
     struct failing *entry;
     bool has_place;
 
     bounded_table_lock(penalties->addresses, claim->address);
     entry = bounded_table_get(penalties->addresses, claim->address, now_ms);
-    has_place = entry == NULL || entry->unanswered < PENALTIES_UNANSWERED;
-    if (entry != NULL && claim->stage == PENALTY_TURN)
-        entry->waiting--;
+    has_place = entry == NULL || entry->unanswered < places;
+    if (claim->stage == PENALTY_TURN) {
+        claim->stage = PENALTY_ALONE; /* its turn has come */
+        if (entry != NULL)
+            entry->waiting--;
+    }
     if (entry != NULL && has_place)
         entry->unanswered++;
     bounded_table_unlock(penalties->addresses, claim->address);
     if (entry == NULL)
         claim->address = 0;
     return has_place;
+}
+
+/* As many places again for those who are at home at the address, so that
+ * strangers behind it cannot take them all by being slow. */
+static bool take_place_at_home(struct penalties *penalties,
+                               struct penalty_claim *claim, uint64_t now_ms)
+{
+    const struct known *entry;
+    bool is_known;
+
+    bounded_table_lock(penalties->known, claim->known);
+    entry = bounded_table_find(penalties->known, claim->known);
+    is_known = entry != NULL && is_fresh(entry, now_ms);
+    bounded_table_unlock(penalties->known, claim->known);
+    return is_known &&
+           take_place(penalties, claim, 2 * PENALTIES_UNANSWERED, now_ms);
 }
 
 /* Looks less often the longer it takes. */
@@ -326,7 +345,8 @@ static enum penalties_answer go_on(struct penalties *penalties, uint64_t max_ms,
         if (claim->ready_ms > now_ms)
             return PENALTIES_WAIT;
     }
-    if (!take_place(penalties, claim, now_ms))
+    if (!take_place(penalties, claim, PENALTIES_UNANSWERED, now_ms) &&
+        !take_place_at_home(penalties, claim, now_ms))
         return wait_for_place(claim, max_ms, now_ms);
     claim->stage = PENALTY_GONE;
     return PENALTIES_GO;

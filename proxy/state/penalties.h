@@ -4,7 +4,8 @@
  *
  * - Attempts of an address that has failed take turns, so that many connections
  *   do not get round the delay; and no address has more than
- *   PENALTIES_UNANSWERED attempts at backends at a time.
+ *   PENALTIES_UNANSWERED attempts at backends at a time, or twice as many with
+ *   those of users who have logged in from there.
  * - A user whose password is being guessed makes others' attempts at that name
  *   wait, each by itself: turns would let a stranger lock the owner out. From
  *   an address at which the user logged in within 30 days there is no such

@@ -427,6 +427,32 @@ static void so_many_of_an_address_are_unanswered_at_a_time(void **state)
     assert_int_equal(addresses_kept(), 0);
 }
 
+static void strangers_leave_room_for_a_user_at_home(void **state)
+{
+    struct penalty_claim claims[PENALTIES_UNANSWERED] = {
+        {.stage = PENALTY_NEW}};
+    struct penalty_claim owner = {.stage = PENALTY_NEW};
+    struct penalty_claim other = {.stage = PENALTY_NEW};
+    uint64_t wait_ms;
+
+    (void)state;
+    log_in("192.0.2.1", "owner");
+    for (size_t i = 0; i < PENALTIES_UNANSWERED; i++)
+        assert_int_equal(ask("192.0.2.1", "a", "x", &claims[i], &wait_ms),
+                         PENALTIES_GO);
+
+    assert_int_equal(ask("192.0.2.1", "owner", "right", &owner, &wait_ms),
+                     PENALTIES_GO);
+    assert_int_equal(ask("192.0.2.1", "b", "x", &other, &wait_ms),
+                     PENALTIES_WAIT);
+
+    for (size_t i = 0; i < PENALTIES_UNANSWERED; i++)
+        penalties_answered(penalties, &claims[i], PENALTIES_OTHER, now_ms);
+    penalties_answered(penalties, &owner, PENALTIES_OTHER, now_ms);
+    penalties_answered(penalties, &other, PENALTIES_OTHER, now_ms);
+    assert_int_equal(addresses_kept(), 0);
+}
+
 static void nobody_waits_for_a_place_for_ever(void **state)
 {
     struct penalty_claim claims[PENALTIES_UNANSWERED] = {
@@ -778,6 +804,7 @@ int main(void)
         CLAIM(parallel_connections_do_not_get_round_the_delay),
         CLAIM(parallel_connections_at_a_user_under_attack_take_turns),
         CLAIM(so_many_of_an_address_are_unanswered_at_a_time),
+        CLAIM(strangers_leave_room_for_a_user_at_home),
         CLAIM(nobody_waits_for_a_place_for_ever),
         CLAIM(who_waited_for_a_place_takes_a_turn_after_failures),
         CLAIM(who_gives_up_leaves_no_claim),
