@@ -76,6 +76,9 @@ void route_names_expected(const struct route_names *names, const char *kind,
 void route_load_master(struct json_members *members,
                        struct master_config *master);
 
+/* Reads the optional "probe" of a backend. */
+void route_load_probe(struct json_members *members, struct probe_config *probe);
+
 /* Why this backend must not be given a master user's secret, or NULL. */
 const char *route_load_master_danger(const struct backend_config *backend);
 

@@ -91,6 +91,7 @@ static void read_backend(const struct json_place *place,
     read_id(&members, backend);
     read_state(&members, backend);
     route_load_master(&members, &backend->master);
+    route_load_probe(&members, &backend->probe);
     if (knows_tls && backend->tls == BACKEND_TLS_NONE)
         check_cleartext(&members, backend);
     else if (knows_tls)

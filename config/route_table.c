@@ -198,6 +198,8 @@ static void free_backend(struct backend_config *backend)
     free(backend->certificate);
     free(backend->key);
     free_master(&backend->master);
+    free(backend->probe.user);
+    free(backend->probe.secret_file);
 }
 
 static void free_master(struct master_config *master)

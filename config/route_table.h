@@ -40,6 +40,13 @@ struct master_config {
     char *secret_file;
 };
 
+/* Who logs in to find out whether logins work: a user like others, with as
+ * little to read as can be. */
+struct probe_config {
+    char *user; /* NULL: none, and no secret_file */
+    char *secret_file;
+};
+
 /* Paths are joined to the folder of the routes file, as in settings.h. */
 struct backend_config {
     char *name;
@@ -64,6 +71,7 @@ struct backend_config {
     bool send_id;    /* tells by ID who the client is */
     bool forward_id; /* ... and what else the client's own ID said */
     struct master_config master;
+    struct probe_config probe;
 };
 
 enum pool_balance {

@@ -127,6 +127,8 @@ static void set_defaults(struct settings *settings, const char *file)
         .keepalive = {.idle_s = 300, .interval_s = 30, .count = 4},
     };
     settings->resolve_interval_ms = 30000;
+    settings->health = (struct health_settings){
+        .interval_ms = 10000, .timeout_ms = 10000, .rise = 2, .fall = 3};
     settings->log_level = SETTINGS_LOG_INFO;
     settings->log_format = SETTINGS_LOG_TEXT;
 }

@@ -124,6 +124,14 @@ struct timeouts_settings {
     struct keepalive_settings keepalive;
 };
 
+/* How backends are probed. */
+struct health_settings {
+    uint64_t interval_ms; /* 0: they are not */
+    uint64_t timeout_ms;  /* of a whole probe */
+    unsigned rise;        /* successes in a row that bring a backend up */
+    unsigned fall;        /* failures in a row that take it down */
+};
+
 enum settings_log_level {
     SETTINGS_LOG_ERROR,
     SETTINGS_LOG_WARN,
@@ -149,6 +157,7 @@ struct settings {
     struct limits_settings limits;
     struct timeouts_settings timeouts;
     uint64_t resolve_interval_ms;
+    struct health_settings health;
     struct network *source_addresses; /* single ones; that dials come from */
     size_t source_address_count;      /* 0: the kernel chooses */
     bool imap4rev2;                   /* all backends have it */

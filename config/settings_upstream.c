@@ -7,6 +7,16 @@
 
 #define SOURCE_ADDRESSES_MAX 64
 
+/* In a row. */
+#define HEALTH_COUNT_MAX 100
+
+/* More often than each second would be an attack. */
+#define HEALTH_INTERVAL_MIN_S 1.0
+#define HEALTH_INTERVAL_MAX_MS ((uint64_t)3600 * 1000)
+
+static void read_health(const struct json_place *place,
+                        struct health_settings *health);
+static void read_interval(struct json_members *members, uint64_t *interval_ms);
 static void read_sources(const struct json_place *list,
                          struct settings *settings);
 static bool read_source(const struct json_place *place,
@@ -20,6 +30,7 @@ void settings_read_upstream(const struct json_place *place,
 {
     struct json_members members;
     struct json_place list;
+    struct json_place health;
 
     if (!json_read_open(&members, place))
         return;
@@ -27,8 +38,45 @@ void settings_read_upstream(const struct json_place *place,
                                SETTINGS_DAY_MS, &settings->resolve_interval_ms);
     if (json_read_get(&members, "source_addresses", &list))
         read_sources(&list, settings);
+    if (json_read_get(&members, "health", &health))
+        read_health(&health, &settings->health);
     json_read_optional_flag(&members, "imap4rev2", &settings->imap4rev2);
     json_read_close(&members);
+}
+
+static void read_health(const struct json_place *place,
+                        struct health_settings *health)
+{
+    struct json_members members;
+
+    if (!json_read_open(&members, place))
+        return;
+    read_interval(&members, &health->interval_ms);
+    json_read_optional_seconds(&members, "timeout", 1000,
+                               HEALTH_INTERVAL_MAX_MS, &health->timeout_ms);
+    json_read_optional_unsigned(&members, "rise", 1, HEALTH_COUNT_MAX,
+                                &health->rise);
+    json_read_optional_unsigned(&members, "fall", 1, HEALTH_COUNT_MAX,
+                                &health->fall);
+    json_read_close(&members);
+}
+
+static void read_interval(struct json_members *members, uint64_t *interval_ms)
+{
+    struct json_place place;
+    uint64_t ms;
+
+    if (!json_read_get(members, "interval", &place) ||
+        !json_read_seconds(&place, 0, HEALTH_INTERVAL_MAX_MS, &ms))
+        return;
+
+    double seconds = json_number_value(place.value);
+
+    if (seconds > 0.0 && seconds < HEALTH_INTERVAL_MIN_S) {
+        json_place_fault(&place, NULL, "0 for off, or at least 1 second");
+        return;
+    }
+    *interval_ms = ms;
 }
 
 static void read_sources(const struct json_place *list,

@@ -11,6 +11,11 @@ enum {
     RESERVE_PER_WORKER = 16
 };
 
+/* Of each backend: a probe that asks, and one that leaves. */
+enum {
+    PROBES_PER_BACKEND = 2
+};
+
 unsigned capacity_workers(const struct settings *settings)
 {
     /* Those that this process may run on, which in a container or under
@@ -29,13 +34,21 @@ static unsigned long count_warm(const struct snapshot *snapshot,
     return count * workers;
 }
 
+static unsigned long count_probes(const struct snapshot *snapshot)
+{
+    return snapshot->settings->health.interval_ms == 0
+               ? 0
+               : snapshot->target_count * PROBES_PER_BACKEND;
+}
+
 /* Both families of each listener. */
 static unsigned long reserve_without_warm(const struct snapshot *snapshot,
                                           unsigned workers)
 {
     unsigned long listeners = snapshot->settings->listener_count;
 
-    return RESERVE + workers * (RESERVE_PER_WORKER + 2 * listeners);
+    return RESERVE + workers * (RESERVE_PER_WORKER + 2 * listeners) +
+           count_probes(snapshot);
 }
 
 unsigned long capacity_reserve(const struct snapshot *snapshot,

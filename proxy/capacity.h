@@ -14,7 +14,7 @@
 unsigned capacity_workers(const struct settings *settings);
 
 /* Descriptors beside those of sessions: loops, listeners, files being read,
- * connections kept warm. */
+ * connections kept warm, probes. */
 unsigned long capacity_reserve(const struct snapshot *snapshot,
                                unsigned workers);
 

@@ -114,7 +114,8 @@ static void on_worker_idle(void *owner)
 
 static bool start_worker(struct server *server, unsigned index)
 {
-    struct worker_parts parts = {.limits = server->limits,
+    struct worker_parts parts = {.worker_count = server->worker_count,
+                                 .limits = server->limits,
                                  .penalties = server->penalties,
                                  .quota = &server->quota,
                                  .on_idle = on_worker_idle,

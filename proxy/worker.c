@@ -1,11 +1,13 @@
 #include "worker.h"
 
+#include "backend/health.h"
 #include "base/slab.h"
 #include "mailbox.h"
 #include "net/io.h"
 #include "session/drain.h"
 #include "session/kick.h"
 #include "session/listener.h"
+#include "session/probe.h"
 #include "session/registry.h"
 #include "session/session.h"
 #include "state/env.h"
@@ -27,6 +29,7 @@ struct worker {
     uv_thread_t thread;
     struct mailbox mailbox;
     struct registry registry;
+    struct health *health; /* of this worker's share of the backends */
     struct drain drain;
     struct kicks kicks;
     struct wheel_timer empty_timer;
@@ -68,13 +71,15 @@ static void on_listener_closed(struct listener *listener, void *owner)
 }
 
 /* Beginning with the worker's thread, on which all of it is allocated. */
-static void keep_warm(struct worker *worker)
+static void follow_backends(struct worker *worker)
 {
     const struct snapshot *snapshot = worker->env.snapshot;
     struct link_rules rules = snapshot_link_rules(snapshot);
 
     warm_follow(worker->env.warm, snapshot->targets, snapshot->target_count,
                 &rules);
+    health_follow(worker->health, snapshot->targets, snapshot->target_count,
+                  &snapshot->settings->health);
 }
 
 static void stop_listening(struct worker *worker)
@@ -87,6 +92,7 @@ static void stop_listening(struct worker *worker)
     for (i = 0; i < worker->listener_count; i++)
         listener_stop(worker->listeners[i], on_listener_closed, worker);
     warm_stop(worker->env.warm);
+    health_stop(worker->health);
     io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
 }
 
@@ -124,7 +130,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
 
     worker->env.snapshot = snapshot;
     if (!worker->is_ending)
-        keep_warm(worker);
+        follow_backends(worker);
     snapshot_unref(&former);
     follow(worker, !had_idle && snapshot->settings->timeouts.idle_ms != 0);
     io_fit_flight(&worker->env.io,
@@ -195,7 +201,7 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     slab_join_thread();
-    keep_warm(worker);
+    follow_backends(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     worker->parts.on_idle(worker->parts.owner);
 }
@@ -217,6 +223,8 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.warm = warm_new(&worker->env.io);
     worker->env.gate = gate_new(&worker->env.io);
     worker->env.worker = index;
+    worker->health = health_new(&worker->env.io, index, parts->worker_count,
+                                probe_verbs(), &worker->env);
     worker->env.snapshot = snapshot_ref(snapshot);
     registry_init(&worker->registry);
     kicks_init(&worker->kicks, &worker->env);
@@ -266,6 +274,7 @@ void worker_join(struct worker **worker)
     uv_thread_join(&mine->thread);
     mailbox_deinit(&mine->mailbox);
     warm_free(&mine->env.warm);
+    health_free(&mine->health);
     gate_free(&mine->env.gate);
     snapshot_unref(&mine->env.snapshot);
     io_deinit(&mine->env.io);

@@ -19,6 +19,7 @@ struct worker;
 
 /* What all workers share. Outlives them. */
 struct worker_parts {
+    unsigned worker_count; /* of the process, who share the probing */
     struct limits *limits;
     struct penalties *penalties;
     struct quota *quota;

@@ -632,6 +632,7 @@ const char *backend_note_name(enum backend_note note)
         [BACKEND_NOTE_OFFERS_PLUS] = "offers-plus",
         [BACKEND_NOTE_OFFERS_UNAUTHENTICATE] = "offers-unauthenticate",
         [BACKEND_NOTE_OFFERS_REFERRALS] = "offers-referrals",
+        [BACKEND_NOTE_REFUSES_PROBE] = "refuses-probe",
     };
 
     return names[note];

@@ -188,9 +188,10 @@ enum backend_note {
     BACKEND_NOTE_LACKS_MECHANISM, /* one that we offer to clients */
     BACKEND_NOTE_OFFERS_PLUS,     /* channel binding, which ends at our TLS */
     BACKEND_NOTE_OFFERS_UNAUTHENTICATE,
-    BACKEND_NOTE_OFFERS_REFERRALS
+    BACKEND_NOTE_OFFERS_REFERRALS,
+    BACKEND_NOTE_REFUSES_PROBE /* its user, or the password of that */
 };
-#define BACKEND_NOTE_COUNT 4
+#define BACKEND_NOTE_COUNT 5
 
 /* Keeps the note; true when it is new. Takes no lock, and writes nothing when
  * it is not. */

@@ -85,24 +85,34 @@ static void forget_sessions(struct link *link)
         tls_client_context_forget(link->target->tls);
 }
 
+/* What is a probe's is not counted among dials either. */
+static void tell_facts(struct link *link, bool is_ready)
+{
+    struct backend *facts = link->target->facts;
+
+    if (link->rules.is_probe)
+        return;
+    if (!is_ready)
+        counters_add(link->io->counters, COUNTER_DIAL_FAILURES, 1);
+    if (is_ready)
+        backend_dial_succeeded(facts);
+    else if (link->is_our_fault)
+        backend_dial_abandoned(facts);
+    else
+        backend_dial_failed(facts, clock_now_ms(), link->failure);
+}
+
 /* The owner may free the link in its callback: nobody touches it afterwards,
  * which the result false of the take_ functions tells on. */
 static bool finish(struct link *link, bool is_ready)
 {
     link->state = LINK_OVER;
     io_disarm(link->io, &link->timer);
-    if (is_ready) {
-        backend_dial_succeeded(link->target->facts);
-    } else {
+    if (!is_ready) {
         forget_sessions(link);
         drop_stream(link);
-        counters_add(link->io->counters, COUNTER_DIAL_FAILURES, 1);
-        if (link->is_our_fault)
-            backend_dial_abandoned(link->target->facts);
-        else
-            backend_dial_failed(link->target->facts, clock_now_ms(),
-                                link->failure);
     }
+    tell_facts(link, is_ready);
     link->handler(link, is_ready, link->owner);
     return false;
 }
@@ -189,7 +199,7 @@ static bool take_greeting(struct link *link,
         return true;
     }
     learn(link, response);
-    if (link->knows_capabilities)
+    if (link->knows_capabilities && !link->rules.is_probe)
         return be_ready(link);
     ask_capability(link);
     return true;
@@ -495,7 +505,8 @@ static bool dial(struct link *link, const struct address *address)
     if (!may_speak_to(link, address))
         return refuse_address(link, address,
                               "is not loopback and allow_cleartext is not set");
-    counters_add(link->io->counters, COUNTER_DIALS, 1);
+    if (!link->rules.is_probe)
+        counters_add(link->io->counters, COUNTER_DIALS, 1);
     result = connect_to(link, address);
     if (result == 0) {
         await_connect(link);
@@ -516,6 +527,17 @@ static void dial_next(struct link *link)
             return;
     }
     finish(link, false);
+}
+
+/* Facts are the same for the same name, host and port, and a TLS context is
+ * carried over where all that it was made of is equal. */
+bool link_target_is_same(const struct link_target *one,
+                         const struct link_target *other)
+{
+    return one->facts == other->facts && one->tls == other->tls &&
+           one->config->tls == other->config->tls &&
+           one->config->allow_cleartext == other->config->allow_cleartext &&
+           one->config->proxy_protocol == other->config->proxy_protocol;
 }
 
 struct link *link_open(struct io *io, const struct link_target *target,
@@ -561,6 +583,11 @@ const char *link_failure(const struct link *link)
     return link->failure;
 }
 
+bool link_is_our_fault(const struct link *link)
+{
+    return link->is_our_fault;
+}
+
 void link_free(struct link **link)
 {
     struct link *mine = *link;
@@ -569,7 +596,7 @@ void link_free(struct link **link)
     if (mine == NULL)
         return;
     io_disarm(mine->io, &mine->timer);
-    if (mine->state != LINK_OVER)
+    if (mine->state != LINK_OVER && !mine->rules.is_probe)
         backend_dial_abandoned(mine->target->facts);
     drop_stream(mine);
     imap_response_reader_deinit(&mine->reader);

@@ -1,6 +1,6 @@
 /* From a dial to a stream that is connected, secured as the table says, whose
  * greeting was read and whose capabilities are known. Used by whoever needs a
- * backend: logins and the pool of warm connections, probes in their time.
+ * backend: logins, the pool of warm connections, probes.
  *
  * No byte of any credential passes here, so a link that fails may be followed
  * by another one, to another backend (design.md, section 2, Failover). */
@@ -29,6 +29,10 @@ struct link_target {
     struct tls_client_context *tls; /* NULL for BACKEND_TLS_NONE */
 };
 
+/* Whether links to both are the same: to one place, by the same TLS. */
+bool link_target_is_same(const struct link_target *one,
+                         const struct link_target *other);
+
 /* Borrowed until the link is over. */
 struct link_rules {
     const struct timeouts_settings *timeouts;
@@ -37,6 +41,9 @@ struct link_rules {
     /* Told to backends that want it by the PROXY protocol; NULL: nobody's, the
      * link is for ourselves. */
     const struct proxy_client *client;
+    /* Asks CAPABILITY whatever the greeting said, and tells the backend's facts
+     * nothing: whoever probes does. */
+    bool is_probe;
 };
 
 struct link;
@@ -62,6 +69,10 @@ const struct imap_capabilities *link_capabilities(const struct link *link);
 
 /* Words for the log, without a byte of the backend's. */
 const char *link_failure(const struct link *link);
+
+/* Whether it failed for what is our own shortage or fault, and says nothing of
+ * the backend. */
+bool link_is_our_fault(const struct link *link);
 
 /* Ends whatever is under way; accepts NULL inside. */
 void link_free(struct link **link);

@@ -518,16 +518,6 @@ static struct stock *new_stock(struct warm *warm)
     return stock;
 }
 
-/* Facts are the same for the same name, host and port, and a TLS context is
- * carried over where all that it was made of is equal. */
-static bool is_same_backend(const struct link_target *one,
-                            const struct link_target *other)
-{
-    return one->facts == other->facts && one->tls == other->tls &&
-           one->config->tls == other->config->tls &&
-           one->config->allow_cleartext == other->config->allow_cleartext;
-}
-
 /* Tables mostly keep their order, so that the search mostly ends at once. */
 static struct stock *
 take_former(struct warm *warm, const struct link_target *target, size_t *likely)
@@ -536,7 +526,7 @@ take_former(struct warm *warm, const struct link_target *target, size_t *likely)
         size_t index = (*likely + i) % warm->count;
         struct stock *stock = warm->stocks[index];
 
-        if (!is_same_backend(&warm->targets[index], target))
+        if (!link_target_is_same(&warm->targets[index], target))
             continue;
         *likely = index + 1;
         warm->stocks[index] = NULL;

@@ -55,6 +55,9 @@ enum counter_kind {
     X(DIALS, dials, TOTAL, "Connections to backends begun")                    \
     X(DIAL_FAILURES, dial_failures, TOTAL,                                     \
       "Connections to backends that failed before their greeting")             \
+    X(PROBES, probes, TOTAL, "Probes of backends begun")                       \
+    X(PROBE_FAILURES, probe_failures, TOTAL,                                   \
+      "Probes of backends that failed, their login included")                  \
     X(BACKEND_HANDSHAKES_FULL, backend_handshakes_full, TOTAL,                 \
       "TLS handshakes with backends, not resumed")                             \
     X(BACKEND_HANDSHAKES_RESUMED, backend_handshakes_resumed, TOTAL,           \

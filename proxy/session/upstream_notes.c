@@ -22,6 +22,9 @@ static const char *const hints[BACKEND_NOTE_COUNT] = {
         "turn referrals off on the backend (Cyrus: suppress_capabilities: "
         "MAILBOX-REFERRALS; Dovecot: imap_capability without "
         "LOGIN-REFERRALS): they send clients past Gatepost (RFC 2193, 2221)",
+    [BACKEND_NOTE_REFUSES_PROBE] =
+        "give the backend and the file of the probe's secret the same "
+        "password: until then a probe tells only that logins are judged",
 };
 
 static void log_mechanisms(struct log_entry *entry, unsigned mechanisms)
@@ -118,4 +121,9 @@ void upstream_notes_after(struct backend *backend,
         keep(backend, BACKEND_NOTE_OFFERS_UNAUTHENTICATE, SASL_NONE);
     if (has(known, IMAP_CAPABILITY_REFERRALS))
         keep(backend, BACKEND_NOTE_OFFERS_REFERRALS, SASL_NONE);
+}
+
+void upstream_notes_probe(struct backend *backend)
+{
+    keep(backend, BACKEND_NOTE_REFUSES_PROBE, SASL_NONE);
 }

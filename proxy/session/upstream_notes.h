@@ -16,4 +16,7 @@ void upstream_notes_before(struct backend *backend,
 void upstream_notes_after(struct backend *backend,
                           const struct imap_capabilities *known);
 
+/* The backend does not take the probe user's password, or not this user. */
+void upstream_notes_probe(struct backend *backend);
+
 #endif

@@ -20,6 +20,7 @@ struct master_logins {
     const struct pool *pools;
     struct entry *of_backends; /* as many as backends; NULL: none has one */
     struct entry *of_pools;    /* likewise */
+    struct entry *of_probes;   /* as many as backends; NULL: none has one */
     size_t backend_count;
     size_t pool_count;
 };
@@ -36,9 +37,11 @@ struct loading {
 static void load_backends(struct loading *loading,
                           struct master_logins *logins);
 static void load_pools(struct loading *loading, struct master_logins *logins);
-static void load_entry(struct loading *loading,
-                       const struct master_config *config, const char *section,
-                       const char *name, struct entry *entry);
+static void load_probes(struct loading *loading, struct master_logins *logins);
+static void load_entry(struct loading *loading, const char *user,
+                       const char *file, struct entry *entry);
+static void name_member(struct loading *loading, const char *section,
+                        const char *name, const char *member);
 static const char *fault_of(const struct file_bytes *file, size_t len);
 static size_t without_line_end(const struct file_bytes *file);
 static void free_entries(struct entry **entries, size_t count);
@@ -58,6 +61,7 @@ struct master_logins *master_logins_load(const struct file_source *files,
     logins->pools = route_table_pools(table, &logins->pool_count);
     load_backends(&loading, logins);
     load_pools(&loading, logins);
+    load_probes(&loading, logins);
     if (!loading.is_good)
         master_logins_free(&logins);
     return logins;
@@ -72,6 +76,7 @@ void master_logins_free(struct master_logins **logins)
         return;
     free_entries(&mine->of_backends, mine->backend_count);
     free_entries(&mine->of_pools, mine->pool_count);
+    free_entries(&mine->of_probes, mine->backend_count);
     free(mine);
 }
 
@@ -90,6 +95,16 @@ master_logins_find(const struct master_logins *logins, const struct pool *pool,
     return NULL;
 }
 
+const struct master_login *
+master_logins_probe(const struct master_logins *logins,
+                    const struct backend_config *backend)
+{
+    size_t index = (size_t)(backend - logins->backends);
+
+    assert(index < logins->backend_count);
+    return backend->probe.user == NULL ? NULL : &logins->of_probes[index].login;
+}
+
 static void load_backends(struct loading *loading, struct master_logins *logins)
 {
     for (size_t i = 0; i < logins->backend_count; i++) {
@@ -100,7 +115,8 @@ static void load_backends(struct loading *loading, struct master_logins *logins)
         if (logins->of_backends == NULL)
             logins->of_backends =
                 mem_zalloc(logins->backend_count * sizeof(struct entry));
-        load_entry(loading, &backend->master, "backends", backend->name,
+        name_member(loading, "backends", backend->name, "master");
+        load_entry(loading, backend->master.user, backend->master.secret_file,
                    &logins->of_backends[i]);
     }
 }
@@ -115,32 +131,53 @@ static void load_pools(struct loading *loading, struct master_logins *logins)
         if (logins->of_pools == NULL)
             logins->of_pools =
                 mem_zalloc(logins->pool_count * sizeof(struct entry));
-        load_entry(loading, &pool->master, "pools", pool->name,
+        name_member(loading, "pools", pool->name, "master");
+        load_entry(loading, pool->master.user, pool->master.secret_file,
                    &logins->of_pools[i]);
     }
 }
 
-static void load_entry(struct loading *loading,
-                       const struct master_config *config, const char *section,
-                       const char *name, struct entry *entry)
+static void load_probes(struct loading *loading, struct master_logins *logins)
+{
+    for (size_t i = 0; i < logins->backend_count; i++) {
+        const struct backend_config *backend = &logins->backends[i];
+
+        if (backend->probe.user == NULL)
+            continue;
+        if (logins->of_probes == NULL)
+            logins->of_probes =
+                mem_zalloc(logins->backend_count * sizeof(struct entry));
+        name_member(loading, "backends", backend->name, "probe");
+        load_entry(loading, backend->probe.user, backend->probe.secret_file,
+                   &logins->of_probes[i]);
+    }
+}
+
+static void name_member(struct loading *loading, const char *section,
+                        const char *name, const char *member)
+{
+    json_path_init(&loading->path);
+    json_path_add_key(&loading->path, section, strlen(section));
+    json_path_add_key(&loading->path, name, strlen(name));
+    json_path_add_key(&loading->path, member, strlen(member));
+    json_path_add_key(&loading->path, "secret", strlen("secret"));
+}
+
+static void load_entry(struct loading *loading, const char *user,
+                       const char *file, struct entry *entry)
 {
     const struct file_mention mention = {
         loading->routes_file, loading->path.text, "a file that can be read"};
     const char *fault;
     size_t len;
 
-    json_path_init(&loading->path);
-    json_path_add_key(&loading->path, section, strlen(section));
-    json_path_add_key(&loading->path, name, strlen(name));
-    json_path_add_key(&loading->path, "master", strlen("master"));
-    json_path_add_key(&loading->path, "secret", strlen("secret"));
-    if (!file_source_read(loading->files, config->secret_file, &mention,
-                          &entry->file, loading->reasons)) {
+    if (!file_source_read(loading->files, file, &mention, &entry->file,
+                          loading->reasons)) {
         loading->is_good = false;
         return;
     }
     len = without_line_end(&entry->file);
-    entry->login = (struct master_login){config->user, entry->file.bytes, len};
+    entry->login = (struct master_login){user, entry->file.bytes, len};
     fault = fault_of(&entry->file, len);
     if (fault == NULL)
         return;

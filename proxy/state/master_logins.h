@@ -1,5 +1,5 @@
-/* The secrets of master users, one for each backend or pool that names one:
- * read with a snapshot, wiped with it. */
+/* The secrets of master users, one for each backend or pool that names one,
+ * and of probe users: read with a snapshot, wiped with it. */
 #ifndef STATE_MASTER_LOGINS_H
 #define STATE_MASTER_LOGINS_H
 
@@ -30,6 +30,11 @@ master_logins_load(const struct file_source *files, const char *routes_file,
 
 /* Wipes; accepts NULL inside. Goes before the table. */
 void master_logins_free(struct master_logins **logins);
+
+/* Who probes this backend, or NULL. */
+const struct master_login *
+master_logins_probe(const struct master_logins *logins,
+                    const struct backend_config *backend);
 
 /* The backend's own, else the pool's, else NULL. Both are of the table that
  * the logins were loaded for. */

@@ -112,6 +112,13 @@ const struct master_login *snapshot_master(const struct snapshot *snapshot,
     return master_logins_find(snapshot->masters, pool, backend);
 }
 
+const struct master_login *
+snapshot_probe_login(const struct snapshot *snapshot,
+                     const struct backend_config *backend)
+{
+    return master_logins_probe(snapshot->masters, backend);
+}
+
 static struct io_keepalive keepalive_of(const struct settings *settings)
 {
     const struct timeouts_settings *timeouts = &settings->timeouts;

@@ -92,4 +92,10 @@ const struct master_login *
 snapshot_master(const struct snapshot *snapshot, const struct pool *pool,
                 const struct backend_config *backend);
 
+/* As whom, and by which secret, this backend is probed; NULL: by nobody's
+ * login. Lent by the snapshot. */
+const struct master_login *
+snapshot_probe_login(const struct snapshot *snapshot,
+                     const struct backend_config *backend);
+
 #endif

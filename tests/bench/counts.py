@@ -97,6 +97,7 @@ class Counted:
             "tls": {"certificates": [{"chain": self.lab.chain,
                                       "key": self.lab.key}]},
             "routes": "routes.json",
+            "upstream": {"health": {"interval": 0}},  # logins alone count
         }
 
     def _listens(self):

@@ -206,6 +206,13 @@ SETTINGS = [
     (["timeouts", "keepalive", "count"], whole(1, 127)),
     (["upstream"], OBJECT),
     (["upstream", "resolve_interval"], seconds(1)),
+    (["upstream", "health"], OBJECT),
+    (["upstream", "health", "interval"],
+     ([0, 1, 1.5, 3600], [-1, 0.0001, 0.9, 3601, "0", None, False])),
+    (["upstream", "health", "timeout"],
+     ([1, 1.5, 3600], [-1, 0, 0.9, 3601, "1", None, False])),
+    (["upstream", "health", "rise"], whole(1, 100)),
+    (["upstream", "health", "fall"], whole(1, 100)),
     (["upstream", "source_addresses"],
      ([[], ["10.0.0.1"], ["2001:DB8::1", "10.0.0.1"], ["ff::1", "::1"],
        ["fe8::1", "fec0::1"], ["223.255.255.255", "240.0.0.1"],
@@ -239,9 +246,9 @@ def with_tls(**more):
     return dict({"host": "h", "port": 1, "tls": "implicit"}, **more)
 
 
-def master(path):
-    """The rows of whoever may have a master user."""
-    way = path + ["master"]
+def master(path, key="master"):
+    """The rows of whoever may have a master user, or one for probes."""
+    way = path + [key]
     return [(way, ([MASTER, ABSENT], [{}, [], None, "m", True])),
             (way + ["user"], text(512)), (way + ["user"], ([], [ABSENT])),
             (way + ["secret"], text(4095)),
@@ -273,6 +280,8 @@ ROUTES = [
        with_tls(certificate="c", key="k"), with_tls(verify="none"),
        with_tls(verify="full", ca="c"), tls_free(weight=0),
        with_tls(master=MASTER), tls_free(master=MASTER),
+       with_tls(verify="none", probe=MASTER),
+       tls_free(host="10.0.0.1", allow_cleartext=True, probe=MASTER),
        tls_free(host="::ffff:127.0.0.1", master=MASTER),
        with_tls(proxy_protocol="v1"), with_tls(proxy_protocol="v2", warm=0),
        with_tls(id=True), with_tls(id=True, forward_id=True),
@@ -322,6 +331,7 @@ ROUTES = [
     (["backends", "imap-2", "id"], FLAG),
     (BACKEND + ["forward_id"], FLAG),
     *master(BACKEND),
+    *master(BACKEND, "probe"),
     (["pools"], ([], [ABSENT, {}, [], None, "x"])),
     (["pools", "main"],
      ([{"backends": ["imap-1"]}], [{}, [], None, "x", ["imap-1"]])),

@@ -154,6 +154,61 @@ static void a_backend_without_any_has_no_master(void **state)
     assert_null(find(world, POOL_Q, BACKEND_BARE));
 }
 
+/* The table of above, with a probe user where there is no master. */
+static void add_probe(struct world *world)
+{
+    struct identity_rules rules;
+
+    route_table_free(&world->table);
+    identity_rules_init(&rules);
+    world->table = route_case_parse(
+        "{\"backends\": {"
+        "   \"own\": {\"host\": \"::1\", \"port\": 1, \"tls\": \"none\"},"
+        "   \"bare\": {\"host\": \"::1\", \"port\": 2, \"tls\": \"none\","
+        "     \"probe\": {\"user\": \"look\", \"secret\": \"s/pool\"}}},"
+        " \"pools\": {\"p\": {\"backends\": [\"own\", \"bare\"]}},"
+        " \"default\": \"p\"}",
+        ROUTES, &rules, "");
+    identity_rules_deinit(&rules);
+}
+
+static const struct master_login *find_probe(const struct world *world,
+                                             size_t backend)
+{
+    size_t count;
+
+    return master_logins_probe(
+        world->logins, &route_table_backends(world->table, &count)[backend]);
+}
+
+static void a_probe_user_is_its_backends_only(void **state)
+{
+    struct world *world = *state;
+
+    add_probe(world);
+    assert_true(load(world));
+
+    assert_login(find_probe(world, BACKEND_BARE), "look", "pool secret");
+    assert_null(find_probe(world, BACKEND_OWN));
+    assert_null(find(world, 0, BACKEND_BARE));
+}
+
+static void a_probes_secret_is_checked_as_a_masters(void **state)
+{
+    struct world *world = *state;
+
+    add_probe(world);
+    memory_files_expose(world->files, POOLS);
+
+    assert_false(load(world));
+
+    assert_string_equal(
+        world->text,
+        ROUTES ": $.backends.bare.probe.secret: found a file that everybody "
+               "may read, expected a file of one line, the secret, that only "
+               "its user and group may read\n");
+}
+
 static void a_table_without_masters_reads_nothing(void **state)
 {
     struct world *world = *state;
@@ -283,6 +338,8 @@ int main(void)
         CLAIM(the_backends_own_master_goes_first),
         CLAIM(a_pools_master_is_of_its_other_backends),
         CLAIM(a_backend_without_any_has_no_master),
+        CLAIM(a_probe_user_is_its_backends_only),
+        CLAIM(a_probes_secret_is_checked_as_a_masters),
         CLAIM(a_table_without_masters_reads_nothing),
         CLAIM(one_line_end_behind_a_secret_is_cut),
         CLAIM(a_secret_keeps_its_other_bytes),

@@ -189,6 +189,35 @@ static void a_master_is_checked(void **state)
     assert_all_refused(refusals, COUNT(refusals));
 }
 
+static void a_probe_user_is_read(void **state)
+{
+    struct route_table *table = parse(ROUTE_CASE_BACKEND(
+        WITH_TLS ", \"probe\": {\"user\": \"look\", \"secret\": \"s/p\"}"));
+    const struct backend_config *backend = backend_of(table);
+
+    (void)state;
+    assert_string_equal(backend->probe.user, "look");
+    assert_string_equal(backend->probe.secret_file, "/etc/gatepost/s/p");
+    assert_null(backend->master.user);
+    route_table_free(&table);
+}
+
+static void a_probe_user_is_checked(void **state)
+{
+    static const struct refusal refusals[] = {
+        {ROUTE_CASE_BACKEND(WITH_TLS ", \"probe\": {}"),
+         PATH "backends.b.probe.secret: found nothing, expected the path of "
+              "a file that holds the secret\n" PATH
+              "backends.b.probe.user: found nothing, expected the name of "
+              "a user who may log in\n"},
+        {ROUTE_CASE_BACKEND(WITH_TLS ", \"probe\": true"),
+         PATH "backends.b.probe: found true, expected an object\n"},
+    };
+
+    (void)state;
+    assert_all_refused(refusals, COUNT(refusals));
+}
+
 #define OPENS "a master user's secret opens every mailbox\n"
 
 /* What one user's password is let pass with is no place for a secret that
@@ -304,6 +333,8 @@ int main(void)
         CLAIM(a_connection_is_kept_warm_where_id_tells_the_client),
         CLAIM(a_master_is_read_of_backend_and_pool),
         CLAIM(a_master_is_checked),
+        CLAIM(a_probe_user_is_read),
+        CLAIM(a_probe_user_is_checked),
         CLAIM(a_masters_secret_goes_to_nobody_who_might_be_another),
         CLAIM(a_masters_secret_may_cross_loopback),
         CLAIM(the_first_login_as_of_a_table_is_known_by_its_path),

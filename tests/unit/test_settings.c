@@ -110,6 +110,10 @@ static void the_rest_has_the_designed_defaults(void **state)
     assert_int_equal(settings->listeners[0].proxy_from_count, 0);
     assert_false(settings->imap4rev2);
     assert_int_equal(settings->resolve_interval_ms, 30000);
+    assert_int_equal(settings->health.interval_ms, 10000);
+    assert_int_equal(settings->health.timeout_ms, 10000);
+    assert_int_equal(settings->health.rise, 2);
+    assert_int_equal(settings->health.fall, 3);
     assert_int_equal(settings->source_address_count, 0);
     assert_null(settings->admin_socket);
     assert_int_equal(settings->log_level, SETTINGS_LOG_INFO);
@@ -183,7 +187,9 @@ static void the_other_sections_are_read(void **state)
         "{\"mechanisms\": [\"LOGIN\"], \"username\": {\"case\": \"keep\", "
         "\"default_domain\": \"example.org\", \"separators\": \"@%\", "
         "\"master_separator\": \"*\"}}, \"upstream\": {\"resolve_interval\": "
-        "5}, \"admin\": {\"socket\": \"/run/gatepost/admin.sock\"}, \"log\": "
+        "5, \"health\": {\"interval\": 1.5, \"timeout\": 4, \"rise\": 5, "
+        "\"fall\": 6}}, \"admin\": {\"socket\": \"/run/gatepost/admin.sock\"}, "
+        "\"log\": "
         "{\"level\": \"debug\", \"format\": \"json\"}"));
     const struct identity_rules *identity = &settings->auth.identity;
 
@@ -196,10 +202,34 @@ static void the_other_sections_are_read(void **state)
     assert_string_equal(identity->separators, "@%");
     assert_int_equal(identity->master_separator, '*');
     assert_int_equal(settings->resolve_interval_ms, 5000);
+    assert_int_equal(settings->health.interval_ms, 1500);
+    assert_int_equal(settings->health.timeout_ms, 4000);
+    assert_int_equal(settings->health.rise, 5);
+    assert_int_equal(settings->health.fall, 6);
     assert_string_equal(settings->admin_socket, "/run/gatepost/admin.sock");
     assert_int_equal(settings->log_level, SETTINGS_LOG_DEBUG);
     assert_int_equal(settings->log_format, SETTINGS_LOG_JSON);
     settings_free(&settings);
+}
+
+static void probes_can_be_turned_off(void **state)
+{
+    struct settings *settings = settings_case_parse(
+        SETTINGS_CASE(", \"upstream\": {\"health\": {\"interval\": 0}}"));
+
+    (void)state;
+    assert_int_equal(settings->health.interval_ms, 0);
+    assert_int_equal(settings->health.fall, 3);
+    settings_free(&settings);
+}
+
+static void probes_come_once_a_second_at_most(void **state)
+{
+    (void)state;
+    settings_case_assert_refused(
+        SETTINGS_CASE(", \"upstream\": {\"health\": {\"interval\": 0.5}}"),
+        "f: $.upstream.health.interval: found 0.5, expected 0 for off, or at "
+        "least 1 second\n");
 }
 
 static void several_certificates_and_the_compatible_policy(void **state)
@@ -651,6 +681,8 @@ int main(void)
         cmocka_unit_test(each_limit_is_read_into_its_place),
         cmocka_unit_test(each_timeout_is_read_into_its_place),
         cmocka_unit_test(the_other_sections_are_read),
+        cmocka_unit_test(probes_can_be_turned_off),
+        cmocka_unit_test(probes_come_once_a_second_at_most),
         cmocka_unit_test(several_certificates_and_the_compatible_policy),
         cmocka_unit_test(a_listener_has_its_address_in_the_shortest_form),
         cmocka_unit_test(one_port_serves_several_addresses),

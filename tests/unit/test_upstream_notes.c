@@ -161,6 +161,18 @@ static void what_shows_after_the_login_is_told_too(void **state)
                          1u << BACKEND_NOTE_OFFERS_REFERRALS);
 }
 
+static void a_refused_probe_is_told_once(void **state)
+{
+    (void)state;
+    log_capture_start(&capture);
+    upstream_notes_probe(backend);
+    upstream_notes_probe(backend);
+
+    assert_int_equal(count(log_capture_take(&capture), "note=refuses-probe"),
+                     1);
+    assert_int_equal(backend_notes(backend), 1u << BACKEND_NOTE_REFUSES_PROBE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +181,7 @@ int main(void)
         CLAIM(all_mechanisms_offered_in_vain_are_told_in_one_line),
         CLAIM(each_thing_is_told_once),
         CLAIM(what_shows_after_the_login_is_told_too),
+        CLAIM(a_refused_probe_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,9 @@ class Gatepost:
         # All clients of a test share an address: only tests of the delay want
         # to wait for each other's failures.
         settings.setdefault("auth", {}).setdefault("delay_max", 0)
+        # Tests count who calls their backends: only tests of probes want them.
+        settings.setdefault("upstream", {}).setdefault("health",
+                                                       {"interval": 0})
         self.write_settings(settings)
         self.write_routes(routes)
         self.log, self.stderr_lines = [], []
