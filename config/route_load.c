@@ -146,6 +146,12 @@ void route_names_expected(const struct route_names *names, const char *kind,
         (void)snprintf(expected, ROUTE_EXPECTED_MAX, "the name of a %s", kind);
 }
 
+void route_names_use_all(struct route_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        names->is_used[i] = true;
+}
+
 bool route_load_may_search(struct route_loader *loader,
                            const struct reasons *reasons)
 {

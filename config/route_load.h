@@ -72,6 +72,9 @@ void route_names_expected(const struct route_names *names, const char *kind,
                           const char *name, size_t len,
                           char expected[ROUTE_EXPECTED_MAX]);
 
+/* For names that are used where nobody looks. */
+void route_names_use_all(struct route_names *names);
+
 /* Reads the optional "master" of a backend or a pool. */
 void route_load_master(struct json_members *members,
                        struct master_config *master);

@@ -9,7 +9,8 @@
 
 enum users_format {
     USERS_JSON,
-    USERS_TSV
+    USERS_TSV,
+    USERS_SQLITE
 };
 
 static bool is_reference(const json_t *value);
@@ -60,6 +61,12 @@ static void load_file(struct route_loader *loader,
     bool has_format = read_format(&members, &file, &format);
 
     json_read_close(&members);
+    loader->table->has_user_database = format == USERS_SQLITE;
+    if (format == USERS_SQLITE) {
+        /* Which pools its rows name is not known here. */
+        route_names_use_all(&loader->pools);
+        return;
+    }
     if (has_file && has_format && loader->files != NULL)
         load_bytes(loader, format, place->reader->reasons);
 }
@@ -71,12 +78,13 @@ static bool read_format(struct json_members *members,
     static const struct json_choice formats[] = {
         {"json", USERS_JSON},
         {"tsv", USERS_TSV},
+        {"sqlite", USERS_SQLITE},
     };
     struct json_place place;
     unsigned value;
 
     if (json_read_get(members, "format", &place)) {
-        if (!json_read_choice(&place, formats, 2, &value))
+        if (!json_read_choice(&place, formats, 3, &value))
             return false;
         *format_out = (enum users_format)value;
         return true;
@@ -84,15 +92,20 @@ static bool read_format(struct json_members *members,
     if (format_of_name(json_string_value(file->value), format_out))
         return true;
     json_place_fault(file, NULL,
-                     "a name that ends in .json or .tsv, or \"format\" "
-                     "beside it");
+                     "a name that ends in .json, .tsv or .sqlite, or "
+                     "\"format\" beside it");
     return false;
 }
 
 static bool format_of_name(const char *name, enum users_format *format_out)
 {
-    *format_out = ends_in(name, ".tsv") ? USERS_TSV : USERS_JSON;
-    return *format_out == USERS_TSV || ends_in(name, ".json");
+    if (ends_in(name, ".tsv"))
+        *format_out = USERS_TSV;
+    else if (ends_in(name, ".sqlite"))
+        *format_out = USERS_SQLITE;
+    else
+        *format_out = USERS_JSON;
+    return *format_out != USERS_JSON || ends_in(name, ".json");
 }
 
 static bool ends_in(const char *text, const char *ending)
@@ -120,6 +133,8 @@ static void load_bytes(struct route_loader *loader, enum users_format format,
     case USERS_TSV:
         route_load_user_lines(loader, path, bytes, len, reasons);
         break;
+    case USERS_SQLITE:
+        break; /* its bytes are not read */
     }
 }
 

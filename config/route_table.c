@@ -1,6 +1,7 @@
 #include "config/route_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/login_as.h"
 #include "config/route_table_private.h"
@@ -91,6 +92,24 @@ const char *route_table_login_as_file(const struct route_table *table)
 const char *route_table_users_file(const struct route_table *table)
 {
     return table->users_file;
+}
+
+bool route_table_has_user_database(const struct route_table *table)
+{
+    return table->has_user_database;
+}
+
+bool route_table_user_route(const struct route_table *table, const char *pool,
+                            bool hold, struct route *route_out)
+{
+    for (size_t i = 0; i < table->pool_count; i++) {
+        if (strcmp(table->pools[i].name, pool) != 0)
+            continue;
+        *route_out = (struct route){
+            .kind = ROUTE_USER, .pool = &table->pools[i], .hold = hold};
+        return true;
+    }
+    return false;
 }
 
 bool route_login_as(const struct route *route, const struct identity *identity,

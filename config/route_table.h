@@ -186,6 +186,16 @@ const char *route_table_login_as_file(const struct route_table *table);
  * routes.json. */
 const char *route_table_users_file(const struct route_table *table);
 
+/* Whether that file is a database, for whoever can look into one: no user of
+ * it is found by route_table_find. */
+bool route_table_has_user_database(const struct route_table *table);
+
+/* The route of a user whom a database sends to the pool of this name; its key
+ * is the user's own name, and left to the caller. False: no such pool. */
+MUST_USE bool route_table_user_route(const struct route_table *table,
+                                     const char *pool, bool hold,
+                                     struct route *route_out);
+
 /* Expands {user}, {local} and {domain} of route->login_as once; the values are
  * never expanded again. Returns false when login_as is NULL, when the result
  * is empty or when it does not fit into size bytes with its NUL. */

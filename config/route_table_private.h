@@ -32,6 +32,7 @@ struct route_table {
     char *login_as_path; /* of the first rule with one; NULL: none has */
     char *login_as_file; /* where that rule stands */
     char *users_file;    /* NULL: no file of their own */
+    bool has_user_database;
 };
 
 #define ROUTE_WILDCARD_MARK "*."

@@ -36,7 +36,7 @@ static void print_good(const struct snapshot *snapshot,
         {snapshot->settings->listener_count, "listener"},
         {snapshot->certificate_count, "certificate"},
         {snapshot->target_count, "backend"},
-        {route_table_user_count(snapshot->table), "user"},
+        {snapshot_user_count(snapshot), "user"},
         {route_table_domain_count(snapshot->table), "domain"},
         {reasons->warnings, "warning"},
     };

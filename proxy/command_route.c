@@ -4,6 +4,7 @@
 #include "provider.h"
 #include "reason_lines.h"
 #include "state/config_files.h"
+#include "state/user_database.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,9 +19,17 @@ struct explanation {
     FILE *out;
 };
 
-static int explain(const struct settings *settings,
-                   const struct route_table *table, const char *user,
-                   FILE *out);
+/* Where rules stand. */
+struct rules {
+    struct settings *settings;
+    struct route_table *table;
+    struct user_database *users; /* NULL: the table has them all */
+};
+
+static bool read_rules(const char *config_file, struct rules *rules,
+                       struct reasons *reasons);
+static int explain(const struct rules *rules, const char *user, FILE *out);
+static bool find_route(const struct rules *rules, struct explanation *about);
 static int explain_route(struct explanation *about);
 static bool explain_login_as(const struct explanation *about);
 static bool explain_backend(const struct explanation *about);
@@ -32,19 +41,32 @@ int command_route_run(const char *config_file, const char *user, FILE *out,
                       FILE *problems)
 {
     struct reasons *reasons = reasons_new();
-    struct settings *settings = NULL;
-    struct route_table *table = NULL;
+    struct rules rules = {.table = NULL};
     int status = EXIT_FAILURE;
 
-    if (config_files_settings(provider_files(), config_file, &settings,
-                              reasons) &&
-        config_files_table(provider_files(), settings, &table, reasons))
-        status = explain(settings, table, user, out);
+    if (read_rules(config_file, &rules, reasons))
+        status = explain(&rules, user, out);
     reason_lines_print(reasons, problems);
-    route_table_free(&table);
-    settings_free(&settings);
+    user_database_free(&rules.users);
+    route_table_free(&rules.table);
+    settings_free(&rules.settings);
     reasons_free(&reasons);
     return status;
+}
+
+static bool read_rules(const char *config_file, struct rules *rules,
+                       struct reasons *reasons)
+{
+    if (!config_files_settings(provider_files(), config_file, &rules->settings,
+                               reasons) ||
+        !config_files_table(provider_files(), rules->settings, &rules->table,
+                            reasons))
+        return false;
+    if (!route_table_has_user_database(rules->table))
+        return true;
+    rules->users =
+        user_database_open(rules->table, rules->settings->routes, reasons);
+    return rules->users != NULL;
 }
 
 __attribute__((format(printf, 3, 4))) static void
@@ -65,21 +87,42 @@ static int refuse(FILE *out, const char *why)
     return EXIT_FAILURE;
 }
 
-static int explain(const struct settings *settings,
-                   const struct route_table *table, const char *user, FILE *out)
+static int explain(const struct rules *rules, const char *user, FILE *out)
 {
     struct explanation about = {.user = user, .out = out};
-    enum identity_result result =
-        identity_normalise(&settings->auth.identity, (const uint8_t *)user,
-                           strlen(user), &about.identity);
+    enum identity_result result = identity_normalise(
+        &rules->settings->auth.identity, (const uint8_t *)user, strlen(user),
+        &about.identity);
 
     if (result != IDENTITY_OK)
         return refuse(out, identity_result_text(result));
     say(out, "name:", "%s", about.identity.user);
-    if (!route_table_find(table, &about.identity, &about.route))
-        return refuse(out, "no rule is for this name, and \"default\" is "
-                           "missing");
-    return explain_route(&about);
+    return find_route(rules, &about) ? explain_route(&about) : EXIT_FAILURE;
+}
+
+static bool find_route(const struct rules *rules, struct explanation *about)
+{
+    enum user_answer answer = USER_UNKNOWN;
+
+    if (rules->users != NULL)
+        answer =
+            user_database_ask(rules->users, &about->identity, &about->route);
+    switch (answer) {
+    case USER_FOUND:
+        about->route.key = about->identity.user;
+        return true;
+    case USER_UNKNOWN:
+        if (route_table_find(rules->table, &about->identity, &about->route))
+            return true;
+        (void)refuse(about->out, "no rule is for this name, and \"default\" "
+                                 "is missing");
+        return false;
+    case USER_UNAVAILABLE:
+        break;
+    }
+    (void)refuse(about->out, "the database of users is busy or broken, or "
+                             "names a pool that is none");
+    return false;
 }
 
 static const char *kind_text(enum route_kind kind)

@@ -58,7 +58,7 @@ void server_log_snapshot(const char *event, const struct snapshot *snapshot)
     (void)route_table_backends(snapshot->table, &backends);
     log_begin(&entry, LOG_INFO, event);
     log_u64(&entry, "backends", backends);
-    log_u64(&entry, "users", route_table_user_count(snapshot->table));
+    log_u64(&entry, "users", snapshot_user_count(snapshot));
     log_u64(&entry, "domains", route_table_domain_count(snapshot->table));
     log_end(&entry);
 }

@@ -194,16 +194,52 @@ static bool pretend_to_ask(struct attempt *attempt)
         attempt, failure_times_sample(&attempt->env->failure_times));
 }
 
-static bool ask_table(struct attempt *attempt)
+/* has_route: where the user goes is known already. */
+static bool go_by_table(struct attempt *attempt, bool has_route)
 {
-    attempt->stage = ATTEMPT_ASK;
-    attempt->asked_ms = clock_now_ms();
-    if (!attempt_find_route(attempt))
+    if (!(has_route ? attempt_take_route(attempt)
+                    : attempt_find_route(attempt)))
         return pretend_to_ask(attempt);
     pick_start(&attempt->pick, attempt->route.pool, attempt->snapshot->backends,
                (const uint8_t *)attempt->identity.user,
                attempt->identity.user_len);
     return try_next(attempt, "no-backend-up");
+}
+
+static void on_user(struct user_lookup *lookup, void *owner)
+{
+    struct attempt *attempt = owner;
+    bool goes_on = false;
+
+    attempt->lookup = NULL;
+    switch (user_lookup_answer(lookup, &attempt->route)) {
+    case USER_FOUND:
+        attempt->route.key = attempt->identity.user;
+        goes_on = go_by_table(attempt, true);
+        break;
+    case USER_UNKNOWN:
+        goes_on = go_by_table(attempt, false);
+        break;
+    case USER_UNAVAILABLE:
+        goes_on = refuse_unavailable(attempt, "users-unavailable");
+        break;
+    }
+    if (!goes_on)
+        attempt_finish(attempt);
+}
+
+/* A token without a name is nobody's. */
+static bool ask_table(struct attempt *attempt)
+{
+    attempt->stage = ATTEMPT_ASK;
+    attempt->asked_ms = clock_now_ms();
+    if (attempt->snapshot->users == NULL || attempt->identity.user_len == 0)
+        return go_by_table(attempt, false);
+    attempt->lookup =
+        user_lookup_start(attempt->snapshot, attempt->env->io.loop,
+                          &attempt->identity, on_user, attempt);
+    return attempt->lookup != NULL ||
+           refuse_unavailable(attempt, "users-unavailable");
 }
 
 static bool is_scram(const struct attempt *attempt)
@@ -433,6 +469,7 @@ void attempt_free(struct attempt **attempt)
                        clock_now_ms());
     io_disarm(&mine->env->io, &mine->timer);
     link_free(&mine->link);
+    user_lookup_drop(&mine->lookup);
     attempt_drop_login(mine);
     snapshot_unref(&mine->snapshot);
     free(mine);

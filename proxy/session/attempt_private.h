@@ -38,6 +38,7 @@ struct attempt {
     struct identity identity; /* without a name for a token without one */
     struct route route;
     char login_as[IDENTITY_MAX + 1];
+    struct user_lookup *lookup; /* while it is under way */
     struct pick pick;
     const struct link_target *target;
     struct proxy_client client; /* who it is to the backend, if told */
@@ -53,6 +54,8 @@ struct attempt {
 /* attempt_route.c. Each: false when the attempt is over, its answer set. */
 MUST_USE bool attempt_name_user(struct attempt *attempt);
 MUST_USE bool attempt_find_route(struct attempt *attempt);
+/* For who was found in the database of users, whose route is set. */
+MUST_USE bool attempt_take_route(struct attempt *attempt);
 
 /* attempt_login.c. From here on credentials are on their way: nobody else is
  * tried (design.md, section 2, Failover). False: the attempt is over. */

@@ -97,8 +97,11 @@ static bool rename_user(struct attempt *attempt)
 
 bool attempt_find_route(struct attempt *attempt)
 {
-    if (!look_up(attempt))
-        return false;
+    return look_up(attempt) && attempt_take_route(attempt);
+}
+
+bool attempt_take_route(struct attempt *attempt)
+{
     attempt_log_route(attempt);
     if (attempt->route.hold) {
         attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,

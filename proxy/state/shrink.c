@@ -1,5 +1,7 @@
 #include "state/shrink.h"
 
+#include "state/snapshot.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
@@ -53,18 +55,20 @@ static bool is_small(const struct settings *settings,
     return false;
 }
 
-bool shrink_is_small(const struct settings *settings,
-                     const struct route_table *former,
-                     const struct route_table *table, struct reasons *reasons)
+bool shrink_is_small(const struct snapshot *former,
+                     const struct snapshot *snapshot, struct reasons *reasons)
 {
+    const struct settings *settings = snapshot->settings;
+    const struct route_table *table = snapshot->table;
     const struct change changes[] = {
         {"user", users_file(settings, table),
          route_table_users_file(table) == NULL ? "$.users" : NULL,
-         route_table_user_count(former), route_table_user_count(table)},
+         snapshot_user_count(former), snapshot_user_count(snapshot)},
         {"domain", settings->routes, "$.domains",
-         route_table_domain_count(former), route_table_domain_count(table)},
-        {"backend", settings->routes, "$.backends", backend_count(former),
-         backend_count(table)},
+         route_table_domain_count(former->table),
+         route_table_domain_count(table)},
+        {"backend", settings->routes, "$.backends",
+         backend_count(former->table), backend_count(table)},
     };
     bool are_small = true;
 

@@ -6,17 +6,16 @@
 
 #include "config/mem.h"
 #include "config/reason.h"
-#include "config/route_table.h"
-#include "config/settings.h"
 
 #include <stdbool.h>
 
+struct snapshot;
+
 /* Compares how many users, domains and backends there are. False when any of
- * them shrank by more than settings->max_shrink percent; each that did adds
- * its reason. */
-MUST_USE bool shrink_is_small(const struct settings *settings,
-                              const struct route_table *former,
-                              const struct route_table *table,
+ * them shrank by more than the max_shrink percent of the new settings; each
+ * that did adds its reason. */
+MUST_USE bool shrink_is_small(const struct snapshot *former,
+                              const struct snapshot *snapshot,
                               struct reasons *reasons);
 
 #endif

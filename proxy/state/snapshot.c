@@ -23,6 +23,7 @@ static bool load_table(struct snapshot *snapshot,
 static bool fits_former(const struct snapshot *snapshot,
                         const struct snapshot_parts *parts,
                         struct reasons *reasons);
+static bool load_users(struct snapshot *snapshot, struct reasons *reasons);
 static bool load_targets(struct snapshot *snapshot,
                          const struct snapshot_parts *parts,
                          struct reasons *reasons);
@@ -71,12 +72,19 @@ void snapshot_free(struct snapshot **snapshot)
     trust_store_free(&mine->trust);
     backend_set_free(&mine->backends);
     master_logins_free(&mine->masters);
+    user_database_free(&mine->users);
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
     source_addresses_deinit(&mine->sources);
     own_addresses_deinit(&mine->own);
     settings_free(&mine->settings);
     free(mine);
+}
+
+size_t snapshot_user_count(const struct snapshot *snapshot)
+{
+    return snapshot->users == NULL ? route_table_user_count(snapshot->table)
+                                   : user_database_count(snapshot->users);
 }
 
 bool snapshot_find_route(const struct snapshot *snapshot,
@@ -195,8 +203,7 @@ static bool fits_former(const struct snapshot *snapshot,
                         struct reasons *reasons)
 {
     return parts->former == NULL || parts->may_shrink ||
-           shrink_is_small(snapshot->settings, parts->former->table,
-                           snapshot->table, reasons);
+           shrink_is_small(parts->former, snapshot, reasons);
 }
 
 static struct tls_server_context *
@@ -241,6 +248,7 @@ static bool load_table(struct snapshot *snapshot,
 {
     const struct backend_config *configs;
     size_t count;
+    bool is_good;
 
     if (!config_files_table(parts->files, snapshot->settings, &snapshot->table,
                             reasons))
@@ -254,7 +262,18 @@ static bool load_table(struct snapshot *snapshot,
     snapshot->trust = trust_store_new();
     snapshot->masters = master_logins_load(
         parts->files, snapshot->settings->routes, snapshot->table, reasons);
-    return load_targets(snapshot, parts, reasons) && snapshot->masters != NULL;
+    is_good = load_users(snapshot, reasons);
+    return load_targets(snapshot, parts, reasons) && is_good &&
+           snapshot->masters != NULL;
+}
+
+static bool load_users(struct snapshot *snapshot, struct reasons *reasons)
+{
+    if (!route_table_has_user_database(snapshot->table))
+        return true;
+    snapshot->users = user_database_open(snapshot->table,
+                                         snapshot->settings->routes, reasons);
+    return snapshot->users != NULL;
 }
 
 static bool load_targets(struct snapshot *snapshot,

@@ -16,6 +16,7 @@
 #include "state/file_source.h"
 #include "state/master_logins.h"
 #include "state/reaper.h"
+#include "state/user_database.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct snapshot {
 
     struct settings *settings;
     struct route_table *table;
+    struct user_database *users; /* NULL: the table has them all */
     struct master_logins *masters;
     struct backend_set *backends;
     struct link_target *targets; /* as many and in order as backends */
@@ -73,7 +75,11 @@ void snapshot_unref(struct snapshot **snapshot);
 /* Frees one that nobody refers to: the reaper's. Accepts NULL inside. */
 void snapshot_free(struct snapshot **snapshot);
 
-/* Where the table sends this user, and by which rule. False: no rule. */
+/* How many users have a rule of their own. */
+size_t snapshot_user_count(const struct snapshot *snapshot);
+
+/* Where the table sends this user, and by which rule. False: no rule. Where
+ * snapshot->users is not NULL, these are asked first (user_lookup_start). */
 MUST_USE bool snapshot_find_route(const struct snapshot *snapshot,
                                   const struct identity *identity,
                                   struct route *route_out);

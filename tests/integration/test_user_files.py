@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 
 import pytest
 
@@ -21,6 +22,22 @@ def lines_of(users):
 
 def object_of(users):
     return json.dumps(users).encode()
+
+
+def change(folder, *statements):
+    """Writes to users.sqlite, as any program beside Gatepost may."""
+    database = sqlite3.connect(os.path.join(folder, "users.sqlite"))
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    database.close()
+
+
+def make_database(folder, users):
+    change(folder, "CREATE TABLE users(user TEXT PRIMARY KEY, "
+                   "pool TEXT NOT NULL, hold INTEGER NOT NULL DEFAULT 0)",
+           *[f"INSERT INTO users(user, pool) VALUES('{user}', '{pool}')"
+             for user, pool in users.items()])
 
 
 FORMS = {"users.tsv": lines_of, "users.json": object_of}
@@ -59,6 +76,105 @@ def test_users_of_a_file_are_moved_by_a_reload(
     assert session.command("NOOP")[-1].startswith(b"OK")
     stranger = front.secure()
     assert b"AUTHENTICATIONFAILED" in stranger.login("eve@example.org", "x")
+
+
+def test_users_of_a_database_are_moved_without_a_reload(
+        gatepost, folder, fake_backend):
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {"alice@example.org": "p1"})
+    front = gatepost(dict(two_pools(one, other, "users.sqlite"),
+                          domains={"example.net": "p2"}))
+    session = front.logged_in("Alice@example.org")
+    assert (one.connects, other.connects) == (1, 0)
+
+    change(folder, "UPDATE users SET pool = 'p2'")
+    front.logged_in().abandon()
+    assert (one.connects, other.connects) == (1, 1)
+    change(folder, "UPDATE users SET hold = 1")
+    held = front.secure()
+    assert b"[UNAVAILABLE]" in held.login("alice@example.org", "x")
+    front.logged_in("anybody@example.net").abandon()
+    stranger = front.secure()
+    assert b"AUTHENTICATIONFAILED" in stranger.login("eve@example.org", "x")
+    assert (one.connects, other.connects) == (1, 2)
+    assert session.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_a_database_that_cannot_be_read_knows_no_strangers(
+        gatepost, folder, fake_backend):
+    """Busy or broken is UNAVAILABLE, for users and strangers alike."""
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {"alice@example.org": "p1", "bob@example.org": "p9"})
+    front = gatepost(dict(two_pools(one, other, "users.sqlite"),
+                          default="p2"))
+    client = front.secure()
+    assert b"[UNAVAILABLE]" in client.login("bob@example.org", "x")
+
+    path = os.path.join(folder, "users.sqlite")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    for user in ("alice@example.org", "eve@example.org"):
+        assert b"[UNAVAILABLE]" in front.secure().login(user, "x")
+    writer.close()
+    front.logged_in().abandon()
+    with open(path, "r+b") as file:
+        file.write(b"x" * os.path.getsize(path))
+    for user in ("alice@example.org", "eve@example.org"):
+        assert b"[UNAVAILABLE]" in front.secure().login(user, "x")
+    assert (one.connects, other.connects) == (1, 0)
+    front.reload(REFUSED)
+
+
+def test_a_client_that_leaves_while_its_user_is_looked_up_harms_nothing(
+        gatepost, folder, fake_backend):
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {"alice@example.org": "p1"})
+    front = gatepost(two_pools(one, other, "users.sqlite"))
+    descriptors = front.resting_descriptors()
+    writer = sqlite3.connect(os.path.join(folder, "users.sqlite"),
+                             isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+
+    for _ in range(5):
+        client = front.secure()
+        client.send(b"a LOGIN alice@example.org secret-alice\r\n")
+        client.abandon()
+    front.reload(REFUSED)  # its snapshot outlives what would replace it
+    writer.close()
+
+    front.reload()
+    with front.logged_in():
+        pass
+    front.wait_descriptors(descriptors)
+
+
+def test_a_database_that_lost_its_users_is_refused(
+        gatepost, folder, fake_backend):
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {f"user{i}@example.org": "p1" for i in range(10)})
+    front = gatepost(two_pools(one, other, "users.sqlite"))
+
+    change(folder, "DELETE FROM users WHERE user > 'user6'")
+    since = front.mark()
+    front.reload(REFUSED)
+
+    assert "6 users, while 10 are in force" in json.dumps(front.log[since:])
+
+
+def test_check_and_route_ask_the_database(command, folder):
+    routes = {"backends": {"b": {"host": "::1", "port": 1, "tls": "none"}},
+              "pools": {"p": {"backends": ["b"]}},
+              "users": {"file": "users.sqlite"}}
+    make_database(folder, {"alice@example.org": "p", "bob@example.org": "q"})
+
+    status, said, _ = command(routes, "check")
+    assert status == 0 and "2 users" in said
+    status, said, _ = command(routes, "route", "ALICE@example.org")
+    assert status == 0 and "user alice@example.org" in said
+    status, said, _ = command(routes, "route", "bob@example.org")
+    assert status == 1 and "names a pool that is none" in said
+    status, said, _ = command(routes, "route", "eve@example.org")
+    assert status == 1 and "no rule is for this name" in said
 
 
 def test_a_file_of_users_that_was_cut_changes_nothing(

@@ -27,6 +27,7 @@ NETWORK = ["proxy/net", "proxy/backend", "proxy/state", "proxy/session",
            "proxy/ops", "proxy"]
 LIBRARIES = {
     r"uv\.h": NETWORK,
+    r"sqlite3\.h": ["proxy/state"],
     r"jansson\.h": ["config", "proxy"],
     r"microhttpd\.h": ["proxy/ops"],
     r"openssl/": ["auth"] + LEVELS,

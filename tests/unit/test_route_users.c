@@ -228,19 +228,45 @@ static void assert_refused(const char *members, const struct refusal *refusals,
         assert_null(parse_text(members, refusals[i].bytes, refusals[i].reason));
 }
 
+/* Its rows may name any pool. */
+static void a_database_is_named_and_not_read(void **state)
+{
+    static const char *const members[] = {
+        "\"users\": {\"file\": \"u.sqlite\"}",
+        "\"users\": {\"file\": \"u.sqlite\", \"format\": \"sqlite\"}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(members); i++) {
+        struct route_table *table = parse_text(members[i], NULL, "");
+        struct route route;
+
+        assert_non_null(table);
+        assert_true(route_table_has_user_database(table));
+        assert_string_equal(route_table_users_file(table), "d/u.sqlite");
+        assert_true(route_table_user_route(table, "p2", true, &route));
+        assert_string_equal(route.pool->name, "p2");
+        assert_true(route.hold && route.kind == ROUTE_USER);
+        assert_false(route_table_user_route(table, "p", false, &route));
+        route_table_free(&table);
+    }
+}
+
 static void bad_references_are_refused(void **state)
 {
     static const struct refusal refusals[] = {
         {"\"users\": {\"file\": \"u\"}",
-         "d/f: $.users.file: found \"u\", expected a name that ends in .json "
-         "or .tsv, or \"format\" beside it\n"},
+         "d/f: $.users.file: found \"u\", expected a name that ends in .json, "
+         ".tsv or .sqlite, or \"format\" beside it\n"},
         {"\"users\": {\"file\": \"\", \"format\": \"tsv\"}",
          "d/f: $.users.file: found \"\", expected text of 1 to 4095 "
          "characters\n"},
         {"\"users\": {\"file\": \"u\", \"format\": \"csv\"}",
-         "d/f: $.users.format: found \"csv\", expected \"json\" or \"tsv\"\n"},
+         "d/f: $.users.format: found \"csv\", expected \"json\", \"tsv\" or "
+         "\"sqlite\"\n"},
         {"\"users\": {\"file\": \"u.tsv\", \"format\": 1}",
-         "d/f: $.users.format: found 1, expected \"json\" or \"tsv\"\n"},
+         "d/f: $.users.format: found 1, expected \"json\", \"tsv\" or "
+         "\"sqlite\"\n"},
         {"\"users\": {\"file\": \"u.tsv\", \"fromat\": \"tsv\"}",
          "d/f: $.users.file: found \"u.tsv\", expected the name of a pool\n"
          "d/f: $.users.fromat: found \"tsv\", expected the name of a pool\n"},
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(the_path_is_beside_routes_json),
         cmocka_unit_test(users_in_routes_json_have_no_file),
         cmocka_unit_test(the_format_may_be_said),
+        cmocka_unit_test(a_database_is_named_and_not_read),
         cmocka_unit_test(bad_references_are_refused),
         cmocka_unit_test(bad_lines_are_refused_by_their_number),
         cmocka_unit_test(a_file_without_its_end_was_cut),
