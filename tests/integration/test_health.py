@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from gatepost_test.dovecot import Dovecot
 from gatepost_test.gatepost import backend_entry, routes_to
 from gatepost_test.proxy_protocol import Proxied
 from gatepost_test.scripts import ImapServer, sink
@@ -494,17 +495,33 @@ def test_a_secret_that_all_may_read_is_refused(
     assert "let-me-see" not in output + errors
 
 
-def test_a_real_server_is_probed(probing, dovecots, folder):
-    with open(os.path.join(folder, "secret"), "w", opener=lambda name, flags:
-              os.open(name, flags, 0o600)) as out:
-        out.write("secret-alice")
-    entry = backend_entry(dovecots[0], probe={"user": "alice@example.org",
-                                              "secret": "secret"})
-    routes = {"backends": {"b1": entry},
-              "pools": {"p1": {"backends": ["b1"]}}, "default": "p1"}
-    front = probing(routes, scale=5, interval=2, timeout=20)
+def change_mode(path, mode):
+    """Such that Dovecot, which looks at the time, opens the file anew."""
+    os.chmod(path, mode)
+    changed = os.stat(path).st_mtime + 10
+    os.utime(path, (changed, changed))
 
-    state = wait_probes(front, 3)
 
-    assert state["state"] == "up" and state["probe_failures"] == 0
-    assert "notes" not in state
+@pytest.mark.threat("E13")
+def test_e13_a_real_user_database_that_dies_is_found(
+        probing, probe_user, leaf):
+    """It greets all the while, and lets nobody in."""
+    server = Dovecot("probed", leaf, {"probe@example.org": "let-me-see",
+                                      "alice@example.org": "secret-alice"})
+    table = f"{server.folder}/users"
+    try:
+        front = probing(routes_to(server, probe=probe_user), scale=10,
+                        interval=2)
+        state = wait_probes(front, 2)
+        assert state["state"] == "up" and state["probe_failures"] == 0
+        assert "notes" not in state
+
+        change_mode(table, 0)
+        down = front.wait_log("backend-down")
+        assert down["reason"] == "probe: login: backend-no"
+        assert log_in(front).startswith(b"NO [UNAVAILABLE]")
+        change_mode(table, 0o644)
+        front.wait_log("backend-up")
+        assert log_in(front).startswith(b"OK")
+    finally:
+        server.stop()
