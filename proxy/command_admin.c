@@ -15,12 +15,17 @@ enum {
 struct wishes {
     const char *socket;
     bool wants_json;
+    const char *user;
+    const char *backend;
+    const char *over;
     FILE *out;
     FILE *problems;
 };
 
 struct admin_command {
     const char *name;
+    const char *options; /* the first letters of those that it takes beside
+                            --socket and --json */
     int (*run)(const struct wishes *wishes);
 };
 
@@ -62,8 +67,94 @@ static int run_status(const struct wishes *wishes)
     return result;
 }
 
+/* Where the request goes, with what the command line chose. */
+static void add_choice(const struct wishes *wishes, struct text *target)
+{
+    if (wishes->user != NULL)
+        admin_client_add(target, "user", wishes->user);
+    if (wishes->backend != NULL)
+        admin_client_add(target, "backend", wishes->backend);
+    if (wishes->over != NULL)
+        admin_client_add(target, "over", wishes->over);
+}
+
+/* One page; leaves in *after where the next one begins, or NULL. */
+static int run_page(const struct wishes *wishes, char **after, bool *is_whole)
+{
+    struct text target = {.bytes = NULL};
+    bool was_good;
+    json_t *page;
+    int result = EXIT_SUCCESS;
+
+    text_add(&target, "/sessions");
+    add_choice(wishes, &target);
+    if (*after != NULL)
+        admin_client_add(&target, "after", *after);
+    free(*after);
+    *after = NULL;
+    page = admin_client_ask(wishes->socket, "GET", target.bytes, WAIT_S,
+                            wishes->problems, &was_good);
+    text_deinit(&target);
+    if (page == NULL)
+        return EXIT_FAILURE;
+    if (was_good) {
+        print_sessions(page, wishes->wants_json, wishes->out);
+        *after = mem_strdup(json_string_value(json_object_get(page, "next")));
+        *is_whole &= !json_is_false(json_object_get(page, "complete"));
+    } else {
+        result = print_refusal(wishes, page);
+    }
+    json_decref(page);
+    return result;
+}
+
+static int run_sessions(const struct wishes *wishes)
+{
+    char *after = NULL;
+    bool is_whole = true;
+    int result;
+
+    do
+        result = run_page(wishes, &after, &is_whole);
+    while (result == EXIT_SUCCESS && after != NULL);
+    free(after);
+    if (!is_whole)
+        fprintf(wishes->problems,
+                "gatepost: a worker did not answer: some sessions are "
+                "missing\n");
+    return is_whole ? result : EXIT_FAILURE;
+}
+
+static int run_kick(const struct wishes *wishes)
+{
+    struct text target = {.bytes = NULL};
+    bool was_good;
+    json_t *answer;
+    int result = EXIT_SUCCESS;
+
+    text_add(&target, "/kick");
+    add_choice(wishes, &target);
+    answer = admin_client_ask(wishes->socket, "POST", target.bytes, WAIT_S,
+                              wishes->problems, &was_good);
+    text_deinit(&target);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (!was_good)
+        result = print_refusal(wishes, answer);
+    else if (wishes->wants_json)
+        result = print_json(wishes, answer);
+    else
+        fprintf(
+            wishes->out, "sessions to end: %lld\n",
+            (long long)json_integer_value(json_object_get(answer, "sessions")));
+    json_decref(answer);
+    return result;
+}
+
 static const struct admin_command commands[] = {
-    {"status", run_status},
+    {"status", "", run_status},
+    {"sessions", "ub", run_sessions},
+    {"kick", "ubo", run_kick},
 };
 
 static const struct admin_command *find_command(const char *name)
@@ -88,29 +179,54 @@ static bool misuse(const struct wishes *wishes, const char *command,
     return false;
 }
 
-static bool read_arguments(int count, char **arguments, struct wishes *wishes)
+/* Where the value of an option goes; NULL: it is none of this command's. */
+static const char **place_of(const struct admin_command *command,
+                             const char *option, struct wishes *wishes)
+{
+    const struct {
+        const char *name;
+        const char **place;
+    } options[] = {{"--user", &wishes->user},
+                   {"--backend", &wishes->backend},
+                   {"--over", &wishes->over}};
+
+    if (strcmp(option, "--socket") == 0)
+        return &wishes->socket;
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strcmp(options[i].name, option) == 0 &&
+            strchr(command->options, option[2]) != NULL)
+            return options[i].place;
+    }
+    return NULL;
+}
+
+static bool read_arguments(const struct admin_command *command, int count,
+                           char **arguments, struct wishes *wishes)
 {
     for (int i = 1; i < count; i++) {
+        const char **place = place_of(command, arguments[i], wishes);
+
         if (strcmp(arguments[i], "--json") == 0)
             wishes->wants_json = true;
-        else if (strcmp(arguments[i], "--socket") != 0)
-            return misuse(wishes, arguments[0],
+        else if (place == NULL)
+            return misuse(wishes, command->name,
                           "no such option:", arguments[i]);
-        else if (++i == count)
-            return misuse(wishes, arguments[0], "a value is missing for",
-                          "--socket");
+        else if (i + 1 == count || arguments[i + 1][0] == '\0')
+            return misuse(wishes, command->name, "a value is missing for",
+                          arguments[i]);
         else
-            wishes->socket = arguments[i];
+            *place = arguments[++i];
     }
     return true;
 }
 
 int command_admin_run(int count, char **arguments, FILE *out, FILE *problems)
 {
+    const struct admin_command *command = find_command(arguments[0]);
     struct wishes wishes = {
         .socket = ADMIN_CLIENT_SOCKET, .out = out, .problems = problems};
 
-    if (!read_arguments(count, arguments, &wishes))
+    if (!read_arguments(command, count, arguments, &wishes))
         return WRONG_USAGE;
-    return find_command(arguments[0])->run(&wishes);
+    return command->run(&wishes);
 }

@@ -31,12 +31,12 @@ static const char *span(json_int_t seconds, char text[SPAN_MAX])
 {
     if (seconds < 120)
         snprintf(text, SPAN_MAX, "%lld s", (long long)seconds);
-    else if (seconds < 2 * 3600)
-        snprintf(text, SPAN_MAX, "%lld min", (long long)seconds / 60);
-    else if (seconds < 2 * 86400)
-        snprintf(text, SPAN_MAX, "%lld h", (long long)seconds / 3600);
+    else if (seconds < 7200)
+        snprintf(text, SPAN_MAX, "%lld min", (long long)(seconds / 60));
+    else if (seconds < 172800)
+        snprintf(text, SPAN_MAX, "%lld h", (long long)(seconds / 3600));
     else
-        snprintf(text, SPAN_MAX, "%lld d", (long long)seconds / 86400);
+        snprintf(text, SPAN_MAX, "%lld d", (long long)(seconds / 86400));
     return text;
 }
 
@@ -158,4 +158,41 @@ void print_status(const json_t *status, FILE *out)
     print_each(json_object_get(status, "listeners"), out, print_listener);
     print_each(json_object_get(status, "backends"), out, print_backend);
     print_reload(json_object_get(status, "last_reload"), out);
+}
+
+/* "-" for what is not known. */
+static void put_or_dash(const char *text, FILE *out)
+{
+    put(*text == '\0' ? "-" : text, out);
+    fputc(' ', out);
+}
+
+static void print_session(const json_t *session, FILE *out)
+{
+    char age[SPAN_MAX], quiet[SPAN_MAX];
+
+    put_or_dash(text_of(session, "id"), out);
+    put_or_dash(text_of(session, "user"), out);
+    put_or_dash(text_of(session, "backend"), out);
+    put_or_dash(text_of(session, "peer"), out);
+    put(text_of(session, "state"), out);
+    fprintf(out, " for %s", span(number_of(session, "seconds"), age));
+    if (strcmp(text_of(session, "state"), "spliced") == 0)
+        fprintf(out, ", quiet for %s, %lld bytes to the client, %lld back",
+                span(number_of(session, "quiet_seconds"), quiet),
+                (long long)number_of(session, "to_client"),
+                (long long)number_of(session, "to_backend"));
+    fputc('\n', out);
+}
+
+static void dump_session(const json_t *session, FILE *out)
+{
+    (void)json_dumpf(session, out, JSON_COMPACT);
+    fputc('\n', out);
+}
+
+void print_sessions(const json_t *page, bool as_json, FILE *out)
+{
+    print_each(json_object_get(page, "sessions"), out,
+               as_json ? dump_session : print_session);
 }

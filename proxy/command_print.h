@@ -5,8 +5,12 @@
 #define PROXY_COMMAND_PRINT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 void print_status(const json_t *status, FILE *out);
+
+/* A line for each session of a page; as JSON, an object each. */
+void print_sessions(const json_t *page, bool as_json, FILE *out);
 
 #endif

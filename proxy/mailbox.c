@@ -74,6 +74,7 @@ void mailbox_deinit(struct mailbox *mailbox)
 
         snapshot_unref(&letter->snapshot);
         kick_free(&letter->kick);
+        question_unref(&letter->question);
         free(letter);
         letter = next;
     }

@@ -4,6 +4,7 @@
 #define PROXY_MAILBOX_H
 
 #include "config/mem.h"
+#include "question.h"
 #include "session/kick.h"
 #include "state/snapshot.h"
 
@@ -15,6 +16,7 @@
 enum letter_kind {
     LETTER_SNAPSHOT, /* serve by this one from now on */
     LETTER_KICK,     /* end the sessions that it means */
+    LETTER_LIST,     /* say which sessions there are */
     LETTER_DRAIN,    /* accept no more, end what lives within drain_ms */
     LETTER_STOP      /* end everything now */
 };
@@ -24,6 +26,7 @@ struct letter {
     enum letter_kind kind;
     struct snapshot *snapshot; /* LETTER_SNAPSHOT: the reader's reference */
     struct kick *kick;         /* LETTER_KICK: the reader's own */
+    struct question *question; /* LETTER_LIST: the reader's reference */
     uint64_t drain_ms;         /* LETTER_DRAIN */
 };
 

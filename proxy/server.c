@@ -337,6 +337,7 @@ static void look(void *owner, struct server_view *out)
     *out = (struct server_view){.snapshot = server->snapshot,
                                 .counters = server->counters,
                                 .quota = &server->quota,
+                                .worker_list = server->workers,
                                 .workers = server->worker_count,
                                 .started_ms = server->started_ms,
                                 .is_draining = server->is_draining};

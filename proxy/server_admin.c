@@ -5,6 +5,7 @@
 #include "ops/metrics.h"
 #include "provider_admin.h"
 #include "server_log.h"
+#include "server_sessions.h"
 #include "server_status.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct server_admin {
     struct provider_admin socket;
     char *path; /* NULL: no socket */
     struct last_reload last_reload;
+    struct server_sessions *sessions;
 };
 
 static struct server_view look(const struct server_admin *admin)
@@ -86,11 +88,29 @@ static void on_status(struct admin_request *request, void *owner)
     admin_answer(request, HTTP_OK, ADMIN_JSON, &body);
 }
 
+static void on_sessions(struct admin_request *request, void *owner)
+{
+    const struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+
+    server_sessions_list(admin->sessions, request, &view);
+}
+
+static void on_kick(struct admin_request *request, void *owner)
+{
+    const struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+
+    server_sessions_kick(admin->sessions, request, &view);
+}
+
 static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz},
     {"/readyz", ADMIN_GET, true, on_readyz},
     {"/metrics", ADMIN_GET, true, on_metrics},
     {"/status", ADMIN_GET, false, on_status},
+    {"/sessions", ADMIN_GET, false, on_sessions},
+    {"/kick", ADMIN_POST, false, on_kick},
 };
 
 static bool open_socket(struct server_admin *admin)
@@ -123,7 +143,8 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     admin->path = mem_strdup(look(admin).snapshot->settings->admin_socket);
     admin->http =
         admin_new(loop, routes, sizeof(routes) / sizeof(routes[0]), admin);
-    if (admin->path == NULL || open_socket(admin))
+    admin->sessions = server_sessions_new(loop);
+    if (admin->path == NULL || (admin->sessions != NULL && open_socket(admin)))
         return admin;
     server_admin_stop(admin);
     server_admin_free(&admin);
@@ -141,6 +162,8 @@ void server_admin_stop(struct server_admin *admin)
 {
     if (admin == NULL)
         return;
+    if (admin->sessions != NULL)
+        server_sessions_stop(admin->sessions);
     admin_stop(admin->http);
     if (admin->path != NULL)
         provider_close_admin(admin->path, &admin->socket);
@@ -154,6 +177,7 @@ void server_admin_free(struct server_admin **admin)
     if (mine == NULL)
         return;
     admin_free(&mine->http);
+    server_sessions_free(&mine->sessions);
     last_reload_deinit(&mine->last_reload);
     free(mine->path);
     free(mine);

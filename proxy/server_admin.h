@@ -8,6 +8,7 @@
 #include "config/reason.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
+#include "worker.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct server_view {
     struct snapshot *snapshot; /* the one in force */
     const struct counters_set *counters;
     const struct quota *quota;
+    struct worker *const *worker_list;
     unsigned workers;
     uint64_t started_ms; /* on base/clock's scale */
     bool is_draining;

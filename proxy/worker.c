@@ -148,6 +148,10 @@ static void on_letter(const struct letter *letter, void *owner)
     case LETTER_KICK:
         kicks_take(&worker->kicks, letter->kick);
         break;
+    case LETTER_LIST:
+        listing_fill(&letter->question->listing, &worker->env);
+        question_answer(letter->question);
+        break;
     case LETTER_DRAIN:
         stop_listening(worker);
         drain_start(&worker->drain, &worker->env, letter->drain_ms);
@@ -246,6 +250,14 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot)
 void worker_kick(struct worker *worker, const struct kick *kick)
 {
     struct letter letter = {.kind = LETTER_KICK, .kick = kick_copy(kick)};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_ask(struct worker *worker, struct question *question)
+{
+    struct letter letter = {.kind = LETTER_LIST,
+                            .question = question_ref(question)};
 
     mailbox_put(&worker->mailbox, &letter);
 }

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "config/mem.h"
 #include "config/settings.h"
+#include "question.h"
 #include "session/kick.h"
 #include "state/limits.h"
 #include "state/penalties.h"
@@ -50,6 +51,10 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot);
 
 /* Ends its sessions that the kick means; copies it. */
 void worker_kick(struct worker *worker, const struct kick *kick);
+
+/* Has it answer the question, for which it takes a reference. One that has
+ * ended does not. */
+void worker_ask(struct worker *worker, struct question *question);
 
 /* Accepts what waits, then no more; ends all sessions within drain_ms. The
  * thread ends when none is left. */

@@ -36,11 +36,12 @@ struct admin {
     struct door doors[DOORS_MAX];
     size_t door_count;
     struct admin_request *first; /* of those that wait for their answer */
+    bool is_stopping;
 };
 
 /* From its head to its last byte; libmicrohttpd tells when that is over. */
 struct admin_request {
-    struct admin *admin;
+    struct door *door;
     struct MHD_Connection *connection;
     struct admin_request *next; /* while it is waiting */
     struct MHD_Response *response;
@@ -50,6 +51,7 @@ struct admin_request {
     bool is_waiting; /* suspended until the answer comes */
 };
 
+static void on_timer(uv_timer_t *timer);
 static void run_door(struct door *door);
 
 /* The answer. */
@@ -89,13 +91,15 @@ static struct MHD_Response *new_response(enum admin_type type,
 
 static void leave_waiting(struct admin_request *request)
 {
-    struct admin_request **at = &request->admin->first;
+    struct admin_request **at = &request->door->admin->first;
 
     while (*at != request)
         at = &(*at)->next;
     *at = request->next;
     request->is_waiting = false;
     MHD_resume_connection(request->connection);
+    /* Of that the library tells no event; nor may it call back from here. */
+    uv_timer_start(&request->door->timer, on_timer, 0, 0);
 }
 
 void admin_answer(struct admin_request *request, unsigned status,
@@ -250,6 +254,8 @@ static void dispatch(struct door *door, struct admin_request *request,
         admin_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
     else if (!fits_method(route, method))
         refuse_method(request, route);
+    else if (door->admin->is_stopping)
+        admin_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server ends");
     else
         route->handle(request, door->admin->owner);
 }
@@ -257,8 +263,8 @@ static void dispatch(struct door *door, struct admin_request *request,
 static void wait_for_answer(struct admin_request *request)
 {
     request->is_waiting = true;
-    request->next = request->admin->first;
-    request->admin->first = request;
+    request->next = request->door->admin->first;
+    request->door->admin->first = request;
     MHD_suspend_connection(request->connection);
 }
 
@@ -281,7 +287,7 @@ static void *on_line(void *owner, const char *line,
     struct door *door = owner;
     struct admin_request *request = mem_zalloc(sizeof(*request));
 
-    request->admin = door->admin;
+    request->door = door;
     request->connection = connection;
     request->has_plain_path = line[strcspn(line, "%?")] != '%';
     return request;
@@ -403,6 +409,7 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
 
 void admin_stop(struct admin *admin)
 {
+    admin->is_stopping = true;
     while (admin->first != NULL)
         admin_refuse(admin->first, MHD_HTTP_SERVICE_UNAVAILABLE,
                      "the server ends");
