@@ -48,6 +48,19 @@ struct settings *settings_salvage(const uint8_t *bytes, size_t len,
     return settings;
 }
 
+const struct listener_config *
+settings_find_listener(const struct settings *settings, const char *address,
+                       uint16_t port)
+{
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_config *listener = &settings->listeners[i];
+
+        if (listener->port == port && strcmp(listener->address, address) == 0)
+            return listener;
+    }
+    return NULL;
+}
+
 void settings_free(struct settings **settings)
 {
     struct settings *mine = *settings;

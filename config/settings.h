@@ -181,4 +181,10 @@ MUST_USE struct settings *settings_salvage(const uint8_t *bytes, size_t len,
                                            const char *file);
 void settings_free(struct settings **settings);
 
+/* The listener on exactly this address and port, or NULL. There is at most
+ * one. */
+const struct listener_config *
+settings_find_listener(const struct settings *settings, const char *address,
+                       uint16_t port);
+
 #endif

@@ -1,6 +1,7 @@
 #include "mailbox.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct letter *take_all_in_order(struct mailbox *mailbox)
 {
@@ -73,6 +74,8 @@ void mailbox_deinit(struct mailbox *mailbox)
         struct letter *next = letter->next;
 
         snapshot_unref(&letter->snapshot);
+        if (letter->kind == LETTER_LISTEN)
+            close(letter->fd);
         kick_free(&letter->kick);
         question_unref(&letter->question);
         free(letter);

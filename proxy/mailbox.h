@@ -15,6 +15,7 @@
 
 enum letter_kind {
     LETTER_SNAPSHOT, /* serve by this one from now on */
+    LETTER_LISTEN,   /* accept from one more socket */
     LETTER_KICK,     /* end the sessions that it means */
     LETTER_LIST,     /* say which sessions there are */
     LETTER_DRAIN,    /* accept no more, end what lives within drain_ms */
@@ -25,6 +26,8 @@ struct letter {
     struct letter *next;
     enum letter_kind kind;
     struct snapshot *snapshot; /* LETTER_SNAPSHOT: the reader's reference */
+    int fd;                    /* LETTER_LISTEN: the reader's own */
+    unsigned listener;         /* likewise: index in the snapshot's settings */
     struct kick *kick;         /* LETTER_KICK: the reader's own */
     struct question *question; /* LETTER_LIST: the reader's reference */
     uint64_t drain_ms;         /* LETTER_DRAIN */

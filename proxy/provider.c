@@ -16,8 +16,6 @@
 
 enum {
     BACKLOG = 4096,
-    /* How long the kernel keeps a silent connection to itself. */
-    DEFER_ACCEPT_S = 5,
     PRIVILEGED_PORTS = 1024,
     FAMILIES_MAX = 2
 };
@@ -36,7 +34,7 @@ enum sharing {
 
 static void list_addresses(const struct listener_config *config,
                            struct addresses *out);
-static int open_sockets(const struct listener_config *config,
+static int bind_sockets(const struct listener_config *config,
                         const struct io_keepalive *keepalive,
                         const struct addresses *addresses,
                         struct provider_sockets *sockets,
@@ -47,7 +45,7 @@ static void close_all(int *fds, size_t count);
 static int tell(int error, const struct address *address,
                 char why[PROVIDER_WHY_MAX]);
 
-int provider_open_listener(const struct listener_config *config,
+int provider_bind_listener(const struct listener_config *config,
                            const struct io_keepalive *keepalive,
                            size_t per_family,
                            struct provider_sockets *sockets_out,
@@ -64,13 +62,24 @@ int provider_open_listener(const struct listener_config *config,
                                     sizeof(*sockets.fds));
     for (size_t i = 0; i < FAMILIES_MAX * per_family; i++)
         sockets.fds[i] = -1;
-    error = open_sockets(config, keepalive, &addresses, &sockets, &where);
+    error = bind_sockets(config, keepalive, &addresses, &sockets, &where);
     if (error == 0) {
         *sockets_out = sockets;
         return 0;
     }
     provider_sockets_deinit(&sockets);
     return tell(error, &where, why);
+}
+
+int provider_listen(const struct provider_sockets *sockets,
+                    char why[PROVIDER_WHY_MAX])
+{
+    for (size_t i = 0; i < sockets->family_count * sockets->per_family; i++) {
+        if (listen(sockets->fds[i], BACKLOG) != 0)
+            return tell(uv_translate_sys_error(errno),
+                        &sockets->addresses[i / sockets->per_family], why);
+    }
+    return 0;
 }
 
 /* What a machine says that has switched a family off, or built it out. */
@@ -171,7 +180,7 @@ static int set_up(int fd, const struct listener_config *config,
     int error = io_set_listener(fd, keepalive);
 
     if (error == 0 && config->tls == LISTENER_TLS_IMPLICIT)
-        error = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
+        error = io_defer_accept(fd, true);
     return error;
 }
 
@@ -211,18 +220,7 @@ static int bind_family(const struct listener_config *config,
     return error;
 }
 
-static int listen_on_all(const struct provider_sockets *sockets,
-                         struct address *where_out)
-{
-    for (size_t i = 0; i < sockets->family_count * sockets->per_family; i++) {
-        *where_out = sockets->addresses[i / sockets->per_family];
-        if (listen(sockets->fds[i], BACKLOG) != 0)
-            return uv_translate_sys_error(errno);
-    }
-    return 0;
-}
-
-static int open_sockets(const struct listener_config *config,
+static int bind_sockets(const struct listener_config *config,
                         const struct io_keepalive *keepalive,
                         const struct addresses *addresses,
                         struct provider_sockets *sockets,
@@ -236,8 +234,7 @@ static int open_sockets(const struct listener_config *config,
         if (error != 0 && !is_missing_family(error))
             return error;
     }
-    return sockets->family_count == 0 ? error
-                                      : listen_on_all(sockets, where_out);
+    return sockets->family_count == 0 ? error : 0;
 }
 
 static const char *advice(int error, uint16_t port)

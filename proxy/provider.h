@@ -37,24 +37,27 @@ struct provider_sockets {
 };
 
 /* Opens and binds per_family sockets (one for each worker, at least 1) for
- * each address of the listener, then listens on all of them, so that a
- * failure resets nobody's connection. They are non-blocking, closed on exec,
- * and have
+ * each address of the listener. They are non-blocking, closed on exec, and have
  *   - SO_REUSEPORT, by which the kernel spreads connections over them; all
  *     sockets of an address must be of one uid;
  *   - SO_REUSEADDR, for a start while old connections linger;
  *   - IPV6_V6ONLY whatever the system's setting; "*" opens IPv4 and IPv6, and
  *     passes over the one that the system does not have;
- *   - a backlog of 4096, which the kernel cuts to net.core.somaxconn;
  *   - the options of io_set_listener, which accepted sockets inherit;
  *   - TCP_DEFER_ACCEPT where TLS is implicit: there the client speaks first,
  *     and who says nothing costs no descriptor (decision 7).
  * 0, or UV_E* with a sentence for the log in why. */
-MUST_USE int provider_open_listener(const struct listener_config *config,
+MUST_USE int provider_bind_listener(const struct listener_config *config,
                                     const struct io_keepalive *keepalive,
                                     size_t per_family,
                                     struct provider_sockets *sockets_out,
                                     char why[PROVIDER_WHY_MAX]);
+
+/* Lets connections in, once all sockets that are wanted are bound, so that a
+ * failure resets nobody's. The backlog is 4096, which the kernel cuts to
+ * net.core.somaxconn. 0, or UV_E* with a sentence. */
+MUST_USE int provider_listen(const struct provider_sockets *sockets,
+                             char why[PROVIDER_WHY_MAX]);
 
 /* Whether the listener's addresses are free. SO_REUSEPORT lets a second
  * Gatepost of the same user in, and the kernel would deal clients out to

@@ -12,6 +12,7 @@ struct reload {
     const char *config_file;
     const struct snapshot_parts *parts;
     struct resolver *resolver;
+    unsigned worker_count;
     reload_handler *handler;
     void *owner;
     bool is_running;
@@ -19,66 +20,9 @@ struct reload {
 
     struct snapshot *in_force; /* while running: to carry over from */
     struct snapshot *loaded;   /* what the thread found */
+    struct openings openings;  /* and opened */
     struct reasons *reasons;
 };
-
-static bool same_proxies(const struct listener_config *one,
-                         const struct listener_config *other)
-{
-    if (one->proxy_from_count != other->proxy_from_count)
-        return false;
-    for (size_t i = 0; i < one->proxy_from_count; i++) {
-        const struct network *a = &one->proxy_from[i];
-        const struct network *b = &other->proxy_from[i];
-
-        if (a->family != b->family || a->prefix != b->prefix ||
-            memcmp(a->bytes, b->bytes, sizeof(a->bytes)) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* Which member two listeners differ in, or NULL. */
-static const char *difference(const struct listener_config *one,
-                              const struct listener_config *other)
-{
-    if (strcmp(one->address, other->address) != 0)
-        return "address";
-    if (one->port != other->port)
-        return "port";
-    if (one->tls != other->tls)
-        return "tls";
-    if (one->client_certificates != other->client_certificates)
-        return "client_certificates";
-    return same_proxies(one, other) ? NULL : "proxy_from";
-}
-
-static bool same_listeners(const struct settings *in_force,
-                           const struct settings *loaded,
-                           struct reasons *reasons)
-{
-    char path[64], found[64];
-
-    if (in_force->listener_count != loaded->listener_count) {
-        reasons_add(reasons, REASON_ERROR, loaded->file, "$.listeners",
-                    "other listeners than at start",
-                    "the same ones: they change by a restart only");
-        return false;
-    }
-    for (size_t i = 0; i < loaded->listener_count; i++) {
-        const char *member =
-            difference(&in_force->listeners[i], &loaded->listeners[i]);
-
-        if (member == NULL)
-            continue;
-        snprintf(path, sizeof(path), "$.listeners[%zu].%s", i, member);
-        snprintf(found, sizeof(found), "another %s than at start", member);
-        reasons_add(reasons, REASON_ERROR, loaded->file, path, found,
-                    "the same one: listeners change by a restart only");
-        return false;
-    }
-    return true;
-}
 
 /* Either may be NULL. */
 static bool same_text(const char *one, const char *other)
@@ -88,13 +32,10 @@ static bool same_text(const char *one, const char *other)
     return strcmp(one, other) == 0;
 }
 
-/* What a running process cannot change is refused, not passed over: nobody
- * shall believe in a listener that does not exist. */
+/* What a running process cannot change is refused, not passed over. */
 static bool can_follow(const struct settings *in_force,
                        const struct settings *loaded, struct reasons *reasons)
 {
-    if (!same_listeners(in_force, loaded, reasons))
-        return false;
     if (in_force->workers != loaded->workers) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.workers",
                     "another number than at start",
@@ -110,13 +51,29 @@ static bool can_follow(const struct settings *in_force,
     return true;
 }
 
-static bool can_take_effect(const struct reload *reload)
+static bool open_listeners(struct reload *reload)
 {
     const struct settings *settings = reload->loaded->settings;
+    char path[64], why[PROVIDER_WHY_MAX];
+    size_t failed;
 
-    return can_follow(reload->in_force->settings, settings, reload->reasons) &&
-           capacity_suffices(reload->loaded, capacity_workers(settings),
-                             reload->reasons);
+    if (openings_make(&reload->openings, reload->in_force->settings, settings,
+                      &reload->loaded->keepalive, reload->worker_count,
+                      OPENINGS_PATIENCE_MS, &failed, why))
+        return true;
+    snprintf(path, sizeof(path), "$.listeners[%zu]", failed);
+    reasons_add(reload->reasons, REASON_ERROR, settings->file, path, why,
+                "an address and port that are free");
+    return false;
+}
+
+static bool can_take_effect(struct reload *reload)
+{
+    return can_follow(reload->in_force->settings, reload->loaded->settings,
+                      reload->reasons) &&
+           capacity_suffices(reload->loaded, reload->worker_count,
+                             reload->reasons) &&
+           open_listeners(reload);
 }
 
 static void load(void *argument)
@@ -147,6 +104,7 @@ static void take_result(struct reload *reload)
 static void drop_result(struct reload *reload)
 {
     snapshot_unref(&reload->loaded);
+    openings_deinit(&reload->openings);
     reasons_free(&reload->reasons);
 }
 
@@ -160,7 +118,8 @@ static void on_done(uv_async_t *done)
     take_result(reload);
     loaded = reload->loaded;
     reload->loaded = NULL;
-    in_force = reload->handler(loaded, reload->reasons, reload->owner);
+    in_force = reload->handler(loaded, &reload->openings, reload->reasons,
+                               reload->owner);
     drop_result(reload);
     if (!reload->is_wanted_again || in_force == NULL)
         return;
@@ -170,14 +129,15 @@ static void on_done(uv_async_t *done)
 
 struct reload *reload_new(uv_loop_t *loop, const char *config_file,
                           const struct snapshot_parts *parts,
-                          struct resolver *resolver, reload_handler *handler,
-                          void *owner)
+                          struct resolver *resolver, unsigned worker_count,
+                          reload_handler *handler, void *owner)
 {
     struct reload *reload = mem_zalloc(sizeof(*reload));
 
     reload->config_file = config_file;
     reload->parts = parts;
     reload->resolver = resolver;
+    reload->worker_count = worker_count;
     reload->handler = handler;
     reload->owner = owner;
     reload->done.data = reload;
@@ -200,7 +160,8 @@ void reload_request(struct reload *reload, struct snapshot *in_force)
     snapshot_unref(&reload->in_force);
     reasons_add(reload->reasons, REASON_ERROR, reload->config_file, NULL,
                 "no thread to load it", "one more thread");
-    (void)reload->handler(NULL, reload->reasons, reload->owner);
+    (void)reload->handler(NULL, &reload->openings, reload->reasons,
+                          reload->owner);
     drop_result(reload);
 }
 

@@ -7,16 +7,18 @@
 #include "backend/resolver.h"
 #include "config/mem.h"
 #include "config/reason.h"
+#include "openings.h"
 #include "state/snapshot.h"
 
 #include <uv.h>
 
 struct reload;
 
-/* On the loop. Takes the snapshot, which is NULL where loading failed; the
- * reasons are lent. Returns the one that is in force now, or NULL when no more
- * are wanted. */
+/* On the loop. Takes the snapshot, which is NULL where loading failed; reasons
+ * and openings are lent, and what is not taken of the latter is closed. Returns
+ * the one that is in force now, or NULL when no more are wanted. */
 typedef struct snapshot *reload_handler(struct snapshot *snapshot,
+                                        struct openings *openings,
                                         struct reasons *reasons, void *owner);
 
 /* How long names that are new may take to resolve before what names them is
@@ -28,8 +30,8 @@ enum {
 /* parts, resolver and config_file are borrowed until reload_free. */
 struct reload *reload_new(uv_loop_t *loop, const char *config_file,
                           const struct snapshot_parts *parts,
-                          struct resolver *resolver, reload_handler *handler,
-                          void *owner);
+                          struct resolver *resolver, unsigned worker_count,
+                          reload_handler *handler, void *owner);
 
 /* Starts to load, in comparison to what is in force now. */
 void reload_request(struct reload *reload, struct snapshot *in_force);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "capacity.h"
 #include "modes.h"
+#include "openings.h"
 #include "provider.h"
 #include "reload.h"
 #include "server_admin.h"
@@ -49,7 +50,7 @@ struct server {
     struct penalties *penalties;
     struct quota quota;
     struct counters_set *counters;
-    struct provider_sockets *sockets; /* one per listener */
+    struct openings openings; /* until the workers have them */
     struct server_admin *admin;
     uint64_t started_ms; /* on base/clock's scale */
     struct worker **workers;
@@ -83,24 +84,14 @@ static enum log_format format_of(const struct settings *settings)
 static struct worker_socket *sockets_for(struct server *server, unsigned worker,
                                          size_t *count_out)
 {
-    const struct settings *settings = server->snapshot->settings;
     struct worker_socket *mine =
-        mem_alloc(settings->listener_count * 2 * sizeof(*mine));
-    size_t i, family;
+        mem_alloc(server->openings.count * 2 * sizeof(*mine));
+    struct worker_socket next;
 
     *count_out = 0;
-    for (i = 0; i < settings->listener_count; i++) {
-        struct provider_sockets *sockets = &server->sockets[i];
-
-        for (family = 0; family < sockets->family_count; family++) {
-            int *fd = &sockets->fds[family * sockets->per_family + worker];
-
-            mine[*count_out].fd = *fd;
-            mine[*count_out].listener = (unsigned)i;
-            *fd = -1;
-            (*count_out)++;
-        }
-    }
+    while ((next.fd =
+                openings_take(&server->openings, worker, &next.listener)) >= 0)
+        mine[(*count_out)++] = next;
     return mine;
 }
 
@@ -150,27 +141,27 @@ static bool start_workers(struct server *server)
 
 static bool open_sockets(struct server *server)
 {
-    const struct settings *settings = server->snapshot->settings;
     char why[PROVIDER_WHY_MAX];
-    size_t i;
+    size_t failed;
 
-    for (i = 0; i < settings->listener_count; i++) {
-        if (provider_probe_listener(&settings->listeners[i], why) != 0) {
-            server_log_error("start-failed", "listener", why);
-            return false;
-        }
+    if (openings_make(&server->openings, NULL, server->snapshot->settings,
+                      &server->snapshot->keepalive, server->worker_count, 0,
+                      &failed, why))
+        return true;
+    server_log_error("start-failed", "listener", why);
+    return false;
+}
+
+/* Of a reload. */
+static void hand_out(struct server *server, struct openings *openings)
+{
+    unsigned i, listener;
+    int fd;
+
+    for (i = 0; i < server->started; i++) {
+        while ((fd = openings_take(openings, i, &listener)) >= 0)
+            worker_listen(server->workers[i], fd, listener);
     }
-    server->sockets =
-        mem_zalloc(settings->listener_count * sizeof(*server->sockets));
-    for (i = 0; i < settings->listener_count; i++) {
-        if (provider_open_listener(
-                &settings->listeners[i], &server->snapshot->keepalive,
-                server->worker_count, &server->sockets[i], why) != 0) {
-            server_log_error("start-failed", "listener", why);
-            return false;
-        }
-    }
-    return true;
 }
 
 static void each_worker(struct server *server, void (*tell)(struct worker *))
@@ -249,6 +240,7 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
 }
 
 static struct snapshot *on_reloaded(struct snapshot *snapshot,
+                                    struct openings *openings,
                                     struct reasons *reasons, void *owner)
 {
     struct server *server = owner;
@@ -267,6 +259,7 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
         return server->snapshot;
     }
     put_in_force(server, snapshot);
+    hand_out(server, openings);
     counters_add(counters, COUNTER_RELOADS_OK, 1);
     server_log_snapshot("reloaded", snapshot);
     return snapshot;
@@ -326,7 +319,7 @@ static void prepare_loop(struct server *server)
     uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
-                   server->resolver, on_reloaded, server);
+                   server->resolver, server->worker_count, on_reloaded, server);
 }
 
 /* Of server_verbs. */
@@ -426,15 +419,9 @@ static void join_threads(struct server *server)
 
 static void free_server(struct server *server)
 {
-    size_t i;
-
     free(server->workers);
     server_admin_free(&server->admin);
-    if (server->sockets != NULL) {
-        for (i = 0; i < server->snapshot->settings->listener_count; i++)
-            provider_sockets_deinit(&server->sockets[i]);
-    }
-    free(server->sockets);
+    openings_deinit(&server->openings);
     resolver_free(&server->resolver);
     snapshot_unref(&server->snapshot);
     reaper_free(&server->parts.reaper);

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include "backend/health.h"
+#include "base/log.h"
 #include "base/slab.h"
 #include "mailbox.h"
 #include "net/io.h"
@@ -35,7 +36,6 @@ struct worker {
     struct wheel_timer empty_timer;
     struct listener **listeners;
     size_t listener_count;
-    size_t open_listeners;
     bool is_ending;
 };
 
@@ -47,7 +47,7 @@ static void end_if_empty(struct wheel_timer *timer)
 
     /* Streams may outlive their sessions: those to backends that refused a
      * login are still being ended. */
-    if (worker->open_listeners > 0 || worker->registry.count > 0 ||
+    if (worker->listener_count > 0 || worker->registry.count > 0 ||
         worker->env.io.streams > 0) {
         io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
         return;
@@ -63,11 +63,9 @@ static void on_listener_closed(struct listener *listener, void *owner)
     struct worker *worker = owner;
     size_t i;
 
-    for (i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i] == listener)
-            worker->listeners[i] = NULL;
-    }
-    worker->open_listeners--;
+    for (i = 0; worker->listeners[i] != listener; i++)
+        continue;
+    worker->listeners[i] = worker->listeners[--worker->listener_count];
 }
 
 /* Beginning with the worker's thread, on which all of it is allocated. */
@@ -100,10 +98,8 @@ static void close_listeners(struct worker *worker)
 {
     size_t i;
 
-    for (i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i] != NULL)
-            listener_close(worker->listeners[i]);
-    }
+    for (i = 0; i < worker->listener_count; i++)
+        listener_close(worker->listeners[i]);
 }
 
 /* Listeners and running sessions follow what they would not see by
@@ -114,9 +110,8 @@ static void follow(struct worker *worker, bool idle_is_new)
     size_t i;
 
     for (i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i] != NULL)
-            listener_set_keepalive(worker->listeners[i],
-                                   &worker->env.snapshot->keepalive);
+        if (!listener_follow(worker->listeners[i]))
+            listener_stop(worker->listeners[i], on_listener_closed, worker);
     }
     while (idle_is_new &&
            (node = registry_next(&worker->registry, node)) != NULL)
@@ -137,6 +132,35 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
                   tls_server_context_flight_max(snapshot->tls));
 }
 
+static int open_listener(struct worker *worker, int fd, unsigned index)
+{
+    struct listener *listener;
+    int result = listener_open(&worker->env, fd, index, &listener);
+
+    if (result != 0)
+        return result;
+    worker->listeners =
+        mem_realloc_array(worker->listeners, worker->listener_count + 1,
+                          sizeof(struct listener *));
+    worker->listeners[worker->listener_count++] = listener;
+    return 0;
+}
+
+/* The kernel has the socket already: what fails is memory of its own. */
+static void begin_to_listen(struct worker *worker, int fd, unsigned index)
+{
+    struct log_entry entry;
+    int result =
+        worker->is_ending ? UV_ECANCELED : open_listener(worker, fd, index);
+
+    if (result == 0)
+        return;
+    close(fd);
+    log_begin(&entry, LOG_ERROR, "listen-failed");
+    log_text(&entry, "reason", uv_strerror(result));
+    log_end(&entry);
+}
+
 static void on_letter(const struct letter *letter, void *owner)
 {
     struct worker *worker = owner;
@@ -144,6 +168,9 @@ static void on_letter(const struct letter *letter, void *owner)
     switch (letter->kind) {
     case LETTER_SNAPSHOT:
         adopt(worker, letter->snapshot);
+        break;
+    case LETTER_LISTEN:
+        begin_to_listen(worker, letter->fd, letter->listener);
         break;
     case LETTER_KICK:
         kicks_take(&worker->kicks, letter->kick);
@@ -169,16 +196,12 @@ static int open_listeners(struct worker *worker, struct worker_socket *sockets,
 {
     size_t i;
 
-    worker->listeners = mem_alloc(count * sizeof(struct listener *));
     for (i = 0; i < count; i++) {
-        int result = listener_open(&worker->env, sockets[i].fd,
-                                   sockets[i].listener, &worker->listeners[i]);
+        int result = open_listener(worker, sockets[i].fd, sockets[i].listener);
 
         if (result != 0)
             return result;
         sockets[i].fd = -1;
-        worker->listener_count++;
-        worker->open_listeners++;
     }
     return 0;
 }
@@ -243,6 +266,14 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot)
 {
     struct letter letter = {.kind = LETTER_SNAPSHOT,
                             .snapshot = snapshot_ref(snapshot)};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_listen(struct worker *worker, int fd, unsigned listener)
+{
+    struct letter letter = {
+        .kind = LETTER_LISTEN, .fd = fd, .listener = listener};
 
     mailbox_put(&worker->mailbox, &letter);
 }

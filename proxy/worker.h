@@ -49,6 +49,10 @@ MUST_USE struct worker *worker_start(unsigned index,
 /* New logins go by this snapshot; running sessions are not touched. */
 void worker_adopt(struct worker *worker, struct snapshot *snapshot);
 
+/* Accepts from one more socket, which it takes; by the listener of that index
+ * in the settings of the snapshot adopted last. */
+void worker_listen(struct worker *worker, int fd, unsigned listener);
+
 /* Ends its sessions that the kick means; copies it. */
 void worker_kick(struct worker *worker, const struct kick *kick);
 

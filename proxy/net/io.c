@@ -12,6 +12,10 @@
 
 /* Chunks kept for the next socket that refuses: four busy sessions' worth. */
 enum {
+    DEFER_ACCEPT_S = 5
+};
+
+enum {
     IDLE_CHUNKS = 32
 };
 
@@ -151,6 +155,12 @@ int io_set_listener(int fd, const struct io_keepalive *keepalive)
     int result = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 
     return result != 0 ? result : io_set_keepalive(fd, keepalive);
+}
+
+int io_defer_accept(int fd, bool defers)
+{
+    return set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+                      defers ? DEFER_ACCEPT_S : 0);
 }
 
 void io_fit_flight(struct io *io, size_t flight_max)

@@ -102,6 +102,10 @@ int io_set_keepalive(int fd, const struct io_keepalive *keepalive);
  * it accepts. */
 int io_set_listener(int fd, const struct io_keepalive *keepalive);
 
+/* Of a listening socket: whether the kernel keeps a connection to itself until
+ * the client has spoken, for 5 s at most. 0 or UV_E*. */
+int io_defer_accept(int fd, bool defers);
+
 /* A reload may bring longer chains: grows the front's output scratch. Call
  * it outside any event. */
 void io_fit_flight(struct io *io, size_t flight_max);

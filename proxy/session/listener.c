@@ -5,17 +5,12 @@
 #include "session/evict.h"
 #include "session/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* Deep enough for a burst of reconnects; the kernel caps it at its own
- * somaxconn. */
-enum {
-    BACKLOG = 4096
-};
 
 /* How soon to look again whether there is room. Sessions may be freed by
  * another worker, which does not wake this one. */
@@ -37,7 +32,8 @@ struct listener {
     int fd;
     struct env *env;
     struct wheel_timer timer;
-    unsigned index;
+    struct snapshot *snapshot;            /* which the next line is lent by */
+    const struct listener_config *config; /* what sessions go by */
     bool is_paused;
     bool is_stopping;
     bool expects_room;   /* someone was made to go */
@@ -113,7 +109,7 @@ static bool take_one(struct listener *listener)
     }
     listener->accepted_since = true;
     (void)address_from_sockaddr((const struct sockaddr *)&name, &peer);
-    result = session_open(env, fd, &peer, listener->index);
+    result = session_open(env, fd, &peer, listener->snapshot, listener->config);
     if (result != 0)
         log_accept_failure(result);
     return true;
@@ -145,6 +141,7 @@ static void on_closed(uv_handle_t *handle)
     struct listener *listener = (struct listener *)(void *)handle;
 
     io_disarm(&listener->env->io, &listener->timer);
+    snapshot_unref(&listener->snapshot);
     listener->closed(listener, listener->owner);
     free(listener);
 }
@@ -187,9 +184,7 @@ int listener_open(struct env *env, int fd, unsigned index,
                   struct listener **listener_out)
 {
     struct listener *listener = mem_zalloc(sizeof(*listener));
-    int result = listen(fd, BACKLOG) != 0
-                     ? uv_translate_sys_error(errno)
-                     : uv_poll_init(env->io.loop, &listener->poll, fd);
+    int result = uv_poll_init(env->io.loop, &listener->poll, fd);
 
     if (result != 0) {
         free(listener);
@@ -197,17 +192,32 @@ int listener_open(struct env *env, int fd, unsigned index,
     }
     listener->fd = fd;
     listener->env = env;
-    listener->index = index;
+    listener->snapshot = snapshot_ref(env->snapshot);
+    assert(index < env->snapshot->settings->listener_count);
+    listener->config = &env->snapshot->settings->listeners[index];
     wheel_timer_init(&listener->timer, on_timer);
     watch(listener);
     *listener_out = listener;
     return 0;
 }
 
-void listener_set_keepalive(struct listener *listener,
-                            const struct io_keepalive *keepalive)
+bool listener_follow(struct listener *listener)
 {
-    (void)io_set_listener(listener->fd, keepalive);
+    struct snapshot *snapshot = listener->env->snapshot;
+    const struct listener_config *former = listener->config;
+    const struct listener_config *config = settings_find_listener(
+        snapshot->settings, former->address, former->port);
+
+    if (config == NULL || listener->is_stopping)
+        return false;
+    if (config->tls != former->tls)
+        (void)io_defer_accept(listener->fd,
+                              config->tls == LISTENER_TLS_IMPLICIT);
+    listener->config = config;
+    snapshot_unref(&listener->snapshot);
+    listener->snapshot = snapshot_ref(snapshot);
+    (void)io_set_listener(listener->fd, &snapshot->keepalive);
+    return true;
 }
 
 /* The loop forgets the descriptor before it is closed. */
@@ -222,6 +232,8 @@ void listener_close(struct listener *listener)
 void listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner)
 {
+    if (listener->is_stopping)
+        return;
     listener->is_stopping = true;
     listener->closed = closed;
     listener->owner = owner;

@@ -14,14 +14,14 @@ struct listener;
 /* Called when a listener that was stopped is closed. */
 typedef void listener_closed(struct listener *listener, void *owner);
 
-/* Takes the descriptor, which is bound and listening (or about to: the backlog
- * is set here). Accepting starts at once. index is the listener's in the
- * settings, whose list no reload changes. 0 or UV_E*. */
+/* Takes the descriptor, which is bound and listening. Accepting starts at once.
+ * index is the listener's in the settings of env->snapshot. 0 or UV_E*. */
 MUST_USE int listener_open(struct env *env, int fd, unsigned index,
                            struct listener **listener_out);
 
 /* Accepts what already waits in the queue, then closes (decision 3): a socket
- * that is closed before resets who waits there. */
+ * that is closed before resets who waits there. Nothing happens to one that is
+ * being stopped. */
 void listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner);
 
@@ -29,8 +29,9 @@ void listener_stop(struct listener *listener, listener_closed *closed,
  * listener_closed. */
 void listener_close(struct listener *listener);
 
-/* What is accepted from now on inherits these. */
-void listener_set_keepalive(struct listener *listener,
-                            const struct io_keepalive *keepalive);
+/* What is accepted from now on goes by the listener of the same address and
+ * port in env->snapshot. False: there is none any more; what still waits goes
+ * by the former settings, and the listener is to be stopped. */
+MUST_USE bool listener_follow(struct listener *listener);
 
 #endif

@@ -464,13 +464,13 @@ static void start(struct session *session)
 }
 
 static struct before_login *new_before(struct session *session,
-                                       unsigned listener)
+                                       struct snapshot *snapshot,
+                                       const struct listener_config *listener)
 {
     struct before_login *before = mem_zalloc(sizeof(*before));
 
-    before->snapshot = snapshot_ref(session->env->snapshot);
-    assert(listener < before->snapshot->settings->listener_count);
-    before->listener = &before->snapshot->settings->listeners[listener];
+    before->snapshot = snapshot_ref(snapshot);
+    before->listener = listener;
     before->deadline_ms =
         clock_now_ms() + session_settings(session)->timeouts.before_login_ms;
     session_facts_id(&session->facts, before->id);
@@ -478,7 +478,8 @@ static struct before_login *new_before(struct session *session,
     return before;
 }
 
-static struct session *new_session(struct env *env, unsigned listener)
+static struct session *new_session(struct env *env, struct snapshot *snapshot,
+                                   const struct listener_config *listener)
 {
     struct session *session = slab_zalloc(sizeof(*session));
 
@@ -490,7 +491,7 @@ static struct session *new_session(struct env *env, unsigned listener)
     wheel_timer_init(&session->timer, on_timeout);
     registry_add(env->registry, &session->node);
     counters_add(env->counters, COUNTER_SESSIONS_OPEN, 1);
-    session->before = new_before(session, listener);
+    session->before = new_before(session, snapshot, listener);
     return session;
 }
 
@@ -549,9 +550,10 @@ void session_local_address(const struct session *session,
 }
 
 int session_open(struct env *env, int fd, const struct address *peer,
-                 unsigned listener)
+                 struct snapshot *snapshot,
+                 const struct listener_config *listener)
 {
-    struct session *session = new_session(env, listener);
+    struct session *session = new_session(env, snapshot, listener);
     int result =
         stream_open(&env->io, fd, on_client, session, &session->splice.client);
 

@@ -22,10 +22,12 @@ struct session;
 #define SESSION_KICKED "[UNAVAILABLE] Try again."
 
 /* Takes over an accepted connection. The quota must have been taken; it is
- * given back when the session is gone, or at once on failure (UV_E*). listener
- * is its index in the settings' list. */
+ * given back when the session is gone, or at once on failure (UV_E*). The
+ * listener is lent by the snapshot, which is the worker's, or a former one
+ * where the worker's has no such listener any more. */
 MUST_USE int session_open(struct env *env, int fd, const struct address *peer,
-                          unsigned listener);
+                          struct snapshot *snapshot,
+                          const struct listener_config *listener);
 
 /* Ends it: before login with a BYE of this text (NULL: without), after login
  * by close_notify and FIN on both legs, never by text of ours. The reason is a

@@ -12,7 +12,6 @@ import pytest
 from gatepost_test import procfs
 from gatepost_test.gatepost import (
     REFUSED, RELOADED, backend_entry, routes_to)
-from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 
 pytestmark = pytest.mark.threads
@@ -372,32 +371,7 @@ def test_settings_take_effect_on_reload(gatepost, fake_backend):
     assert b"* BYE" in client.read_to_end(5)
 
 
-def another_listener(settings):
-    settings["listeners"].append({"address": "127.0.0.1", "port": free_port(),
-                                  "tls": "implicit"})
-
-
-def other_tls(settings):
-    listener = settings["listeners"][0]
-    listener["tls"] = {"implicit": "starttls",
-                       "starttls": "implicit"}[listener["tls"]]
-
-
-def asking_listener(settings):
-    settings["listeners"][0]["client_certificates"] = True
-    settings["tls"]["client_certificates"] = {"ca": "ca.pem"}
-
-
 RESTARTS = {
-    "$.listeners": another_listener,
-    "$.listeners[0].address": lambda settings: settings["listeners"][0].update(
-        address="127.0.0.9"),
-    "$.listeners[0].port": lambda settings: settings["listeners"][0].update(
-        port=free_port()),
-    "$.listeners[0].tls": other_tls,
-    "$.listeners[0].client_certificates": asking_listener,
-    "$.listeners[1].proxy_from": lambda settings: settings["listeners"][
-        1].update(proxy_from=["10.0.0.0/8"]),
     "$.workers": lambda settings: settings.update(workers=3),
     "$.admin.socket": lambda settings: settings.update(
         admin={"socket": "another.sock"}),
@@ -418,23 +392,6 @@ def test_what_only_a_restart_changes_is_refused_by_name(
 
         assert f'"{path}"' in json.dumps(front.log[since:]), path
         front.logged_in()
-
-
-def test_other_balancers_want_a_restart(gatepost, fake_backend):
-    front = gatepost(routes_to(fake_backend(ImapServer())),
-                     listeners=[{"address": "127.0.0.1", "port": free_port(),
-                                 "tls": "implicit",
-                                 "proxy_from": ["127.0.0.0/8", "10.0.0.1"]}])
-
-    for networks in (["127.0.0.0/8"], ["127.0.0.0/8", "10.0.0.2"],
-                     ["127.0.0.0/9", "10.0.0.1"]):
-        settings = json.loads(json.dumps(front.settings))
-        settings["listeners"][0]["proxy_from"] = networks
-        front.write_settings(settings)
-        since = front.mark()
-        front.reload(REFUSED)
-
-        assert "$.listeners[0].proxy_from" in json.dumps(front.log[since:])
 
 
 def test_connections_survive_reloads_in_the_accept_queue(

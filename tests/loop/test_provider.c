@@ -41,6 +41,16 @@ int socket(int family, int type, int protocol)
 static const struct io_keepalive keepalive = {
     .idle_s = 31, .interval_s = 32, .count = 3, .user_timeout_ms = 34000};
 
+static int open_listener(const struct listener_config *config,
+                         const struct io_keepalive *options, size_t workers,
+                         struct provider_sockets *sockets_out, char *why)
+{
+    int error =
+        provider_bind_listener(config, options, workers, sockets_out, why);
+
+    return error == 0 ? provider_listen(sockets_out, why) : error;
+}
+
 /* How many are open. */
 static int count_descriptors(void)
 {
@@ -295,8 +305,7 @@ static struct provider_sockets open_good(const struct listener_config *config)
 {
     struct provider_sockets sockets;
     char why[PROVIDER_WHY_MAX] = "";
-    int error =
-        provider_open_listener(config, &keepalive, WORKERS, &sockets, why);
+    int error = open_listener(config, &keepalive, WORKERS, &sockets, why);
 
     if (error != 0)
         fail_msg("%s", why);
@@ -364,8 +373,8 @@ static void accepted_sockets_inherit_the_options(void **state)
 
     (void)state;
     config.tls = LISTENER_TLS_STARTTLS;
-    assert_int_equal(provider_open_listener(&config, &keepalive, 1, &sockets,
-                                            (char[PROVIDER_WHY_MAX]){""}),
+    assert_int_equal(open_listener(&config, &keepalive, 1, &sockets,
+                                   (char[PROVIDER_WHY_MAX]){""}),
                      0);
     client = connect_to(AF_INET, config.port);
     waiting = (struct pollfd){.fd = sockets.fds[0], .events = POLLIN};
@@ -475,9 +484,8 @@ static void a_missing_family_that_is_named_is_an_error(void **state)
 
     (void)state;
     refused_family = AF_INET6;
-    assert_int_equal(
-        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
-        UV_EAFNOSUPPORT);
+    assert_int_equal(open_listener(&config, &keepalive, WORKERS, &sockets, why),
+                     UV_EAFNOSUPPORT);
     refused_family = -1;
 
     snprintf(expected, sizeof(expected),
@@ -495,9 +503,8 @@ static void a_foreign_address_is_told(void **state)
     char why[PROVIDER_WHY_MAX];
 
     (void)state;
-    assert_int_equal(
-        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
-        UV_EADDRNOTAVAIL);
+    assert_int_equal(open_listener(&config, &keepalive, WORKERS, &sockets, why),
+                     UV_EADDRNOTAVAIL);
 
     assert_non_null(strstr(why, "cannot listen on 192.0.2.1:"));
     assert_non_null(strstr(why, "it is no address of this machine"));
@@ -513,9 +520,8 @@ static void a_low_port_asks_for_its_capability(void **state)
     config.port = 993;
     refused_family = AF_INET;
     refused_with = EACCES;
-    assert_int_equal(
-        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
-        UV_EACCES);
+    assert_int_equal(open_listener(&config, &keepalive, WORKERS, &sockets, why),
+                     UV_EACCES);
     refused_family = -1;
     refused_with = EAFNOSUPPORT;
 
@@ -542,9 +548,8 @@ static void a_failure_leaves_no_descriptor(void **state)
     assert_int_equal(listen(taken, 1), 0);
     before = count_descriptors();
 
-    assert_int_equal(
-        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
-        UV_EADDRINUSE);
+    assert_int_equal(open_listener(&config, &keepalive, WORKERS, &sockets, why),
+                     UV_EADDRINUSE);
 
     assert_non_null(strstr(why, "cannot listen on [::]:"));
     assert_non_null(strstr(why, "another program listens there"));
@@ -564,9 +569,8 @@ static void a_failure_halfway_leaves_no_descriptor(void **state)
     refused_family = AF_INET;
     refused_with = EMFILE;
     granted = WORKERS - 1;
-    assert_int_equal(
-        provider_open_listener(&config, &keepalive, WORKERS, &sockets, why),
-        UV_EMFILE);
+    assert_int_equal(open_listener(&config, &keepalive, WORKERS, &sockets, why),
+                     UV_EMFILE);
     refused_family = -1;
     refused_with = EAFNOSUPPORT;
     granted = 0;

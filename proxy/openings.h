@@ -1,0 +1,46 @@
+/* The listening sockets that are to be opened: all of a start, and those of a
+ * reload whose settings name an address that nobody listens on yet. */
+#ifndef PROXY_OPENINGS_H
+#define PROXY_OPENINGS_H
+
+#include "config/mem.h"
+#include "config/settings.h"
+#include "provider.h"
+
+#include <stddef.h>
+
+struct opening {
+    unsigned listener; /* index in the list of the settings */
+    struct provider_sockets sockets;
+};
+
+struct openings {
+    struct opening *list;
+    size_t count;
+};
+
+/* How long an address may be taken that a reload wants: one that was given up
+ * by the reload before is still being accepted empty. */
+enum {
+    OPENINGS_PATIENCE_MS = 2000
+};
+
+/* Opens what wanted has and in_force has not (NULL: everything), with a socket
+ * for each worker: probes and binds all of them, then listens on all. False,
+ * with a sentence and the listener's index, when one cannot be had; then none
+ * is open. Takes up to patience_ms: not on a loop. */
+MUST_USE bool openings_make(struct openings *openings_out,
+                            const struct settings *in_force,
+                            const struct settings *wanted,
+                            const struct io_keepalive *keepalive,
+                            size_t workers, uint64_t patience_ms,
+                            size_t *failed_out, char why[PROVIDER_WHY_MAX]);
+
+/* Takes the next socket that is this worker's, -1 when none is left. */
+MUST_USE int openings_take(struct openings *openings, size_t worker,
+                           unsigned *listener_out);
+
+/* Closes what nobody took. */
+void openings_deinit(struct openings *openings);
+
+#endif
