@@ -198,11 +198,16 @@ static bool load(struct snapshot *snapshot, const char *config_file,
     return is_good && has_tls && has_table;
 }
 
+/* Users who could not be counted have not shrunk: why stands in a reason of
+ * its own. */
 static bool fits_former(const struct snapshot *snapshot,
                         const struct snapshot_parts *parts,
                         struct reasons *reasons)
 {
-    return parts->former == NULL || parts->may_shrink ||
+    bool has_users = snapshot->users != NULL ||
+                     !route_table_has_user_database(snapshot->table);
+
+    return parts->former == NULL || parts->may_shrink || !has_users ||
            shrink_is_small(parts->former, snapshot, reasons);
 }
 

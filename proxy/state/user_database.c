@@ -21,7 +21,7 @@ struct user_lookup {
     void *owner;
     struct identity identity;
     uint64_t since_ms;
-    enum user_answer answer; /* these two under the lock */
+    enum user_answer answer; /* the thread's until done, as the route */
     struct route route;
 };
 
@@ -277,10 +277,15 @@ static void on_closed(uv_handle_t *handle)
     free(lookup);
 }
 
+/* What the thread wrote is the loop's from here on. The lock says so to who
+ * does not see it in uv_async_send. */
 static void on_done(uv_async_t *done)
 {
     struct user_lookup *lookup = done->data;
+    struct user_database *database = lookup->snapshot->users;
 
+    pthread_mutex_lock(&database->lock);
+    pthread_mutex_unlock(&database->lock);
     if (lookup->handler != NULL)
         lookup->handler(lookup, lookup->owner);
     uv_close((uv_handle_t *)done, on_closed);
@@ -310,15 +315,9 @@ struct user_lookup *user_lookup_start(struct snapshot *snapshot,
 enum user_answer user_lookup_answer(const struct user_lookup *lookup,
                                     struct route *route_out)
 {
-    struct user_database *database = lookup->snapshot->users;
-    enum user_answer answer;
-
-    pthread_mutex_lock(&database->lock);
-    answer = lookup->answer;
-    if (answer == USER_FOUND)
+    if (lookup->answer == USER_FOUND)
         *route_out = lookup->route;
-    pthread_mutex_unlock(&database->lock);
-    return answer;
+    return lookup->answer;
 }
 
 void user_lookup_drop(struct user_lookup **lookup)

@@ -122,7 +122,11 @@ def test_a_database_that_cannot_be_read_knows_no_strangers(
     for user in ("alice@example.org", "eve@example.org"):
         assert b"[UNAVAILABLE]" in front.secure().login(user, "x")
     assert (one.connects, other.connects) == (1, 0)
+    since = front.mark()
     front.reload(REFUSED)
+    logged = json.dumps(front.log[since:])
+    assert "file is not a database" in logged
+    assert "in force" not in logged
 
 
 def test_a_client_that_leaves_while_its_user_is_looked_up_harms_nothing(
