@@ -305,6 +305,8 @@ static bool take_place_at_home(struct penalties *penalties,
     const struct known *entry;
     bool is_known;
 
+    if (claim->known == 0)
+        return false; /* a token without a name */
     bounded_table_lock(penalties->known, claim->known);
     entry = bounded_table_find(penalties->known, claim->known);
     is_known = entry != NULL && is_fresh(entry, now_ms);

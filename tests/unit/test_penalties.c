@@ -453,6 +453,26 @@ static void strangers_leave_room_for_a_user_at_home(void **state)
     assert_int_equal(addresses_kept(), 0);
 }
 
+static void a_token_without_a_name_waits_for_a_place_as_others_do(void **state)
+{
+    struct penalty_claim claims[PENALTIES_UNANSWERED] = {
+        {.stage = PENALTY_NEW}};
+    struct penalty_claim nameless = {.stage = PENALTY_NEW};
+    uint64_t wait_ms;
+
+    (void)state;
+    for (size_t i = 0; i < PENALTIES_UNANSWERED; i++)
+        assert_int_equal(ask("192.0.2.1", "a", "x", &claims[i], &wait_ms),
+                         PENALTIES_GO);
+
+    assert_int_equal(ask("192.0.2.1", "", "token", &nameless, &wait_ms),
+                     PENALTIES_WAIT);
+
+    for (size_t i = 0; i < PENALTIES_UNANSWERED; i++)
+        penalties_answered(penalties, &claims[i], PENALTIES_OTHER, now_ms);
+    penalties_answered(penalties, &nameless, PENALTIES_OTHER, now_ms);
+}
+
 static void nobody_waits_for_a_place_for_ever(void **state)
 {
     struct penalty_claim claims[PENALTIES_UNANSWERED] = {
@@ -805,6 +825,7 @@ int main(void)
         CLAIM(parallel_connections_at_a_user_under_attack_take_turns),
         CLAIM(so_many_of_an_address_are_unanswered_at_a_time),
         CLAIM(strangers_leave_room_for_a_user_at_home),
+        CLAIM(a_token_without_a_name_waits_for_a_place_as_others_do),
         CLAIM(nobody_waits_for_a_place_for_ever),
         CLAIM(who_waited_for_a_place_takes_a_turn_after_failures),
         CLAIM(who_gives_up_leaves_no_claim),
