@@ -1,5 +1,6 @@
 #include "config/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ void settings_free(struct settings **settings)
     free(mine->limits.exempt);
     free(mine->source_addresses);
     free(mine->admin_socket);
+    free(mine->admin_state);
     identity_rules_deinit(&mine->auth.identity);
     free(mine);
 }
@@ -181,6 +183,21 @@ static void read_root(const struct json_place *root, struct settings *settings)
     json_read_close(&members);
 }
 
+/* NULL where there is no path. */
+static char *beside(const char *path, const char *suffix)
+{
+    size_t len, size;
+    char *joined;
+
+    if (path == NULL)
+        return NULL;
+    len = strlen(path);
+    size = len + strlen(suffix) + 1;
+    joined = mem_alloc(size);
+    snprintf(joined, size, "%s%s", path, suffix);
+    return joined;
+}
+
 static void read_admin(const struct json_place *place,
                        struct settings *settings)
 {
@@ -195,6 +212,9 @@ static void read_admin(const struct json_place *place,
         strlen(settings->admin_socket) > SOCKET_PATH_MAX)
         json_place_fault(&socket, settings->admin_socket,
                          "a path of at most 107 bytes");
+    json_read_optional_path(&members, "state", &settings->admin_state);
+    if (settings->admin_state == NULL)
+        settings->admin_state = beside(settings->admin_socket, ".state");
     json_read_close(&members);
 }
 

@@ -18,12 +18,14 @@ struct wishes {
     const char *user;
     const char *backend;
     const char *over;
+    const char *name; /* what stands without an option */
     FILE *out;
     FILE *problems;
 };
 
 struct admin_command {
     const char *name;
+    bool wants_name;
     const char *options; /* the first letters of those that it takes beside
                             --socket and --json */
     int (*run)(const struct wishes *wishes);
@@ -151,10 +153,68 @@ static int run_kick(const struct wishes *wishes)
     return result;
 }
 
+static void print_mode(const struct wishes *wishes, const json_t *answer)
+{
+    const char *mode = json_string_value(json_object_get(answer, "mode"));
+    const char *table = json_string_value(json_object_get(answer, "table"));
+
+    fprintf(wishes->out, "%s is %s, with %lld sessions\n", wishes->name,
+            mode == NULL ? "?" : mode,
+            (long long)json_integer_value(json_object_get(answer, "sessions")));
+    if (mode != NULL && table != NULL && strcmp(mode, "ready") == 0 &&
+        strcmp(table, "ready") != 0)
+        fprintf(wishes->out,
+                "the routing table still says %s, which holds again after a "
+                "restart\n",
+                table);
+}
+
+static int run_order(const struct wishes *wishes, const char *path)
+{
+    struct text target = {.bytes = NULL};
+    bool was_good;
+    json_t *answer;
+    int result = EXIT_SUCCESS;
+
+    text_add(&target, "%s", path);
+    admin_client_add(&target, "backend", wishes->name);
+    answer = admin_client_ask(wishes->socket, "POST", target.bytes, WAIT_S,
+                              wishes->problems, &was_good);
+    text_deinit(&target);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (!was_good)
+        result = print_refusal(wishes, answer);
+    else if (wishes->wants_json)
+        result = print_json(wishes, answer);
+    else
+        print_mode(wishes, answer);
+    json_decref(answer);
+    return result;
+}
+
+static int run_drain(const struct wishes *wishes)
+{
+    return run_order(wishes, "/drain");
+}
+
+static int run_maintenance(const struct wishes *wishes)
+{
+    return run_order(wishes, "/maintenance");
+}
+
+static int run_ready(const struct wishes *wishes)
+{
+    return run_order(wishes, "/ready");
+}
+
 static const struct admin_command commands[] = {
-    {"status", "", run_status},
-    {"sessions", "ub", run_sessions},
-    {"kick", "ubo", run_kick},
+    {"status", false, "", run_status},
+    {"sessions", false, "ub", run_sessions},
+    {"kick", false, "ubo", run_kick},
+    {"drain", true, "", run_drain},
+    {"maintenance", true, "", run_maintenance},
+    {"ready", true, "", run_ready},
 };
 
 static const struct admin_command *find_command(const char *name)
@@ -208,6 +268,9 @@ static bool read_arguments(const struct admin_command *command, int count,
 
         if (strcmp(arguments[i], "--json") == 0)
             wishes->wants_json = true;
+        else if (command->wants_name && wishes->name == NULL &&
+                 arguments[i][0] != '-')
+            wishes->name = arguments[i];
         else if (place == NULL)
             return misuse(wishes, command->name,
                           "no such option:", arguments[i]);
@@ -217,6 +280,8 @@ static bool read_arguments(const struct admin_command *command, int count,
         else
             *place = arguments[++i];
     }
+    if (command->wants_name && wishes->name == NULL)
+        return misuse(wishes, command->name, "missing:", "BACKEND");
     return true;
 }
 

@@ -27,6 +27,11 @@ enum {
 /* The files of this machine; needs no ending. */
 const struct file_source *provider_files(void);
 
+/* Puts a file in place, whole or not at all, for its owner's eyes. 0 or an
+ * errno. */
+MUST_USE int provider_write_file(const char *path, const char *bytes,
+                                 size_t len);
+
 /* The sockets of one listener: per_family of them for each address, since
  * "*" stands for two. */
 struct provider_sockets {

@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/mem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -166,4 +168,40 @@ static int list_folder(void *owner, const char *path, char ***names_out)
     qsort(names.list, names.count, sizeof(*names.list), compare_names);
     *names_out = names.list;
     return 0;
+}
+
+/* 0 or an errno. */
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(fd, bytes, len);
+
+        if (written < 0)
+            return errno;
+        bytes += written;
+        len -= (size_t)written;
+    }
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* Beside its place first: whoever dies in the middle leaves the former one. */
+int provider_write_file(const char *path, const char *bytes, size_t len)
+{
+    char beside[PATH_MAX];
+    int error, fd;
+
+    if (snprintf(beside, sizeof(beside), "%s.new", path) >= PATH_MAX)
+        return ENAMETOOLONG;
+    (void)unlink(beside);
+    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+              S_IRUSR | S_IWUSR);
+    if (fd < 0)
+        return errno;
+    error = write_all(fd, bytes, len);
+    close(fd);
+    if (error == 0 && rename(beside, path) != 0)
+        error = errno;
+    if (error != 0)
+        (void)unlink(beside);
+    return error;
 }

@@ -48,6 +48,12 @@ static bool can_follow(const struct settings *in_force,
                     "the same one: it changes by a restart only");
         return false;
     }
+    if (!same_text(in_force->admin_state, loaded->admin_state)) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.state",
+                    "another path than at start",
+                    "the same one: it changes by a restart only");
+        return false;
+    }
     return true;
 }
 

@@ -237,6 +237,7 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
     modes_follow(snapshot, server->workers, server->started);
+    server_admin_follow(server->admin);
 }
 
 static struct snapshot *on_reloaded(struct snapshot *snapshot,

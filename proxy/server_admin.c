@@ -1,17 +1,23 @@
 #include "server_admin.h"
 
 #include "base/clock.h"
+#include "modes.h"
 #include "ops/admin.h"
 #include "ops/metrics.h"
+#include "orders.h"
 #include "provider_admin.h"
 #include "server_log.h"
 #include "server_sessions.h"
 #include "server_status.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     HTTP_OK = 200,
+    HTTP_BAD_REQUEST = 400,
+    HTTP_NOT_FOUND = 404,
+    HTTP_FAILED = 500,
     HTTP_UNAVAILABLE = 503
 };
 
@@ -21,6 +27,8 @@ struct server_admin {
     struct admin *http;
     struct provider_admin socket;
     char *path; /* NULL: no socket */
+    char *orders_path;
+    struct orders orders;
     struct last_reload last_reload;
     struct server_sessions *sessions;
 };
@@ -104,6 +112,92 @@ static void on_kick(struct admin_request *request, void *owner)
     server_sessions_kick(admin->sessions, request, &view);
 }
 
+static const struct backend_config *
+find_backend(const struct snapshot *snapshot, const char *name,
+             struct backend **backend_out)
+{
+    for (size_t i = 0; i < backend_set_count(snapshot->backends); i++) {
+        const struct backend_config *config;
+
+        *backend_out = backend_set_at(snapshot->backends, i, &config);
+        if (strcmp(config->name, name) == 0)
+            return config;
+    }
+    return NULL;
+}
+
+static void answer_mode(struct admin_request *request,
+                        const struct backend_config *config,
+                        const struct backend *backend)
+{
+    struct text body = {.bytes = NULL};
+
+    text_add(&body, "{\"backend\": ");
+    text_add_json(&body, config->name);
+    text_add(
+        &body, ", \"mode\": \"%s\", \"table\": \"%s\", \"sessions\": %u}\n",
+        backend_mode_name(backend_mode(backend)),
+        backend_mode_name(config->mode), (unsigned)backend_sessions(backend));
+    admin_answer(request, HTTP_OK, ADMIN_JSON, &body);
+}
+
+/* A backend that this table does not have may be in the next one. */
+static void set_mode(const struct server_view *view, const char *name,
+                     enum backend_mode mode)
+{
+    unsigned workers = view->worker_list == NULL ? 0 : view->workers;
+    bool is_there = modes_set(view->snapshot, view->worker_list, workers, name,
+                              mode, "by command");
+
+    (void)is_there;
+}
+
+/* The file is written first: what cannot be kept is not done either. */
+static void order(struct server_admin *admin, struct admin_request *request,
+                  enum backend_mode mode)
+{
+    const char *name = admin_parameter(request, "backend");
+    struct server_view view = look(admin);
+    const struct backend_config *config;
+    struct backend *backend;
+    int error;
+
+    if (name == NULL) {
+        admin_refuse(request, HTTP_BAD_REQUEST, "\"backend\" is missing");
+        return;
+    }
+    config = find_backend(view.snapshot, name, &backend);
+    if (config == NULL) {
+        admin_refuse(request, HTTP_NOT_FOUND, "no backend has this name");
+        return;
+    }
+    error = orders_set(&admin->orders, name, mode);
+    if (error != 0) {
+        server_log_error("state-not-kept", "reason", strerror(error));
+        admin_refuse(request, HTTP_FAILED,
+                     "nothing was changed, since the state file cannot be "
+                     "written: see the log");
+        return;
+    }
+    set_mode(&view, name, mode);
+    answer_mode(request, config, backend);
+}
+
+static void on_drain(struct admin_request *request, void *owner)
+{
+    order(owner, request, BACKEND_DRAINING);
+}
+
+static void on_maintenance(struct admin_request *request, void *owner)
+{
+    order(owner, request, BACKEND_MAINTENANCE);
+}
+
+static void on_ready(struct admin_request *request, void *owner)
+{
+    order(owner, request, BACKEND_READY);
+}
+
 static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz},
     {"/readyz", ADMIN_GET, true, on_readyz},
@@ -111,6 +205,9 @@ static const struct admin_route routes[] = {
     {"/status", ADMIN_GET, false, on_status},
     {"/sessions", ADMIN_GET, false, on_sessions},
     {"/kick", ADMIN_POST, false, on_kick},
+    {"/drain", ADMIN_POST, false, on_drain},
+    {"/maintenance", ADMIN_POST, false, on_maintenance},
+    {"/ready", ADMIN_POST, false, on_ready},
 };
 
 static bool open_socket(struct server_admin *admin)
@@ -131,6 +228,34 @@ static bool open_socket(struct server_admin *admin)
     return true;
 }
 
+void server_admin_follow(struct server_admin *admin)
+{
+    struct server_view view;
+
+    if (admin == NULL)
+        return;
+    view = look(admin);
+    for (size_t i = 0; i < admin->orders.count; i++)
+        set_mode(&view, admin->orders.items[i].backend,
+                 admin->orders.items[i].mode);
+}
+
+/* Before the first login. */
+static bool take_orders(struct server_admin *admin)
+{
+    struct reasons *reasons = reasons_new();
+    bool is_good;
+
+    admin->orders_path =
+        mem_strdup(look(admin).snapshot->settings->admin_state);
+    admin->orders.path = admin->orders_path;
+    is_good = orders_read(&admin->orders, reasons);
+    server_log_reasons(reasons);
+    reasons_free(&reasons);
+    server_admin_follow(admin);
+    return is_good;
+}
+
 struct server_admin *server_admin_start(uv_loop_t *loop,
                                         const struct server_verbs *verbs,
                                         void *server)
@@ -144,7 +269,8 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     admin->http =
         admin_new(loop, routes, sizeof(routes) / sizeof(routes[0]), admin);
     admin->sessions = server_sessions_new(loop);
-    if (admin->path == NULL || (admin->sessions != NULL && open_socket(admin)))
+    if (admin->path == NULL ||
+        (admin->sessions != NULL && take_orders(admin) && open_socket(admin)))
         return admin;
     server_admin_stop(admin);
     server_admin_free(&admin);
@@ -179,6 +305,8 @@ void server_admin_free(struct server_admin **admin)
     admin_free(&mine->http);
     server_sessions_free(&mine->sessions);
     last_reload_deinit(&mine->last_reload);
+    orders_deinit(&mine->orders);
+    free(mine->orders_path);
     free(mine->path);
     free(mine);
 }

@@ -19,7 +19,7 @@ struct server_view {
     struct snapshot *snapshot; /* the one in force */
     const struct counters_set *counters;
     const struct quota *quota;
-    struct worker *const *worker_list;
+    struct worker **worker_list;
     unsigned workers;
     uint64_t started_ms; /* on base/clock's scale */
     bool is_draining;
@@ -37,6 +37,10 @@ struct server_admin;
 MUST_USE struct server_admin *
 server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
                    void *server);
+
+/* Another table has come in force: what was ordered by command holds for it
+ * too. Accepts NULL. */
+void server_admin_follow(struct server_admin *admin);
 
 /* A reload has ended; the reasons are lent. Accepts NULL. */
 void server_admin_reloaded(struct server_admin *admin, bool was_taken,

@@ -226,6 +226,7 @@ SETTINGS = [
     (["upstream", "imap4rev2"], FLAG),
     (["admin"], ([], [{}, None, "/run/x", []])),
     (["admin", "socket"], (["/run/x", "x"], ["", "a\nb", 1, None])),
+    (["admin", "state"], (["/run/x", "x"], ["", "a\nb", 1, None])),
     (["log"], OBJECT),
     (["log", "level"], choice("error", "warn", "info", "debug")),
     (["log", "format"], choice("text", "json")),

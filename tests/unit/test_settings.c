@@ -116,6 +116,7 @@ static void the_rest_has_the_designed_defaults(void **state)
     assert_int_equal(settings->health.fall, 3);
     assert_int_equal(settings->source_address_count, 0);
     assert_null(settings->admin_socket);
+    assert_null(settings->admin_state);
     assert_int_equal(settings->log_level, SETTINGS_LOG_INFO);
     assert_int_equal(settings->log_format, SETTINGS_LOG_TEXT);
     settings_free(&settings);
@@ -207,6 +208,8 @@ static void the_other_sections_are_read(void **state)
     assert_int_equal(settings->health.rise, 5);
     assert_int_equal(settings->health.fall, 6);
     assert_string_equal(settings->admin_socket, "/run/gatepost/admin.sock");
+    assert_string_equal(settings->admin_state,
+                        "/run/gatepost/admin.sock.state");
     assert_int_equal(settings->log_level, SETTINGS_LOG_DEBUG);
     assert_int_equal(settings->log_format, SETTINGS_LOG_JSON);
     settings_free(&settings);

@@ -1,0 +1,246 @@
+"""`gatepost drain`, `maintenance` and `ready`: who is taken where, and that no
+restart or reload forgets it."""
+
+import json
+import os
+import stat
+import subprocess
+
+import pytest
+
+from gatepost_test import admin
+from gatepost_test.gatepost import (
+    REFUSED, SANITIZER_REPORT, backend_entry, environment)
+from gatepost_test.scripts import ImapServer
+
+STATE = admin.SOCKET + ".state"
+
+
+@pytest.fixture
+def path(folder):
+    """Where the socket is."""
+    return os.path.join(folder, admin.SOCKET)
+
+
+@pytest.fixture
+def routes(fake_backend):
+    """Three domains, each at a backend of its own."""
+    backends = {name: backend_entry(fake_backend(ImapServer()))
+                for name in ("b1", "b2", "b3")}
+    return {"backends": backends,
+            "pools": {"p1": {"backends": ["b1"]},
+                      "p2": {"backends": ["b2"]}, "p3": {"backends": ["b3"]}},
+            "domains": {"one.test": "p1", "two.test": "p2",
+                        "three.test": "p3"}}
+
+
+@pytest.fixture
+def start(gatepost, routes):
+    """start(): a Gatepost with an admin socket."""
+    return lambda **more: gatepost(
+        routes, **{"admin": {"socket": admin.SOCKET}, **more})
+
+
+@pytest.fixture
+def ask(binary, path):
+    """ask("drain", "b1", ...): (exit status, output, errors)."""
+    def run(name, *arguments):
+        done = subprocess.run([binary, name, "--socket", path, *arguments],
+                              capture_output=True, text=True, timeout=30,
+                              env=environment({}))
+        assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+def mode(path, name):
+    """The backend's mode as /status has it."""
+    return {one["name"]: one["mode"]
+            for one in admin.request(path, "/status").json["backends"]}[name]
+
+
+def login(server, user):
+    """What the login of this user is answered."""
+    client = server.secure()
+    answer = client.login(user)
+    client.abandon()
+    return answer
+
+
+def test_a_drained_backend_keeps_its_sessions_and_takes_no_new_users(
+        start, ask):
+    server = start()
+    client = server.logged_in("a@one.test")
+
+    assert ask("drain", "b1") == (0, "b1 is draining, with 1 sessions\n", "")
+
+    assert b"UNAVAILABLE" in login(server, "new@one.test")
+    assert login(server, "x@two.test").startswith(b"OK")
+    assert client.command("NOOP")
+    client.abandon()
+
+
+def test_a_backend_in_maintenance_loses_its_sessions(start, ask, path):
+    server = start(timeouts={"drain": 0.3})
+    client = server.logged_in("a@one.test")
+    other = server.logged_in("x@two.test")
+
+    status, output, _ = ask("maintenance", "b1")
+
+    assert status == 0 and output.startswith("b1 is maintenance")
+    assert client.read_to_end() == b""
+    assert server.session_end(user="a@one.test")["reason"] == "maintenance"
+    assert other.command("NOOP")
+    assert b"UNAVAILABLE" in login(server, "a@one.test")
+    other.abandon()
+
+
+def test_a_backend_made_ready_takes_users_again(start, ask, path):
+    server = start()
+    ask("drain", "b1")
+
+    assert ask("ready", "b1") == (0, "b1 is ready, with 0 sessions\n", "")
+
+    assert login(server, "a@one.test").startswith(b"OK")
+    assert mode(path, "b1") == "ready"
+
+
+def test_status_and_metrics_say_why_it_is_out(start, ask, path):
+    start()
+    ask("drain", "b1")
+
+    assert "draining for 0 s (by command)" in ask("status")[1]
+    told = admin.metrics(path)
+    assert told['gatepost_backend_mode{backend="b1",mode="draining"}'] == 1
+    assert told['gatepost_backend_mode{backend="b1",mode="ready"}'] == 0
+
+
+def test_a_restart_forgets_no_command(start, ask, path, folder):
+    server = start()
+    ask("drain", "b1")
+    ask("maintenance", "b2")
+    ask("drain", "b3")
+    ask("ready", "b3")
+    assert stat.S_IMODE(os.stat(os.path.join(folder, STATE)).st_mode) == 0o600
+    server.begin_stop()
+    server.finish_stop()
+
+    start()
+
+    assert [mode(path, name) for name in ("b1", "b2", "b3")] == [
+        "draining", "maintenance", "ready"]
+
+
+def test_a_reload_forgets_no_command(start, ask, path, routes):
+    server = start()
+    ask("drain", "b1")
+    routes["backends"]["b1"]["state"] = "maintenance"
+    server.write_routes(routes)
+    server.reload()
+
+    assert mode(path, "b1") == "draining"
+
+
+def test_a_backend_that_moves_stays_drained(
+        start, ask, path, routes, fake_backend):
+    server = start()
+    ask("drain", "b1")
+    routes["backends"]["b1"] = backend_entry(fake_backend(ImapServer()))
+    server.write_routes(routes)
+    server.reload()
+
+    assert mode(path, "b1") == "draining"
+
+
+def test_ready_tells_that_the_table_says_otherwise(start, ask, path, routes):
+    routes["backends"]["b1"]["state"] = "draining"
+    start()
+
+    status, output, _ = ask("ready", "b1")
+
+    assert status == 0
+    assert "the routing table still says draining" in output
+    assert mode(path, "b1") == "ready"
+
+
+@pytest.mark.parametrize("name", ["drain", "maintenance", "ready"])
+def test_a_name_that_no_backend_has_is_refused(start, ask, name):
+    start()
+
+    status, output, errors = ask(name, "b9")
+
+    assert (status, output) == (1, "")
+    assert errors == "gatepost: no backend has this name\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["b1", "b2"], ["--user", "a"]])
+def test_one_name_is_wanted(start, ask, arguments):
+    start()
+
+    assert ask("drain", *arguments)[0] == 2
+
+
+def test_a_state_that_cannot_be_kept_is_not_set(start, ask, path):
+    start(admin={"socket": admin.SOCKET, "state": "nowhere/state.json"})
+
+    status, _, errors = ask("drain", "b1")
+
+    assert status == 1
+    assert "nothing was changed" in errors
+    assert mode(path, "b1") == "ready"
+
+
+def test_a_state_file_of_a_place_of_its_own_is_used(start, ask, folder):
+    start(admin={"socket": admin.SOCKET, "state": "kept.json"})
+    ask("drain", "b1")
+
+    with open(os.path.join(folder, "kept.json")) as kept:
+        assert json.load(kept) == {"backends": {"b1": "draining"}}
+
+
+@pytest.mark.parametrize("content, told", [
+    ("", "state"), ("{", "state"), ("[]", "object"), ("{}", "backends"),
+    ('{"backends": {"b1": "ready"}}', "draining"),
+    ('{"backends": {"b1": 1}}', "b1"), ('{"backends": [], "x": 1}', "x")])
+def test_a_broken_state_file_is_no_start(
+        binary, folder, settings, routes, content, told):
+    for name, text in ((STATE, content), ("routes.json", json.dumps(routes)),
+                       ("gatepost.json", json.dumps(
+                           {**settings, "routes": "routes.json",
+                            "admin": {"socket": admin.SOCKET}}))):
+        with open(os.path.join(folder, name), "w") as out:
+            out.write(text)
+
+    done = subprocess.run(
+        [binary, "serve", os.path.join(folder, "gatepost.json")],
+        stderr=subprocess.PIPE, text=True, timeout=30, env=environment({}))
+
+    assert done.returncode == 1
+    assert STATE in done.stderr and told in done.stderr
+    assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+
+
+def test_a_command_for_a_backend_that_is_gone_waits_for_it(
+        start, ask, path, routes):
+    server = start()
+    ask("drain", "b3")
+    gone = json.loads(json.dumps(routes))
+    gone["pools"]["p3"]["backends"] = ["b2"]
+    gone["backends"]["b4"] = gone["backends"].pop("b3")
+    server.write_routes(gone)
+    server.reload()
+    server.write_routes(routes)
+    server.reload()
+
+    assert mode(path, "b3") == "draining"
+
+
+def test_another_state_file_wants_a_restart(start, path):
+    server = start()
+    server.write_settings({**server.settings, "admin": {
+        "socket": admin.SOCKET, "state": "another.json"}})
+
+    since = server.mark()
+    server.reload(REFUSED)
+
+    assert "$.admin.state" in json.dumps(server.log[since:])
