@@ -111,6 +111,7 @@ struct pool {
     uint64_t slow_start_ms; /* how long the share of one that has come back
                                grows; 0: not at all. Never with POOL_HASH */
     enum pool_when_down when_down;
+    bool one_backend_per_user;   /* also where the pick would say otherwise */
     struct master_config master; /* of its backends without one */
 };
 

@@ -6,6 +6,7 @@
 #include "capacity.h"
 #include "modes.h"
 #include "openings.h"
+#include "post.h"
 #include "provider.h"
 #include "reload.h"
 #include "server_admin.h"
@@ -48,12 +49,14 @@ struct server {
     struct resolver *resolver;
     struct limits *limits;
     struct penalties *penalties;
+    struct homes *homes;
     struct quota quota;
     struct counters_set *counters;
     struct openings openings; /* until the workers have them */
     struct server_admin *admin;
     uint64_t started_ms; /* on base/clock's scale */
     struct worker **workers;
+    struct post post;
     unsigned worker_count;
     unsigned started;
     atomic_uint idle;
@@ -103,11 +106,20 @@ static void on_worker_idle(void *owner)
     uv_async_send(&server->idle_bell);
 }
 
+static void on_kick(const struct kick *kick, void *owner)
+{
+    struct server *server = owner;
+
+    post_kick(&server->post, kick);
+}
+
 static bool start_worker(struct server *server, unsigned index)
 {
     struct worker_parts parts = {.worker_count = server->worker_count,
                                  .limits = server->limits,
                                  .penalties = server->penalties,
+                                 .homes = server->homes,
+                                 .kick = on_kick,
                                  .quota = &server->quota,
                                  .on_idle = on_worker_idle,
                                  .owner = server};
@@ -124,6 +136,7 @@ static bool start_worker(struct server *server, unsigned index)
         return false;
     }
     server->started++;
+    post_add(&server->post);
     return true;
 }
 
@@ -132,6 +145,7 @@ static bool start_workers(struct server *server)
     unsigned i;
 
     server->workers = mem_zalloc(server->worker_count * sizeof(void *));
+    post_init(&server->post, server->workers);
     for (i = 0; i < server->worker_count; i++) {
         if (!start_worker(server, i))
             return false;
@@ -391,6 +405,7 @@ static bool start(struct server *server)
         return false;
     }
     server->limits = limits_new();
+    server->homes = homes_new();
     server->penalties = penalties_new();
     server->counters = counters_set_new(server->worker_count + 1);
     server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
@@ -413,8 +428,10 @@ static void join_threads(struct server *server)
 {
     unsigned i;
 
+    post_close(&server->post);
     for (i = 0; i < server->started; i++)
         worker_join(&server->workers[i]);
+    post_deinit(&server->post);
     reload_free(&server->reload);
 }
 
@@ -427,6 +444,7 @@ static void free_server(struct server *server)
     snapshot_unref(&server->snapshot);
     reaper_free(&server->parts.reaper);
     limits_free(&server->limits);
+    homes_free(&server->homes);
     penalties_free(&server->penalties);
     ticket_keys_unref(&server->parts.tickets);
     backend_registry_free(&server->parts.registry);

@@ -245,6 +245,9 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.counters = counters;
     worker->env.limits = parts->limits;
     worker->env.penalties = parts->penalties;
+    worker->env.homes = parts->homes;
+    worker->env.kick = parts->kick;
+    worker->env.kick_owner = parts->owner;
     worker->env.quota = parts->quota;
     worker->env.registry = &worker->registry;
     worker->env.warm = warm_new(&worker->env.io);

@@ -8,6 +8,7 @@
 #include "config/settings.h"
 #include "question.h"
 #include "session/kick.h"
+#include "state/homes.h"
 #include "state/limits.h"
 #include "state/penalties.h"
 #include "state/quota.h"
@@ -23,6 +24,9 @@ struct worker_parts {
     unsigned worker_count; /* of the process, who share the probing */
     struct limits *limits;
     struct penalties *penalties;
+    struct homes *homes;
+    /* Tells every worker, on any worker's thread; copies the kick. */
+    void (*kick)(const struct kick *kick, void *owner);
     struct quota *quota;
     /* Called on the worker's thread when nothing lives in it any more, after
      * worker_drain or worker_stop. */

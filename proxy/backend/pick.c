@@ -83,6 +83,16 @@ const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms)
     return pool->backends[index];
 }
 
+void pick_pass(struct pick *pick, const struct backend_config *config)
+{
+    size_t index = 0;
+
+    while (pick->pool->backends[index] != config)
+        index++;
+    pick->given[index / 64] |= UINT64_C(1) << index % 64;
+    pick->has_given = true;
+}
+
 static bool find_next(const struct pick *pick, uint64_t now_ms,
                       size_t *index_out)
 {

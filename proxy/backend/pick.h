@@ -40,4 +40,7 @@ void pick_start(struct pick *pick, const struct pool *pool,
  * nobody: ask about each before dialling it. */
 const struct backend_config *pick_next(struct pick *pick, uint64_t now_ms);
 
+/* Takes one of the pool as given, which was chosen for other reasons. */
+void pick_pass(struct pick *pick, const struct backend_config *config);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/counters.h"
 #include "net/io.h"
 #include "state/failure_times.h"
+#include "state/homes.h"
 #include "state/limits.h"
 #include "state/penalties.h"
 #include "state/quota.h"
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct kick;
 struct registry;
 
 struct env {
@@ -23,6 +25,10 @@ struct env {
     struct counters *counters;
     struct limits *limits;
     struct penalties *penalties;
+    struct homes *homes; /* which backend each user is at */
+    /* Tells every worker; the kick is copied. */
+    void (*kick)(const struct kick *kick, void *owner);
+    void *kick_owner;
     struct quota *quota;
     struct registry *registry; /* the sessions that live here */
     struct warm *warm;         /* connections to backends for their logins */
