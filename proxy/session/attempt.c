@@ -436,19 +436,17 @@ static bool has_learnt_enough(const struct attempt *attempt)
 static enum penalties_outcome verdict(const struct attempt *attempt)
 {
     bool is_answered = attempt->has_verdict &&
-                       (attempt->outcome.is_logged_in ||
-                        attempt->outcome.answer != LOGIN_ANSWER_UNAVAILABLE);
+                       attempt->outcome.answer != LOGIN_ANSWER_UNAVAILABLE;
 
+    if (attempt->is_proven)
+        return PENALTIES_OK;
     if (!is_answered)
         return has_learnt_enough(attempt) ? PENALTIES_FAILED : PENALTIES_OTHER;
-    if (attempt->outcome.is_logged_in)
-        return PENALTIES_OK;
     switch (attempt->outcome.answer) {
     case LOGIN_ANSWER_BAD_CREDENTIALS:
     case LOGIN_ANSWER_UNCODED:
         return PENALTIES_FAILED;
-    case LOGIN_ANSWER_LIMIT: /* the password was right */
-        return PENALTIES_OK;
+    case LOGIN_ANSWER_LIMIT:
     case LOGIN_ANSWER_UNAVAILABLE:
     case LOGIN_ANSWER_CODED:
     case LOGIN_ANSWER_AUTHORIZATION:

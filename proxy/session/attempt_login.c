@@ -88,12 +88,22 @@ static void take_refusal(struct attempt *attempt)
                         refusal->reason, NULL, refusal);
 }
 
+static bool keeps_its_route(struct attempt *attempt)
+{
+    if (attempt_route_holds(attempt))
+        return true;
+    attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
+                   COUNTER_LOGINS_UNAVAILABLE, "route-changed");
+    return false;
+}
+
 static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
 {
     struct attempt_outcome *outcome = &attempt->outcome;
 
     attempt->has_verdict = true;
-    if (!respects_limits(attempt)) {
+    attempt->is_proven = true;
+    if (!keeps_its_route(attempt) || !respects_limits(attempt)) {
         attempt_drop_login(attempt);
         return;
     }

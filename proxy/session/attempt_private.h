@@ -1,7 +1,7 @@
 /* What the files of an attempt share: attempt.c (its stages up to a stream),
  * attempt_route.c (who the client is and where the table sends it),
- * attempt_login.c (the login at the backend) and attempt_log.c. Private to
- * session/. */
+ * attempt_login.c (the login at the backend), attempt_recheck.c (whether it is
+ * still sent there) and attempt_log.c. Private to session/. */
 #ifndef SESSION_ATTEMPT_PRIVATE_H
 #define SESSION_ATTEMPT_PRIVATE_H
 
@@ -32,6 +32,7 @@ struct attempt {
     struct penalty_claim claim;
     uint64_t asked_ms; /* when leave was given */
     bool has_verdict;  /* the outcome is known */
+    bool is_proven;    /* the backend has said OK, whatever came after */
     unsigned challenges;
     bool awaits_client; /* its answer to the last of them */
 
@@ -56,6 +57,11 @@ MUST_USE bool attempt_name_user(struct attempt *attempt);
 MUST_USE bool attempt_find_route(struct attempt *attempt);
 /* For who was found in the database of users, whose route is set. */
 MUST_USE bool attempt_take_route(struct attempt *attempt);
+
+/* attempt_recheck.c. Whether the worker's snapshot, where a reload has brought
+ * another one meanwhile, still sends the user to where the login was: else a
+ * user could be let in at a place that was just left. */
+MUST_USE bool attempt_route_holds(const struct attempt *attempt);
 
 /* attempt_login.c. From here on credentials are on their way: nobody else is
  * tried (design.md, section 2, Failover). False: the attempt is over. */

@@ -207,7 +207,11 @@ def test_h2_reload_under_load_keeps_every_session_on_its_backend(
     def come_and_go(number):
         try:
             while not stop.is_set():
-                with front.logged_in(f"u{number}") as client:
+                with front.secure() as client:
+                    answer = client.login(f"u{number}")
+                    if answer.startswith(b"NO [UNAVAILABLE]"):
+                        continue  # the table changed in the midst of it
+                    assert answer.startswith(b"OK"), answer
                     for _ in range(5):
                         assert client.command("NOOP")[-1].startswith(b"OK")
                     client.command("LOGOUT")
@@ -263,30 +267,94 @@ def test_h2_many_reloads_leak_neither_memory_nor_descriptors(
     assert front.rss() - memory < (64 if sanitizer else 3) << 20
 
 
+class SlowLogin:
+    """A login at b1 that a reload comes in the midst of."""
+
+    def __init__(self, gatepost, fake_backend):
+        self.go = threading.Event()
+        self.backend = fake_backend(
+            ImapServer(accept=lambda *_: self.go.wait(20)))
+        self.other = fake_backend(ImapServer())
+        self.routes = routes_to(self.backend)
+        self.routes["backends"]["b2"] = backend_entry(self.other)
+        self.routes["pools"]["p2"] = {"backends": ["b2"]}
+        self.routes["users"] = {"early": "p2"}
+        self.front = gatepost(self.routes)
+        self.client, self.early = self.front.secure(), self.front.secure()
+        self.client.send(b"a LOGIN u p\r\n")
+        self.backend.conversation()
+
+    def answer_after(self, change):
+        """How the login ends when the table changes meanwhile."""
+        routes = json.loads(json.dumps(self.routes))
+        change(routes)
+        self.front.write_routes(routes)
+        self.front.reload()
+        self.front.reload()
+        self.go.set()
+        return self.client.read_reply("a")[-1]
+
+
+def no_weight(routes):
+    routes["pools"]["p1"]["backends"] = ["b1", "b2"]
+    routes["backends"]["b1"]["weight"] = 0
+
+
+SAME_ANSWERS = {
+    "nothing": lambda routes: None,
+    "another user": lambda routes: routes["users"].update(other="p2"),
+    "another rule": lambda routes: routes["users"].update(u="p1"),
+    "another pool": lambda routes: (
+        routes["pools"].update(p3={"backends": ["b1"]}),
+        routes.update(default="p3")),
+    "a backend beside it": lambda routes: routes["pools"]["p1"].update(
+        backends=["b1", "b2"], balance="least-sessions"),
+}
+
+
+OTHER_ANSWERS = {
+    "another backend": lambda routes: routes.update(default="p2"),
+    "a rule of their own": lambda routes: routes["users"].update(u="p2"),
+    "hold": lambda routes: routes["users"].update(
+        u={"pool": "p1", "hold": True}),
+    "no rule": lambda routes: routes.pop("default"),
+    "another name": lambda routes: routes["users"].update(
+        u={"pool": "p1", "login_as": "{user}-moved"}),
+    "a backend that moved": lambda routes: routes["backends"]["b1"].update(
+        host="127.0.0.2"),
+    "no weight": no_weight,
+}
+
+
 @pytest.mark.threat("H2")
+@pytest.mark.parametrize("change", SAME_ANSWERS)
 def test_h2_a_reload_in_the_middle_of_a_login_harms_nothing(
-        gatepost, fake_backend):
-    go = threading.Event()
-    backend = fake_backend(ImapServer(accept=lambda *_: go.wait(20)))
-    other = fake_backend(ImapServer())
-    front = gatepost(routes_to(backend))
-    client, early = front.secure(), front.secure()
-    client.send(b"a LOGIN u p\r\n")
-    backend.conversation()
+        gatepost, fake_backend, change):
+    slow = SlowLogin(gatepost, fake_backend)
 
-    table = routes_to(other)
-    table["backends"] = {"b2": table["backends"]["b1"]}
-    table["pools"]["p1"]["backends"] = ["b2"]
-    front.write_routes(table)
-    front.reload()
-    front.reload()
-    go.set()
+    assert slow.answer_after(SAME_ANSWERS[change]).startswith(b"a OK")
 
-    assert client.read_reply("a")[-1].startswith(b"a OK")
-    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert slow.client.command("NOOP")[-1].startswith(b"OK")
     # Who was connected but had not logged in yet gets the new table.
-    assert early.login().startswith(b"OK")
-    assert other.connects == 1
+    assert slow.early.login("early").startswith(b"OK")
+    assert slow.other.connects == 1
+
+
+@pytest.mark.threat("H2")
+@pytest.mark.parametrize("change", OTHER_ANSWERS)
+def test_h2_a_login_ends_that_the_table_sends_elsewhere_meanwhile(
+        gatepost, fake_backend, change):
+    slow = SlowLogin(gatepost, fake_backend)
+
+    answer = slow.answer_after(OTHER_ANSWERS[change])
+
+    assert answer.startswith(b"a NO [UNAVAILABLE]"), answer
+    failed = slow.front.wait_log("login-failed")
+    assert (failed["reason"], failed["user"]) == ("route-changed", "u")
+    assert slow.backend.conversation(0).ended.wait(5)
+    # The password was right: the connection is kept, for another try.
+    assert slow.early.login("early").startswith(b"OK")
+    assert slow.client.command("NOOP")[-1].startswith(b"OK")
 
 
 @pytest.mark.threat("H2")
