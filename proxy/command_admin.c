@@ -8,13 +8,15 @@
 
 enum {
     WRONG_USAGE = -1,
-    WAIT_S = 30
+    WAIT_S = 30,
+    RELOAD_WAIT_S = 600
 };
 
 /* What the command line said. */
 struct wishes {
     const char *socket;
     bool wants_json;
+    bool is_forced;
     const char *user;
     const char *backend;
     const char *over;
@@ -208,7 +210,31 @@ static int run_ready(const struct wishes *wishes)
     return run_order(wishes, "/ready");
 }
 
+static int run_reload(const struct wishes *wishes)
+{
+    const char *target = wishes->is_forced ? "/reload?force=yes" : "/reload";
+    bool was_good;
+    json_t *answer =
+        admin_client_ask(wishes->socket, "POST", target, RELOAD_WAIT_S,
+                         wishes->problems, &was_good);
+    int result = EXIT_SUCCESS;
+
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (wishes->wants_json)
+        (void)print_json(wishes, answer);
+    else if (json_object_get(answer, "taken") == NULL)
+        (void)print_refusal(wishes, answer);
+    else
+        print_reload(answer, wishes->out);
+    if (!was_good)
+        result = EXIT_FAILURE;
+    json_decref(answer);
+    return result;
+}
+
 static const struct admin_command commands[] = {
+    {"reload", false, "f", run_reload},
     {"status", false, "", run_status},
     {"sessions", false, "ub", run_sessions},
     {"kick", false, "ubo", run_kick},
@@ -268,6 +294,9 @@ static bool read_arguments(const struct admin_command *command, int count,
 
         if (strcmp(arguments[i], "--json") == 0)
             wishes->wants_json = true;
+        else if (strcmp(arguments[i], "--force") == 0 &&
+                 strchr(command->options, 'f') != NULL)
+            wishes->is_forced = true;
         else if (command->wants_name && wishes->name == NULL &&
                  arguments[i][0] != '-')
             wishes->name = arguments[i];

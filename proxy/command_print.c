@@ -130,14 +130,19 @@ static void print_each(const json_t *list, FILE *out,
         print(json_array_get(list, i), out);
 }
 
-static void print_reason(const json_t *reason, FILE *out)
+static void print_line(const json_t *reason, FILE *out)
 {
-    fputs("           ", out);
     put(json_is_string(reason) ? json_string_value(reason) : "", out);
     fputc('\n', out);
 }
 
-static void print_reload(const json_t *reload, FILE *out)
+static void print_reason(const json_t *reason, FILE *out)
+{
+    fputs("           ", out);
+    print_line(reason, out);
+}
+
+static void print_last_reload(const json_t *reload, FILE *out)
 {
     char text[SPAN_MAX];
 
@@ -157,7 +162,7 @@ void print_status(const json_t *status, FILE *out)
     print_head(status, out);
     print_each(json_object_get(status, "listeners"), out, print_listener);
     print_each(json_object_get(status, "backends"), out, print_backend);
-    print_reload(json_object_get(status, "last_reload"), out);
+    print_last_reload(json_object_get(status, "last_reload"), out);
 }
 
 /* "-" for what is not known. */
@@ -195,4 +200,13 @@ void print_sessions(const json_t *page, bool as_json, FILE *out)
 {
     print_each(json_object_get(page, "sessions"), out,
                as_json ? dump_session : print_session);
+}
+
+void print_reload(const json_t *reload, FILE *out)
+{
+    print_each(json_object_get(reload, "reasons"), out, print_line);
+    fputs(json_is_true(json_object_get(reload, "taken"))
+              ? "reloaded\n"
+              : "refused: the former files are still in force\n",
+          out);
 }

@@ -24,6 +24,7 @@ static const char usage[] =
     "       gatepost sessions [--user USER] [--backend BACKEND] [--json]\n"
     "       gatepost kick [--user USER] [--backend BACKEND]\n"
     "                [--over SECONDS]    end sessions\n"
+    "       gatepost reload [--force]    take changed files, or say why not\n"
     "       gatepost drain BACKEND       give it no new users\n"
     "       gatepost maintenance BACKEND give it nobody, end its sessions\n"
     "       gatepost ready BACKEND       take either back\n"

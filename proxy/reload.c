@@ -17,6 +17,8 @@ struct reload {
     void *owner;
     bool is_running;
     bool is_wanted_again;
+    bool is_forced;
+    bool is_forced_again;
 
     struct snapshot *in_force; /* while running: to carry over from */
     struct snapshot *loaded;   /* what the thread found */
@@ -88,6 +90,7 @@ static void load(void *argument)
     struct snapshot_parts parts = *reload->parts;
 
     parts.former = reload->in_force;
+    parts.may_shrink = reload->is_forced;
     reload->loaded =
         snapshot_load(reload->config_file, &parts, reload->reasons);
     if (reload->loaded != NULL && !can_take_effect(reload))
@@ -130,7 +133,7 @@ static void on_done(uv_async_t *done)
     if (!reload->is_wanted_again || in_force == NULL)
         return;
     reload->is_wanted_again = false;
-    reload_request(reload, in_force);
+    reload_request(reload, in_force, reload->is_forced_again);
 }
 
 struct reload *reload_new(uv_loop_t *loop, const char *config_file,
@@ -151,12 +154,21 @@ struct reload *reload_new(uv_loop_t *loop, const char *config_file,
     return reload;
 }
 
-void reload_request(struct reload *reload, struct snapshot *in_force)
+bool reload_is_running(const struct reload *reload)
+{
+    return reload->is_running;
+}
+
+void reload_request(struct reload *reload, struct snapshot *in_force,
+                    bool is_forced)
 {
     if (reload->is_running) {
+        reload->is_forced_again =
+            is_forced || (reload->is_wanted_again && reload->is_forced_again);
         reload->is_wanted_again = true;
         return;
     }
+    reload->is_forced = is_forced;
     reload->in_force = snapshot_ref(in_force);
     reload->reasons = reasons_new();
     reload->is_running = true;

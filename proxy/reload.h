@@ -10,6 +10,7 @@
 #include "openings.h"
 #include "state/snapshot.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct reload;
@@ -33,8 +34,13 @@ struct reload *reload_new(uv_loop_t *loop, const char *config_file,
                           struct resolver *resolver, unsigned worker_count,
                           reload_handler *handler, void *owner);
 
-/* Starts to load, in comparison to what is in force now. */
-void reload_request(struct reload *reload, struct snapshot *in_force);
+/* Starts to load, in comparison to what is in force now. One that is forced
+ * takes a table that lost more than max_shrink allows, too. */
+void reload_request(struct reload *reload, struct snapshot *in_force,
+                    bool is_forced);
+
+/* A request would wait for the one under way to end. */
+bool reload_is_running(const struct reload *reload);
 
 /* Closes its handle; a load under way is dropped. */
 void reload_stop(struct reload *reload);

@@ -211,7 +211,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 
     (void)number;
     if (!server->is_draining)
-        reload_request(server->reload, server->snapshot);
+        reload_request(server->reload, server->snapshot, false);
 }
 
 static void on_user1(uv_signal_t *signal, int number)
@@ -342,18 +342,28 @@ static void look(void *owner, struct server_view *out)
 {
     const struct server *server = owner;
 
-    *out = (struct server_view){.snapshot = server->snapshot,
-                                .counters = server->counters,
-                                .quota = &server->quota,
-                                .worker_list = server->workers,
-                                .workers = server->worker_count,
-                                .started_ms = server->started_ms,
-                                .is_draining = server->is_draining};
+    *out =
+        (struct server_view){.snapshot = server->snapshot,
+                             .counters = server->counters,
+                             .quota = &server->quota,
+                             .worker_list = server->workers,
+                             .workers = server->worker_count,
+                             .started_ms = server->started_ms,
+                             .is_reloading = reload_is_running(server->reload),
+                             .is_draining = server->is_draining};
+}
+
+/* Likewise. */
+static void reload(void *owner, bool is_forced)
+{
+    struct server *server = owner;
+
+    reload_request(server->reload, server->snapshot, is_forced);
 }
 
 static bool start_admin(struct server *server)
 {
-    static const struct server_verbs verbs = {.look = look};
+    static const struct server_verbs verbs = {.look = look, .reload = reload};
 
     server->admin = server_admin_start(&server->loop, &verbs, server);
     return server->admin != NULL;

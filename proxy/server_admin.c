@@ -17,8 +17,16 @@ enum {
     HTTP_OK = 200,
     HTTP_BAD_REQUEST = 400,
     HTTP_NOT_FOUND = 404,
+    HTTP_CONFLICT = 409,
     HTTP_FAILED = 500,
     HTTP_UNAVAILABLE = 503
+};
+
+/* Who asked for a reload. */
+struct waiter {
+    struct waiter *next;
+    struct admin_request *request;
+    unsigned ends; /* of reloads, up to the one that was asked for */
 };
 
 struct server_admin {
@@ -30,6 +38,7 @@ struct server_admin {
     char *orders_path;
     struct orders orders;
     struct last_reload last_reload;
+    struct waiter *waiters;
     struct server_sessions *sessions;
 };
 
@@ -198,6 +207,37 @@ static void on_ready(struct admin_request *request, void *owner)
     order(owner, request, BACKEND_READY);
 }
 
+static void answer_reload(const struct server_admin *admin,
+                          struct admin_request *request)
+{
+    struct text body = {.bytes = NULL};
+
+    server_status_add_reload(&body, &admin->last_reload);
+    text_add(&body, "\n");
+    admin_answer(request,
+                 admin->last_reload.was_taken ? HTTP_OK : HTTP_CONFLICT,
+                 ADMIN_JSON, &body);
+}
+
+static void on_reload(struct admin_request *request, void *owner)
+{
+    struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+    struct waiter *waiter;
+
+    if (view.is_draining) {
+        admin_refuse(request, HTTP_UNAVAILABLE, "the server drains");
+        return;
+    }
+    waiter = mem_zalloc(sizeof(*waiter));
+    waiter->request = request;
+    waiter->ends = view.is_reloading ? 2 : 1;
+    waiter->next = admin->waiters;
+    admin->waiters = waiter;
+    admin->verbs->reload(admin->server,
+                         admin_parameter(request, "force") != NULL);
+}
+
 static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz},
     {"/readyz", ADMIN_GET, true, on_readyz},
@@ -205,6 +245,7 @@ static const struct admin_route routes[] = {
     {"/status", ADMIN_GET, false, on_status},
     {"/sessions", ADMIN_GET, false, on_sessions},
     {"/kick", ADMIN_POST, false, on_kick},
+    {"/reload", ADMIN_POST, false, on_reload},
     {"/drain", ADMIN_POST, false, on_drain},
     {"/maintenance", ADMIN_POST, false, on_maintenance},
     {"/ready", ADMIN_POST, false, on_ready},
@@ -280,8 +321,33 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
 void server_admin_reloaded(struct server_admin *admin, bool was_taken,
                            const struct reasons *reasons)
 {
-    if (admin != NULL)
-        last_reload_set(&admin->last_reload, was_taken, reasons);
+    struct waiter **at;
+
+    if (admin == NULL)
+        return;
+    last_reload_set(&admin->last_reload, was_taken, reasons);
+    at = &admin->waiters;
+    while (*at != NULL) {
+        struct waiter *waiter = *at;
+
+        if (--waiter->ends > 0) {
+            at = &waiter->next;
+            continue;
+        }
+        *at = waiter->next;
+        answer_reload(admin, waiter->request);
+        free(waiter);
+    }
+}
+
+static void drop_waiters(struct server_admin *admin)
+{
+    while (admin->waiters != NULL) {
+        struct waiter *waiter = admin->waiters;
+
+        admin->waiters = waiter->next;
+        free(waiter);
+    }
 }
 
 void server_admin_stop(struct server_admin *admin)
@@ -290,6 +356,7 @@ void server_admin_stop(struct server_admin *admin)
         return;
     if (admin->sessions != NULL)
         server_sessions_stop(admin->sessions);
+    drop_waiters(admin);
     admin_stop(admin->http);
     if (admin->path != NULL)
         provider_close_admin(admin->path, &admin->socket);

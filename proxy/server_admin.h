@@ -22,12 +22,16 @@ struct server_view {
     struct worker **worker_list;
     unsigned workers;
     uint64_t started_ms; /* on base/clock's scale */
+    bool is_reloading;
     bool is_draining;
 };
 
 /* What it lets be done. */
 struct server_verbs {
     void (*look)(void *server, struct server_view *out);
+    /* Its end is told by server_admin_reloaded; where one is under way, by the
+     * second call. */
+    void (*reload)(void *server, bool is_forced);
 };
 
 struct server_admin;

@@ -1,10 +1,12 @@
 """`gatepost drain`, `maintenance` and `ready`: who is taken where, and that no
-restart or reload forgets it."""
+restart or reload forgets it; and `gatepost reload`."""
 
 import json
 import os
+import signal
 import stat
 import subprocess
+import threading
 
 import pytest
 
@@ -244,3 +246,72 @@ def test_another_state_file_wants_a_restart(start, path):
     server.reload(REFUSED)
 
     assert "$.admin.state" in json.dumps(server.log[since:])
+
+
+# -- reload ------------------------------------------------------------------
+
+def test_a_reload_by_command_is_in_force_when_it_returns(
+        start, ask, path, routes):
+    server = start()
+    routes["backends"]["b1"]["state"] = "draining"
+    server.write_routes(routes)
+
+    assert ask("reload") == (0, "reloaded\n", "")
+
+    assert mode(path, "b1") == "draining"
+    assert "the last one was taken" in ask("status")[1]
+
+
+def test_a_reload_by_command_says_why_it_was_refused(start, ask, routes):
+    server = start()
+    routes["pools"]["p1"]["backends"] = ["b9"]
+    server.write_routes(routes)
+
+    status, output, errors = ask("reload")
+
+    assert (status, errors) == (1, "")
+    assert "routes.json: $.pools.p1.backends[0]: found \"b9\"" in output
+    assert output.endswith("refused: the former files are still in force\n")
+    assert login(server, "a@one.test").startswith(b"OK")
+
+
+def test_a_table_that_shrank_is_taken_by_force_only(start, ask, routes):
+    routes["users"] = {f"u{i}@one.test": "p1" for i in range(50)}
+    server = start()
+    routes["users"] = {"u1@one.test": "p1"}
+    server.write_routes(routes)
+
+    status, output, _ = ask("reload")
+    assert status == 1 and "refused" in output
+    assert ask("reload", "--force") == (0, "reloaded\n", "")
+
+
+def test_reloads_by_command_at_once_are_all_answered(start, path):
+    server = start()
+    answers = []
+
+    def reload():
+        answers.append(admin.request(path, "/reload", "POST"))
+
+    crowd = [threading.Thread(target=reload) for _ in range(8)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join()
+
+    assert [answer.status for answer in answers] == [200] * 8
+    assert {answer.json["taken"] for answer in answers} == {True}
+    server.logged_in("a@one.test").abandon()
+
+
+def test_a_server_that_drains_takes_no_reload(start, ask):
+    server = start()
+    client = server.logged_in("a@one.test")
+    server.signal(signal.SIGTERM)
+    server.wait_log("draining")
+
+    status, output, errors = ask("reload")
+
+    assert (status, output) == (1, "")
+    assert errors == "gatepost: the server drains\n"
+    client.abandon()
