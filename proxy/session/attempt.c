@@ -74,31 +74,30 @@ static bool refuse_crowd(struct attempt *attempt)
     return refuse_unavailable(attempt, "backend-busy");
 }
 
-/* What takes nobody now is passed over as one that is down. */
-static bool takes_anybody(const struct attempt *attempt, const char **why)
+/* What takes nobody now is passed over as one that is down; where the user is
+ * already, a drain changes nothing. */
+static bool takes_anybody(const struct attempt *attempt,
+                          const struct link_target *target, const char **why)
 {
-    unsigned max = attempt->target->config->max_sessions;
+    unsigned max = target->config->max_sessions;
+    bool is_there = attempt->is_at_home && target == attempt->target;
 
-    switch (backend_mode(attempt->target->facts)) {
+    switch (backend_mode(target->facts)) {
     case BACKEND_READY:
-        if (max == 0 || backend_sessions(attempt->target->facts) < max)
-            return true;
-        *why = "backend-full";
         break;
     case BACKEND_DRAINING:
+        if (is_there)
+            break;
         *why = "backend-draining";
-        break;
+        return false;
     case BACKEND_MAINTENANCE:
         *why = "backend-in-maintenance";
-        break;
+        return false;
     }
+    if (max == 0 || backend_sessions(target->facts) < max)
+        return true;
+    *why = "backend-full";
     return false;
-}
-
-static void leave_place(struct attempt *attempt)
-{
-    gate_leave(&attempt->pass);
-    backend_session_closed(&attempt->backend);
 }
 
 /* A connection to the candidate, or one on its way. *goes_on_out tells whether
@@ -108,42 +107,87 @@ static bool take_place(struct attempt *attempt, bool *goes_on_out)
     const struct link_target *target = attempt->target;
     const char *why;
 
-    if (takes_anybody(attempt, &why))
+    if (takes_anybody(attempt, target, &why))
         attempt->backend =
             backend_session_try(target->facts, target->config->max_sessions);
-    if (attempt->backend == NULL || !reach(attempt)) {
-        leave_place(attempt);
+    if (attempt->backend == NULL || !reach(attempt) ||
+        (attempt->upstream != NULL && !attempt_arrive(attempt))) {
+        attempt_leave_backend(attempt);
         return false;
     }
     *goes_on_out = attempt->upstream == NULL || attempt_start_login(attempt);
     return true;
 }
 
-/* Goes to the next candidate. False: the attempt is over; why is the reason
- * when no candidate is left. A backend that is only busy is waited for: the
- * user's mail is there. */
-static bool try_next(struct attempt *attempt, const char *why)
+/* The next of the pick that takes somebody who is new. */
+static const struct backend_config *next_open(struct attempt *attempt,
+                                              const char **why)
 {
     const struct backend_config *config;
-    bool goes_on;
 
     while ((config = pick_next(&attempt->pick, clock_now_ms())) != NULL) {
+        if (takes_anybody(attempt, snapshot_target(attempt->snapshot, config),
+                          why))
+            return config;
         attempt->target = snapshot_target(attempt->snapshot, config);
-        if (!takes_anybody(attempt, &why))
-            continue;
-        switch (enter_gate(attempt)) {
-        case GATE_ENTERED:
-            if (take_place(attempt, &goes_on))
-                return goes_on;
-            break;
-        case GATE_WAITS:
-            counters_add(attempt->env->counters, COUNTER_LOGINS_QUEUED, 1);
-            return true;
-        case GATE_FULL:
-            return refuse_crowd(attempt);
-        }
     }
-    return refuse_unavailable(attempt, why);
+    return NULL;
+}
+
+/* To the target: a backend that is only busy is waited for, since the user's
+ * mail is there. Otherwise as take_place. */
+static bool go_there(struct attempt *attempt, bool *goes_on_out)
+{
+    switch (enter_gate(attempt)) {
+    case GATE_ENTERED:
+        return take_place(attempt, goes_on_out);
+    case GATE_WAITS:
+        counters_add(attempt->env->counters, COUNTER_LOGINS_QUEUED, 1);
+        *goes_on_out = true;
+        break;
+    case GATE_FULL:
+        *goes_on_out = refuse_crowd(attempt);
+        break;
+    }
+    return true;
+}
+
+/* Goes to the next candidate. False: the attempt is over; why is the reason
+ * when no candidate is left. */
+static bool try_next(struct attempt *attempt, const char *why)
+{
+    for (;;) {
+        const struct backend_config *wanted = next_open(attempt, &why);
+        bool goes_on;
+
+        switch (attempt_go_home(attempt, wanted)) {
+        case HOME_THERE:
+            break;
+        case HOME_WAIT:
+            return true;
+        case HOME_NONE:
+            return refuse_unavailable(attempt, why);
+        }
+        if (go_there(attempt, &goes_on))
+            return goes_on;
+    }
+}
+
+/* False: the attempt is over. */
+static bool move_on(struct attempt *attempt)
+{
+    bool goes_on;
+
+    switch (attempt_move_on(attempt)) {
+    case HOME_THERE:
+        return go_there(attempt, &goes_on) ? goes_on
+                                           : try_next(attempt, "no-backend-up");
+    case HOME_WAIT:
+        return true;
+    case HOME_NONE:
+        break;
+    }
+    return refuse_unavailable(attempt, "other-sessions-remain");
 }
 
 static void on_gate(struct gate_pass *pass, bool is_in, void *owner)
@@ -366,6 +410,10 @@ static void on_timeout(struct wheel_timer *timer)
     case ATTEMPT_ASK:
         attempt_login_timeout(attempt);
         break;
+    case ATTEMPT_MOVE:
+        if (!move_on(attempt))
+            attempt_finish(attempt);
+        break;
     case ATTEMPT_HOLD:
         attempt_finish(attempt);
         break;
@@ -384,10 +432,12 @@ static void on_link(struct link *link, bool is_ready, void *owner)
         attempt_log_dial_failed(attempt, link);
     }
     link_free(&attempt->link);
-    if (!is_ready)
-        leave_place(attempt);
-    goes_on = is_ready ? attempt_start_login(attempt)
-                       : try_next(attempt, "no-backend");
+    if (is_ready && attempt_arrive(attempt)) {
+        goes_on = attempt_start_login(attempt);
+    } else {
+        attempt_leave_backend(attempt);
+        goes_on = try_next(attempt, "no-backend");
+    }
     if (!goes_on)
         attempt_finish(attempt);
 }
@@ -400,6 +450,19 @@ const struct attempt_outcome *attempt_outcome(const struct attempt *attempt)
 const struct identity *attempt_identity(const struct attempt *attempt)
 {
     return &attempt->identity;
+}
+
+bool attempt_take_home(struct attempt *attempt)
+{
+    if (attempt->home.at == NULL)
+        return false;
+    homes_settle(&attempt->home);
+    return true;
+}
+
+bool attempt_is_seeking(const struct attempt *attempt)
+{
+    return attempt->login == NULL;
 }
 
 const struct backend *attempt_backend(const struct attempt *attempt)

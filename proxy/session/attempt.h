@@ -97,13 +97,19 @@ const struct attempt_outcome *attempt_outcome(const struct attempt *attempt);
 /* The normalised name; empty before it is known. */
 const struct identity *attempt_identity(const struct attempt *attempt);
 
+/* Whether no backend has seen the credentials yet. */
+bool attempt_is_seeking(const struct attempt *attempt);
+
 /* Where it dials, waits or logs in; NULL: nowhere yet. */
 const struct backend *attempt_backend(const struct attempt *attempt);
 
 /* After a login: the stream, whose owner must be set at once, and the
- * backend, whose count of sessions includes this one. Both once. */
+ * backend, whose count of sessions includes this one. Each once. */
 struct stream *attempt_take_stream(struct attempt *attempt);
 struct backend *attempt_take_backend(struct attempt *attempt);
+
+/* Likewise the claim to the user's home; false: there is none. */
+MUST_USE bool attempt_take_home(struct attempt *attempt);
 
 /* Ends whatever is under way; accepts NULL inside. */
 void attempt_free(struct attempt **attempt);

@@ -19,7 +19,7 @@ static void ignore(struct stream *stream, enum stream_event event, void *owner)
     (void)owner;
 }
 
-static void end_upstream(struct attempt *attempt)
+void attempt_leave_backend(struct attempt *attempt)
 {
     if (attempt->upstream != NULL) {
         stream_set_owner(attempt->upstream, ignore, NULL);
@@ -34,7 +34,8 @@ static void end_upstream(struct attempt *attempt)
 void attempt_drop_login(struct attempt *attempt)
 {
     upstream_login_free(&attempt->login);
-    end_upstream(attempt);
+    attempt_leave_backend(attempt);
+    homes_leave(attempt->env->homes, &attempt->home);
 }
 
 /* Asked once the backend has said OK: a stranger who knows a name must not
@@ -180,7 +181,8 @@ static bool hold_to_tick(struct attempt *attempt)
 {
     if (!attempt_hold_back(attempt, 0))
         return false;
-    end_upstream(attempt);
+    attempt_leave_backend(attempt);
+    homes_leave(attempt->env->homes, &attempt->home);
     return true;
 }
 

@@ -17,6 +17,7 @@
 enum attempt_stage {
     ATTEMPT_WAIT, /* for leave to ask: the client keeps failing */
     ATTEMPT_ASK,  /* a backend is on its way or asked */
+    ATTEMPT_MOVE, /* waits for other sessions of the user to go */
     ATTEMPT_HOLD  /* the answer is known and held back */
 };
 
@@ -42,6 +43,13 @@ struct attempt {
     struct user_lookup *lookup; /* while it is under way */
     struct pick pick;
     const struct link_target *target;
+    struct home_claim home;
+    bool is_at_home; /* the target is where the user was before */
+    const struct backend_config
+        *wanted; /* ATTEMPT_MOVE: where to, since when */
+    uint64_t move_until_ms;
+    bool has_kicked;
+    bool is_astray;             /* the home has moved since this one set out */
     struct proxy_client client; /* who it is to the backend, if told */
 
     struct gate_pass pass; /* a place among those who log in there */
@@ -63,10 +71,25 @@ MUST_USE bool attempt_take_route(struct attempt *attempt);
  * user could be let in at a place that was just left. */
 MUST_USE bool attempt_route_holds(const struct attempt *attempt);
 
+/* attempt_home.c. Sets the target: wanted, or where the user is already. */
+enum home_answer {
+    HOME_THERE,
+    HOME_WAIT, /* the timer will ask attempt_move_on */
+    HOME_NONE  /* the user can go nowhere */
+};
+MUST_USE enum home_answer attempt_go_home(struct attempt *attempt,
+                                          const struct backend_config *wanted);
+MUST_USE enum home_answer attempt_move_on(struct attempt *attempt);
+/* Before credentials go. False: the user's other logins have gone elsewhere
+ * meanwhile, and attempt_go_home will follow them. */
+MUST_USE bool attempt_arrive(struct attempt *attempt);
+
 /* attempt_login.c. From here on credentials are on their way: nobody else is
  * tried (design.md, section 2, Failover). False: the attempt is over. */
 MUST_USE bool attempt_start_login(struct attempt *attempt);
 void attempt_login_timeout(struct attempt *attempt);
+/* Gives up what it holds of the backend, but for the user's home. */
+void attempt_leave_backend(struct attempt *attempt);
 /* Ends the login, and what it holds of the backend. */
 void attempt_drop_login(struct attempt *attempt);
 

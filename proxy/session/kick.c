@@ -28,6 +28,7 @@ struct kick *kick_copy(const struct kick *kick)
 
     *copy = *kick;
     copy->backend = kick->backend == NULL ? NULL : mem_strdup(kick->backend);
+    copy->at = kick->at == NULL ? NULL : backend_ref(kick->at);
     return copy;
 }
 
@@ -39,6 +40,7 @@ void kick_free(struct kick **kick)
     if (mine == NULL)
         return;
     free(mine->backend);
+    backend_unref(&mine->at);
     free(mine);
 }
 
@@ -47,7 +49,9 @@ bool kick_matches(const struct kick *kick, const struct session *session)
     const struct backend *backend = session_backend(session);
     const char *user = session_user(session);
 
-    if (session_is_ending(session))
+    if (session_is_ending(session) ||
+        (kick->spares_seekers && session_is_seeking(session)) ||
+        (kick->at != NULL && backend != kick->at))
         return false;
     if (kick->user[0] != '\0' &&
         (user == NULL || strcmp(user, kick->user) != 0))
@@ -91,6 +95,8 @@ static size_t end_some(struct kicks *kicks, const struct kick *kick,
         if (!kick_matches(kick, session) || (quiet_ones && !is_quiet(session)))
             continue;
         session_end(session, kick->reason, SESSION_KICKED);
+        if (kick->spares_seekers)
+            session_cut_backend(session);
         ended++;
     }
     return ended;

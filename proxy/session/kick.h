@@ -19,9 +19,12 @@ struct session;
 struct kick {
     char user[IDENTITY_MAX + 1]; /* normalised; empty: everybody's */
     char *backend;               /* its name; NULL: wherever they are */
+    struct backend *at;          /* likewise, by its facts; or NULL */
     const char *reason;          /* a lasting, fixed word for the log */
     uint64_t spread_ms;          /* 0: at once */
     bool while_in_maintenance;   /* over as soon as the backend is not */
+    bool spares_seekers; /* not who has sent no credentials; and backends hear
+                            it at once */
 };
 
 /* A copy of its own. */

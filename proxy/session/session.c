@@ -161,6 +161,17 @@ static void vanish(struct session *session)
     quota_give(env->quota);
 }
 
+/* Not before the backend has heard that the session is over. */
+static void leave_home(struct session *session)
+{
+    const char *user = session_facts_user(&session->facts);
+
+    if (session->has_home)
+        homes_leave_session(session->env->homes, (const uint8_t *)user,
+                            strlen(user));
+    session->has_home = false;
+}
+
 static void on_ending(struct stream *stream, enum stream_event event,
                       void *owner)
 {
@@ -168,10 +179,12 @@ static void on_ending(struct stream *stream, enum stream_event event,
 
     switch (event) {
     case STREAM_CLOSED:
-        if (stream == session->splice.client)
+        if (stream == session->splice.client) {
             session->splice.client = NULL;
-        else
+        } else {
             session->splice.upstream = NULL;
+            leave_home(session);
+        }
         if (--session->open_streams == 0)
             vanish(session);
         break;
@@ -289,6 +302,7 @@ void session_start_splice(struct session *session,
     memset(&before->ahead, 0, sizeof(before->ahead));
     session->splice.upstream = attempt_take_stream(before->attempt);
     session->backend = attempt_take_backend(before->attempt);
+    session->has_home = attempt_take_home(before->attempt);
     session->open_streams++;
     session_facts_name_user(&session->facts, attempt_identity(before->attempt));
     session_log_login(&session->facts, session->backend,
@@ -619,6 +633,19 @@ const char *session_user(const struct session *session)
     if (attempt != NULL)
         return attempt_identity(attempt)->user;
     return session_facts_user(&session->facts);
+}
+
+bool session_is_seeking(const struct session *session)
+{
+    const struct attempt *attempt = attempt_of(session);
+
+    return attempt != NULL && attempt_is_seeking(attempt);
+}
+
+void session_cut_backend(struct session *session)
+{
+    if (session->splice.upstream != NULL)
+        stream_close(session->splice.upstream);
 }
 
 const struct backend *session_backend(const struct session *session)

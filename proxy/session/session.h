@@ -56,6 +56,11 @@ bool session_is_spliced(const struct session *session);
 bool session_is_ending(const struct session *session);
 /* The normalised name of who has logged in or is about to; NULL: nobody. */
 const char *session_user(const struct session *session);
+/* It is logging in, and the backend has seen no credentials yet. */
+bool session_is_seeking(const struct session *session);
+/* Of one that is ending: its backend shall hear of it now, whatever is still to
+ * be flushed. */
+void session_cut_backend(struct session *session);
 /* Where it is spliced to or logs in; NULL: nowhere. */
 const struct backend *session_backend(const struct session *session);
 /* How long a spliced one has moved no byte. */

@@ -50,6 +50,7 @@ struct session {
     enum session_state state;
     uint8_t open_streams;
     bool keeps_alive; /* towards the backend */
+    bool has_home;    /* from the splice on: state/homes.h */
 };
 
 /* session.c. */
