@@ -80,6 +80,9 @@ static void read_pool(struct route_loader *loader,
     read_balance(&members, pool);
     json_read_optional_choice(&members, "when_down", answers, 2, &when_down);
     pool->when_down = (enum pool_when_down)when_down;
+    pool->one_backend_per_user = true;
+    json_read_optional_flag(&members, "one_backend_per_user",
+                            &pool->one_backend_per_user);
     if (has_list)
         check_backups(&list, pool);
     route_load_master(&members, &pool->master);

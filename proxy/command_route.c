@@ -177,7 +177,10 @@ static int explain_route(struct explanation *about)
     is_good = explain_login_as(about);
     is_good = explain_backend(about) && is_good;
     say(about->out, "note:",
-        "by the table alone; what is up and how busy is not known here");
+        "by the table alone; what is up and how busy is not known here%s",
+        pool->one_backend_per_user
+            ? ", nor where the user has sessions, which decides first"
+            : "");
     if (route->hold)
         return refuse(about->out, "the rule holds logins back (\"hold\")");
     return is_good ? EXIT_SUCCESS : refuse(about->out, "for the reason above");

@@ -349,6 +349,7 @@ ROUTES = [
     (["pools", "replicated", "hash_by"], ([], ["user", "domain"])),
     (["pools", "replicated", "slow_start"],
      ([0, 0.5, 3600], [-1, 3601, "1", None, True, []])),
+    (["pools", "replicated", "one_backend_per_user"], FLAG),
     (["pools", "main", "slow_start"], ([0], [1, 0.5])),
     (["pools", "main", "when_down"], choice("refuse", "next")),
     *master(["pools", "replicated"]),

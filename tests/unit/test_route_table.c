@@ -130,7 +130,8 @@ static void a_pool_has_what_the_file_says(void **state)
     struct route_table *table =
         parse(ROUTE_CASE_POOL("\"backends\": [\"b2\", \"b1\"], \"balance\": "
                               "\"least-sessions\", \"when_down\": \"next\", "
-                              "\"slow_start\": 1.5"));
+                              "\"slow_start\": 1.5, "
+                              "\"one_backend_per_user\": false"));
     size_t count;
     const struct pool *pool = route_table_pools(table, &count);
 
@@ -145,6 +146,7 @@ static void a_pool_has_what_the_file_says(void **state)
                      pool->backends[0]->weight + pool->backends[1]->weight);
     assert_int_equal(pool->balance, POOL_LEAST_SESSIONS);
     assert_int_equal(pool->slow_start_ms, 1500);
+    assert_false(pool->one_backend_per_user);
     assert_int_equal(pool->when_down, POOL_NEXT);
     route_table_free(&table);
 }
@@ -189,6 +191,7 @@ static void a_pool_hashes_and_refuses_by_default(void **state)
     assert_int_equal(pool->balance, POOL_HASH);
     assert_int_equal(pool->hash_by, POOL_BY_USER);
     assert_int_equal(pool->slow_start_ms, 0);
+    assert_true(pool->one_backend_per_user);
     assert_false(pool->has_backups);
     assert_int_equal(pool->when_down, POOL_REFUSE);
     route_table_free(&table);

@@ -1,0 +1,294 @@
+"""One user, one backend: while a user has a session, the next login goes to
+the same server; where it cannot, the user's sessions are closed first."""
+
+import random
+import select
+import socket
+import threading
+
+import pytest
+
+from gatepost_test.gatepost import backend_entry
+from gatepost_test.scripts import ImapServer
+
+pytestmark = pytest.mark.threads
+
+USER = "alice@example.org"
+
+
+def is_over(sock):
+    """Whether the other side has ended it, read or not."""
+    try:
+        return (bool(select.select([sock], [], [], 0)[0]) and
+                sock.recv(1, socket.MSG_PEEK) == b"")
+    except (OSError, ValueError):
+        return True
+
+
+class Board:
+    """Who is logged in at which of some servers; remembers each user that was
+    at two of them at once."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.open = []  # (user, server, conversation)
+        self.clashes = []
+
+    def enter(self, server, conversation):
+        with self.lock:
+            for user, other, former in self.open:
+                if (user == conversation.user and other is not server and
+                        not is_over(former.sock)):
+                    self.clashes.append(user)
+            self.open.append((conversation.user, server, conversation))
+
+
+class Watched(ImapServer):
+    """Tells the board of each login, before the client hears of it."""
+
+    def __init__(self, board):
+        super().__init__()
+        self.board = board
+
+    def _try_login(self, conversation, tag, name, rest):
+        good = super()._try_login(conversation, tag, name, rest)
+        self.board.enter(self, conversation)
+        return good
+
+
+@pytest.fixture
+def board():
+    found = Board()
+    yield found
+    assert not found.clashes
+
+
+@pytest.fixture
+def backends(fake_backend, board):
+    return [fake_backend(Watched(board)) for _ in range(2)]
+
+
+def routes(backends, changes=None, **pool):
+    entries = {f"b{at}": backend_entry(backend)
+               for at, backend in enumerate(backends)}
+    for name, change in (changes or {}).items():
+        entries[name].update(change)
+    return {"backends": entries,
+            "pools": {"p1": {"backends": list(entries), **pool}},
+            "default": "p1"}
+
+
+def login(front, user=USER):
+    client = front.secure()
+    return client, client.command(f"LOGIN {user} secret", 20)[-1]
+
+
+def place(front, backends, user=USER):
+    """Logs in; returns the client and which backend it came to."""
+    before = [one.connects for one in backends]
+    client, answer = login(front, user)
+    assert answer.startswith(b"OK"), answer
+    at, = (at for at, was in enumerate(before)
+           if backends[at].connects > was)
+    return client, at
+
+
+def leave_all(front, clients):
+    for client in clients:
+        client.abandon()
+    front.wait_counters(sessions_open=0)
+
+
+def reload(front, *arguments, **pool):
+    front.write_routes(routes(*arguments, **pool))
+    front.reload()
+
+
+def closed(client):
+    return client.read_to_end(10) == b""
+
+
+@pytest.mark.parametrize("balance", ["least-sessions", "round-robin"])
+def test_the_next_login_goes_where_the_first_is(gatepost, backends, balance):
+    front = gatepost(routes(backends, balance=balance))
+
+    homes = {place(front, backends)[1] for _ in range(6)}
+    others = {place(front, backends, f"user{number}@example.org")[1]
+              for number in range(4)}
+
+    assert len(homes) == 1
+    assert others == {0, 1} or balance == "least-sessions"
+
+
+def test_stores_that_allow_more_spread_a_user(gatepost, fake_backend):
+    backends = [fake_backend(ImapServer()), fake_backend(ImapServer())]
+    front = gatepost(routes(backends, balance="round-robin",
+                            one_backend_per_user=False))
+
+    for _ in range(6):
+        login(front)
+
+    assert [one.connects for one in backends] == [3, 3]
+
+
+def test_many_logins_at_once_meet_at_one_backend(gatepost, backends):
+    front = gatepost(routes(backends, balance="round-robin"))
+    answers = []
+
+    def log_in():
+        answers.append(login(front)[1])
+
+    threads = [threading.Thread(target=log_in) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(answer.startswith(b"OK") for answer in answers)
+    assert sorted(one.connects for one in backends) == [0, 12]
+
+
+@pytest.mark.parametrize("when_down", ["next", "refuse"])
+@pytest.mark.parametrize("balance", ["hash", "least-sessions", "round-robin"])
+def test_a_drain_keeps_users_together(gatepost, backends, balance, when_down):
+    pool = {"balance": balance, "when_down": when_down}
+    front = gatepost(routes(backends, **pool))
+    first, home = place(front, backends)
+
+    reload(front, backends, {f"b{home}": {"state": "draining"}}, **pool)
+    second, again = place(front, backends)
+
+    assert again == home
+    assert first.command("NOOP")[-1].startswith(b"OK")
+    leave_all(front, [first, second])
+    if (balance, when_down) == ("hash", "refuse"):
+        assert login(front)[1].startswith(b"NO [UNAVAILABLE]")
+    else:
+        assert place(front, backends)[1] != home
+
+
+def test_failback_waits_for_the_last_session(gatepost, backends):
+    front = gatepost(routes(backends, when_down="next"))
+    first, home = place(front, backends)
+    leave_all(front, [first])
+    reload(front, backends, {f"b{home}": {"state": "maintenance"}},
+           when_down="next")
+    first, refuge = place(front, backends)
+    assert refuge != home
+
+    reload(front, backends, when_down="next")
+    second, still = place(front, backends)
+
+    assert still == refuge
+    leave_all(front, [first, second])
+    assert place(front, backends)[1] == home
+
+
+@pytest.mark.parametrize("change", [{"state": "maintenance"}, {"weight": 0}])
+def test_who_must_move_is_closed_first(gatepost, backends, change):
+    front = gatepost(routes(backends, when_down="next"),
+                     timeouts={"drain": 3600})
+    clients = [place(front, backends) for _ in range(3)]
+    home = clients[0][1]
+    mark = front.mark()
+
+    reload(front, backends, {f"b{home}": change}, when_down="next")
+    _, moved = place(front, backends)
+
+    assert moved != home
+    assert all(closed(client) for client, _ in clients)
+    assert front.session_end(since=mark)["reason"] == "moved"
+
+
+def test_a_changed_route_moves_the_user(gatepost, backends):
+    front = gatepost(routes(backends))
+    client, home = place(front, backends)
+    stranger, _ = place(front, backends, "bob@example.org")
+
+    table = routes(backends)
+    table["pools"]["p2"] = {"backends": [f"b{1 - home}"]}
+    table["users"] = {USER: "p2"}
+    front.write_routes(table)
+    front.reload()
+    _, moved = place(front, backends)
+
+    assert moved != home
+    assert closed(client)
+    assert stranger.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_a_backend_that_is_down_is_left(gatepost, backends):
+    front = gatepost(routes(backends, balance="round-robin",
+                            when_down="next"))
+    client, home = place(front, backends)
+    backends[home].refuse()
+    for number in range(12):
+        _, answer = login(front, f"user{number}@example.org")
+        assert answer.startswith(b"OK")
+    front.wait_log("backend-down")
+
+    _, moved = place(front, backends)
+
+    assert moved != home
+    assert closed(client)
+
+
+def test_a_full_home_sends_nobody_elsewhere(gatepost, backends):
+    front = gatepost(
+        routes(backends, {"b0": {"max_sessions": 1}, "b1": {"weight": 0}},
+               when_down="next"),
+        env={"GATEPOST_FAULT_CLOCK_SCALE": "10"})
+    client, home = place(front, backends)
+    assert home == 0
+    reload(front, backends, {"b0": {"max_sessions": 1}}, when_down="next")
+
+    _, answer = login(front)
+
+    assert answer.startswith(b"NO [UNAVAILABLE]")
+    assert front.wait_log("login-failed")["reason"] == "other-sessions-remain"
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert backends[1].connects == 0
+
+
+def test_no_order_of_changes_puts_a_user_at_two_backends(
+        gatepost, backends, board):
+    chance = random.Random(7)
+    pool = {"balance": "round-robin", "when_down": "next"}
+    front = gatepost(routes(backends, **pool), timeouts={"drain": 0.2})
+    clients = [None, None]
+
+    for _ in range(60):
+        if chance.random() < 0.4:
+            states = {f"b{at}": {"state": chance.choice(
+                ["ready", "ready", "draining", "maintenance"])}
+                for at in range(2)}
+            states[f"b{chance.randrange(2)}"]["weight"] = chance.choice([0, 1])
+            reload(front, backends, states, **pool)
+        at = chance.randrange(2)
+        if clients[at] is not None:
+            clients[at].abandon()
+        clients[at], answer = login(front)
+        assert answer.startswith((b"OK", b"NO [UNAVAILABLE]")), answer
+
+    assert sum(one.connects for one in backends) > 20
+    assert not board.clashes
+
+
+def test_logins_at_once_leave_a_dead_backend_together(gatepost, backends):
+    front = gatepost(routes(backends, when_down="next"))
+    client, home = place(front, backends)
+    leave_all(front, [client])
+    backends[home].refuse()
+    answers = []
+
+    def log_in():
+        answers.append(login(front)[1])
+
+    threads = [threading.Thread(target=log_in) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(answer.startswith(b"OK") for answer in answers)
+    assert backends[1 - home].connects == 6
