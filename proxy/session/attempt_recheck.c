@@ -78,8 +78,8 @@ static bool is_among(const struct backend *backend,
 }
 
 /* Health is no part of the answer: who was sent to the second choice since the
- * first was down stays there while the first remains the same. Backends are the
- * same where name, host and port are. */
+ * first was down stays there while the first remains the same; and so does who
+ * has sessions there. Backends are the same where name, host and port are. */
 static bool still_leads_there(const struct attempt *attempt,
                               const struct snapshot *now,
                               const struct pool *pool)
@@ -89,7 +89,7 @@ static bool still_leads_there(const struct attempt *attempt,
 
     if (!is_among(backend, now, pool))
         return false;
-    if (pool->balance != POOL_HASH)
+    if (pool->balance != POOL_HASH || attempt->is_at_home)
         return true;
     first = first_choice(attempt, now, pool);
     return first == backend ||
