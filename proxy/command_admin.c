@@ -233,7 +233,32 @@ static int run_reload(const struct wishes *wishes)
     return result;
 }
 
+static int run_live_route(const struct wishes *wishes)
+{
+    struct text target = {.bytes = NULL};
+    bool was_good;
+    json_t *answer;
+    int result = EXIT_SUCCESS;
+
+    text_add(&target, "/route");
+    admin_client_add(&target, "user", wishes->name);
+    answer = admin_client_ask(wishes->socket, "GET", target.bytes, WAIT_S,
+                              wishes->problems, &was_good);
+    text_deinit(&target);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (!was_good)
+        result = print_refusal(wishes, answer);
+    else if (wishes->wants_json)
+        result = print_json(wishes, answer);
+    else
+        print_route(answer, wishes->out);
+    json_decref(answer);
+    return result;
+}
+
 static const struct admin_command commands[] = {
+    {"route --live", true, "", run_live_route},
     {"reload", false, "f", run_reload},
     {"status", false, "", run_status},
     {"sessions", false, "ub", run_sessions},
@@ -252,9 +277,18 @@ static const struct admin_command *find_command(const char *name)
     return NULL;
 }
 
-bool command_admin_knows(const char *name)
+/* `route` without --live asks no server. */
+static const struct admin_command *command_of(int count, char **arguments)
 {
-    return find_command(name) != NULL;
+    if (count > 1 && strcmp(arguments[0], "route") == 0 &&
+        strcmp(arguments[1], "--live") == 0)
+        return find_command("route --live");
+    return find_command(arguments[0]);
+}
+
+bool command_admin_knows(int count, char **arguments)
+{
+    return command_of(count, arguments) != NULL;
 }
 
 static bool misuse(const struct wishes *wishes, const char *command,
@@ -289,7 +323,9 @@ static const char **place_of(const struct admin_command *command,
 static bool read_arguments(const struct admin_command *command, int count,
                            char **arguments, struct wishes *wishes)
 {
-    for (int i = 1; i < count; i++) {
+    int first = strcmp(arguments[0], "route") == 0 ? 2 : 1;
+
+    for (int i = first; i < count; i++) {
         const char **place = place_of(command, arguments[i], wishes);
 
         if (strcmp(arguments[i], "--json") == 0)
@@ -310,13 +346,13 @@ static bool read_arguments(const struct admin_command *command, int count,
             *place = arguments[++i];
     }
     if (command->wants_name && wishes->name == NULL)
-        return misuse(wishes, command->name, "missing:", "BACKEND");
+        return misuse(wishes, command->name, "an argument is missing:", "NAME");
     return true;
 }
 
 int command_admin_run(int count, char **arguments, FILE *out, FILE *problems)
 {
-    const struct admin_command *command = find_command(arguments[0]);
+    const struct admin_command *command = command_of(count, arguments);
     struct wishes wishes = {
         .socket = ADMIN_CLIENT_SOCKET, .out = out, .problems = problems};
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Whether it is one of them. */
-bool command_admin_knows(const char *name);
+/* Whether arguments[0] is one of them. */
+bool command_admin_knows(int count, char **arguments);
 
 /* Runs the command arguments[0], whose options and names follow. Returns the
  * exit status: 0; 1 when the server refused or cannot be asked; -1 for wrong

@@ -210,3 +210,44 @@ void print_reload(const json_t *reload, FILE *out)
               : "refused: the former files are still in force\n",
           out);
 }
+
+static void print_candidate(const json_t *backend, FILE *out)
+{
+    fputs("backend:  ", out);
+    put(text_of(backend, "name"), out);
+    fputs(", ", out);
+    put(text_of(backend, "state"), out);
+    if (strcmp(text_of(backend, "state"), "up") != 0) {
+        fputs(" (", out);
+        put(text_of(backend, "why"), out);
+        fputc(')', out);
+    }
+    fputs(", ", out);
+    put(text_of(backend, "mode"), out);
+    fprintf(out, ", %lld sessions\n",
+            (long long)number_of(backend, "sessions"));
+}
+
+static void print_field(const char *label, const char *text, FILE *out)
+{
+    fprintf(out, "%-9s ", label);
+    put(text, out);
+    fputc('\n', out);
+}
+
+void print_route(const json_t *route, FILE *out)
+{
+    bool is_held = json_is_true(json_object_get(route, "hold"));
+
+    print_field("name:", text_of(route, "name"), out);
+    fprintf(out, "%-9s ", "rule:");
+    put(text_of(route, "rule"), out);
+    fputc(' ', out);
+    put(text_of(route, "key"), out);
+    fputc('\n', out);
+    print_field("pool:", text_of(route, "pool"), out);
+    print_field("hold:", is_held ? "yes: no login now" : "no", out);
+    if (*text_of(route, "home") != '\0')
+        print_field("home:", text_of(route, "home"), out);
+    print_each(json_object_get(route, "backends"), out, print_candidate);
+}

@@ -24,6 +24,7 @@ static const char usage[] =
     "       gatepost sessions [--user USER] [--backend BACKEND] [--json]\n"
     "       gatepost kick [--user USER] [--backend BACKEND]\n"
     "                [--over SECONDS]    end sessions\n"
+    "       gatepost route --live USER   where a user goes now\n"
     "       gatepost reload [--force]    take changed files, or say why not\n"
     "       gatepost drain BACKEND       give it no new users\n"
     "       gatepost maintenance BACKEND give it nobody, end its sessions\n"
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         return refuse("a command is missing", NULL);
-    if (!asks_for_help(argc, argv) && command_admin_knows(argv[1]))
+    if (!asks_for_help(argc, argv) && command_admin_knows(argc - 1, argv + 1))
         return administer(argc - 1, argv + 1);
     command = find_command(asks_for_help(argc, argv) ? "--help" : argv[1]);
     if (command == NULL)

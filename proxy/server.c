@@ -350,6 +350,7 @@ static void look(void *owner, struct server_view *out)
                              .workers = server->worker_count,
                              .started_ms = server->started_ms,
                              .is_reloading = reload_is_running(server->reload),
+                             .homes = server->homes,
                              .is_draining = server->is_draining};
 }
 

@@ -7,6 +7,7 @@
 #include "orders.h"
 #include "provider_admin.h"
 #include "server_log.h"
+#include "server_route.h"
 #include "server_sessions.h"
 #include "server_status.h"
 
@@ -39,6 +40,8 @@ struct server_admin {
     struct orders orders;
     struct last_reload last_reload;
     struct waiter *waiters;
+    struct server_routes routes;
+    uv_loop_t *loop;
     struct server_sessions *sessions;
 };
 
@@ -238,12 +241,21 @@ static void on_reload(struct admin_request *request, void *owner)
                          admin_parameter(request, "force") != NULL);
 }
 
+static void on_route(struct admin_request *request, void *owner)
+{
+    struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+
+    server_route_tell(&admin->routes, admin->loop, request, &view);
+}
+
 static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz},
     {"/readyz", ADMIN_GET, true, on_readyz},
     {"/metrics", ADMIN_GET, true, on_metrics},
     {"/status", ADMIN_GET, false, on_status},
     {"/sessions", ADMIN_GET, false, on_sessions},
+    {"/route", ADMIN_GET, false, on_route},
     {"/kick", ADMIN_POST, false, on_kick},
     {"/reload", ADMIN_POST, false, on_reload},
     {"/drain", ADMIN_POST, false, on_drain},
@@ -303,6 +315,7 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
 {
     struct server_admin *admin = mem_zalloc(sizeof(*admin));
 
+    admin->loop = loop;
     admin->verbs = verbs;
     admin->server = server;
     admin->socket.fd = -1;
@@ -357,6 +370,7 @@ void server_admin_stop(struct server_admin *admin)
     if (admin->sessions != NULL)
         server_sessions_stop(admin->sessions);
     drop_waiters(admin);
+    server_route_stop(&admin->routes);
     admin_stop(admin->http);
     if (admin->path != NULL)
         provider_close_admin(admin->path, &admin->socket);

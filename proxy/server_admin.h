@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "config/mem.h"
 #include "config/reason.h"
+#include "state/homes.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
 #include "worker.h"
@@ -19,6 +20,7 @@ struct server_view {
     struct snapshot *snapshot; /* the one in force */
     const struct counters_set *counters;
     const struct quota *quota;
+    struct homes *homes;
     struct worker **worker_list;
     unsigned workers;
     uint64_t started_ms; /* on base/clock's scale */

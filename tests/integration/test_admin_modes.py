@@ -1,9 +1,11 @@
 """`gatepost drain`, `maintenance` and `ready`: who is taken where, and that no
-restart or reload forgets it; and `gatepost reload`."""
+restart or reload forgets it; `gatepost
+reload` and `gatepost route --live`."""
 
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import threading
@@ -47,7 +49,7 @@ def start(gatepost, routes):
 def ask(binary, path):
     """ask("drain", "b1", ...): (exit status, output, errors)."""
     def run(name, *arguments):
-        done = subprocess.run([binary, name, "--socket", path, *arguments],
+        done = subprocess.run([binary, name, *arguments, "--socket", path],
                               capture_output=True, text=True, timeout=30,
                               env=environment({}))
         assert not SANITIZER_REPORT.search(done.stderr), done.stderr
@@ -315,3 +317,74 @@ def test_a_server_that_drains_takes_no_reload(start, ask):
     assert (status, output) == (1, "")
     assert errors == "gatepost: the server drains\n"
     client.abandon()
+
+
+# -- route --live ------------------------------------------------------------
+
+def test_a_live_route_tells_what_the_server_knows(start, ask):
+    server = start()
+    client = server.logged_in("a@one.test")
+    ask("drain", "b1")
+
+    status, output, errors = ask("route", "--live", "A@One.test")
+
+    assert (status, errors) == (0, "")
+    assert output.splitlines() == [
+        "name:     a@one.test", "rule:     domain one.test",
+        "pool:     p1", "hold:     no", "home:     b1",
+        "backend:  b1, up, draining, 1 sessions"]
+    client.abandon()
+
+
+def test_a_live_route_of_who_is_not_here_has_no_home(start, ask):
+    start()
+
+    told = json.loads(ask("route", "--live", "x@two.test", "--json")[1])
+
+    assert (told["home"], told["pool"]) == (None, "p2")
+
+
+def test_a_live_route_follows_a_reload(start, ask, routes):
+    server = start()
+    routes["domains"]["one.test"] = {"pool": "p2", "hold": True}
+    server.write_routes(routes)
+    ask("reload")
+
+    _, output, _ = ask("route", "--live", "a@one.test")
+
+    assert "pool:     p2" in output and "hold:     yes" in output
+
+
+def test_a_live_route_finds_users_on_disk(start, ask, routes, folder):
+    database = sqlite3.connect(os.path.join(folder, "users.sqlite"))
+    database.execute("CREATE TABLE users (user TEXT PRIMARY KEY, pool TEXT, "
+                     "hold INTEGER DEFAULT 0) WITHOUT ROWID")
+    database.execute("INSERT INTO users VALUES ('d@one.test', 'p3', 0)")
+    database.commit()
+    database.close()
+    routes["users"] = {"file": "users.sqlite"}
+    start()
+
+    output = ask("route", "--live", "d@one.test")[1]
+    other = ask("route", "--live", "e@one.test")[1]
+
+    assert "rule:     user d@one.test\npool:     p3" in output
+    assert "rule:     domain one.test\npool:     p1" in other
+
+
+@pytest.mark.parametrize("user, told", [
+    ("a@nowhere.test", "no rule is for this name"),
+    ("a" * 600, "is no user's name")], ids=["nowhere", "too-long"])
+def test_a_live_route_that_leads_nowhere_is_told(start, ask, user, told):
+    start()
+
+    status, output, errors = ask("route", "--live", user)
+
+    assert (status, output) == (1, "")
+    assert told in errors
+
+
+def test_a_live_route_wants_a_name(start, ask):
+    start()
+
+    assert ask("route", "--live")[0] == 2
