@@ -377,9 +377,10 @@ bool attempt_is_judged(const struct attempt *attempt)
 static bool is_withdrawn(const struct attempt *attempt)
 {
     const struct attempt_request *request = &attempt->request;
+    unsigned needed = request->sasl != SASL_NONE ? (unsigned)request->sasl
+                                                 : SASL_PLAIN | SASL_LOGIN;
 
-    return (request->sasl != SASL_NONE &&
-            (request->offered & request->sasl) == 0) ||
+    return (request->offered & needed) == 0 ||
            (request->credentials->kind == CREDENTIALS_CERTIFICATE &&
             request->is_outdated);
 }
@@ -495,6 +496,15 @@ static bool has_learnt_enough(const struct attempt *attempt)
     return attempt->challenges >= (is_scram(attempt) ? 2 : 1);
 }
 
+/* Ended by us, at its deadline or to make room, before the backend could be
+ * expected to have judged: its guess is charged, or else there would be a
+ * moment to guess in for free. */
+static bool was_cut_short(const struct attempt *attempt)
+{
+    return !attempt->has_verdict && attempt_is_judged(attempt) &&
+           clock_now_ms() - attempt->asked_ms < ATTEMPT_VERDICT_MS;
+}
+
 /* What it tells of the credentials. */
 static enum penalties_outcome verdict(const struct attempt *attempt)
 {
@@ -504,7 +514,9 @@ static enum penalties_outcome verdict(const struct attempt *attempt)
     if (attempt->is_proven)
         return PENALTIES_OK;
     if (!is_answered)
-        return has_learnt_enough(attempt) ? PENALTIES_FAILED : PENALTIES_OTHER;
+        return has_learnt_enough(attempt) || was_cut_short(attempt)
+                   ? PENALTIES_FAILED
+                   : PENALTIES_OTHER;
     switch (attempt->outcome.answer) {
     case LOGIN_ANSWER_BAD_CREDENTIALS:
     case LOGIN_ANSWER_UNCODED:

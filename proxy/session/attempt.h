@@ -18,6 +18,12 @@
 
 struct attempt;
 
+/* How long a verdict is waited for where nobody else waits for it; servers
+ * delay refusals by up to 17 s. */
+enum {
+    ATTEMPT_VERDICT_MS = 20000
+};
+
 /* Borrowed until the attempt is freed, except what is said to be copied. */
 struct attempt_request {
     const struct credentials *credentials;

@@ -171,6 +171,7 @@ static void pass_challenge(struct attempt *attempt)
     attempt->challenges++;
     attempt->awaits_client = true;
     gate_leave(&attempt->pass);
+    backend_session_closed(&attempt->backend);
     io_arm(&attempt->env->io, &attempt->timer, CLIENT_ANSWER_MS);
     attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
 }
@@ -291,6 +292,14 @@ const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
 
 bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
 {
+    const struct link_target *target = attempt->target;
+
     attempt->awaits_client = false;
+    attempt->backend =
+        backend_session_try(target->facts, target->config->max_sessions);
+    if (attempt->backend == NULL) {
+        break_off(attempt, "backend-full", NULL);
+        return false;
+    }
     return speak(attempt, upstream_login_answer(attempt->login, line, len));
 }

@@ -26,12 +26,6 @@ enum {
     KEEPALIVE_AFTER_MS = 60000
 };
 
-/* How long the verdict on a client that has left is waited for; servers delay
- * refusals by up to 17 s. */
-enum {
-    VERDICT_MS = 20000
-};
-
 static bool may_enter(enum session_state from, enum session_state next)
 {
     static const bool edges[SESSION_STATE_COUNT][SESSION_STATE_COUNT] = {
@@ -343,7 +337,7 @@ static void on_left(struct session *session, const char *reason,
     if (session->state == SESSION_ATTEMPT &&
         attempt_is_judged(session->before->attempt)) {
         session->before->left = reason;
-        arm(session, VERDICT_MS);
+        arm(session, ATTEMPT_VERDICT_MS);
     } else {
         session_finish(session, reason, detail);
     }

@@ -121,6 +121,26 @@ def test_who_leaves_before_the_answer_has_guessed_all_the_same(front, judge):
 
 
 @pytest.mark.threat("D5")
+def test_a_deadline_gives_no_guess_for_free(front, judge):
+    """Who guesses so late that our time limit comes before the answer."""
+    judge.takes = 0.5
+    gate = front(timeouts={"before_login": 6})
+    late = [gate.secure() for _ in range(3)]
+    time.sleep(0.7)
+
+    for number, client in enumerate(late):
+        client.send(b"a LOGIN alice@x.org guess%d\r\n" % number)
+    for client in late:
+        assert client.read_to_end(5).startswith(b"* BYE")
+    judge.takes = 0
+
+    client = gate.secure()
+    client.send(b"a LOGIN bob@x.org another\r\n")
+    assert client.read_to_end(5).startswith(b"* BYE")  # before its 8 s are over
+    assert len(judge.asked) == 3
+
+
+@pytest.mark.threat("D5")
 @pytest.mark.parametrize("separator", [None, "*"])
 def test_guesses_at_a_master_are_not_spread_over_users(front, judge,
                                                        separator):

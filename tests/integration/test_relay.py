@@ -326,6 +326,25 @@ def test_a_silent_client_keeps_nobody_from_its_backend(relay):
     assert other.read_line().startswith(b"a OK")
 
 
+def test_silent_clients_do_not_fill_a_backend(relay):
+    def with_one_session(backend):
+        routes = routes_to(backend)
+        next(iter(routes["backends"].values()))["max_sessions"] = 1
+        return routes
+
+    front, _ = relay(asking(b"+ YQ==\r\n"), routes=with_one_session)
+    silent = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    silent.read_line()
+
+    other = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
+    assert other.read_line() == b"+ YQ==\r\n"
+    other.send(b"\r\n")
+
+    assert other.read_line().startswith(b"a OK")
+    silent.send(b"\r\n")
+    assert silent.read_line() == b"a " + UNAVAILABLE
+
+
 def test_a_client_that_stays_silent_is_told_so(gatepost, fake_backend):
     backend = fake_backend(asking(b"+ YQ==\r\n"))
     front = gatepost(routes_to(backend),
@@ -363,6 +382,19 @@ def test_a_mechanism_withdrawn_by_a_reload_is_not_taken_any_more(relay):
     front.reload()
 
     client.send(b"a AUTHENTICATE SCRAM-SHA-1 " + b64(SCRAM_FIRST) + b"\r\n")
+
+    assert client.read_line() == b"a " + UNAVAILABLE
+    assert backend.connects == 0
+
+
+def test_login_withdrawn_by_a_reload_is_not_taken_any_more(relay):
+    front, backend = relay(asking())
+    client = front.secure()
+    front.settings["auth"]["mechanisms"] = ["XOAUTH2"]
+    front.write_settings(front.settings)
+    front.reload()
+
+    client.send(b"a LOGIN alice@example.org pw\r\n")
 
     assert client.read_line() == b"a " + UNAVAILABLE
     assert backend.connects == 0
