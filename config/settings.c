@@ -165,6 +165,7 @@ static void read_root(const struct json_place *root, struct settings *settings)
                             &settings->routes);
     json_read_optional_unsigned(&members, "max_shrink", 0, 100,
                                 &settings->max_shrink);
+    json_read_optional_flag(&members, "watch", &settings->watch);
     json_read_optional_unsigned(&members, "workers", 0, WORKERS_MAX,
                                 &settings->workers);
     if (json_read_get(&members, "auth", &place))

@@ -152,6 +152,7 @@ struct settings {
     char *routes;
     unsigned max_shrink; /* of the table, at a reload, in percent; 100: as much
                             as there is */
+    bool watch;          /* reload when a file was renamed into place */
     unsigned workers;    /* 0: one per core */
     struct auth_settings auth;
     struct limits_settings limits;

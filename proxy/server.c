@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capacity.h"
+#include "file_watch.h"
 #include "modes.h"
 #include "openings.h"
 #include "post.h"
@@ -46,6 +47,7 @@ struct server {
     struct snapshot_parts parts;
     struct snapshot *snapshot; /* the one in force */
     struct reload *reload;
+    struct file_watch *watch;
     struct resolver *resolver;
     struct limits *limits;
     struct penalties *penalties;
@@ -214,6 +216,15 @@ static void on_hangup(uv_signal_t *signal, int number)
         reload_request(server->reload, server->snapshot, false);
 }
 
+static void on_renamed(void *owner)
+{
+    struct server *server = owner;
+
+    server_log_plain("file-renamed");
+    if (!server->is_draining)
+        reload_request(server->reload, server->snapshot, false);
+}
+
 static void on_user1(uv_signal_t *signal, int number)
 {
     struct server *server = signal->data;
@@ -251,6 +262,7 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
     modes_follow(snapshot, server->workers, server->started);
+    file_watch_follow(server->watch, snapshot);
     server_admin_follow(server->admin);
 }
 
@@ -290,6 +302,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
     server_admin_stop(server->admin);
     reload_stop(server->reload);
+    file_watch_stop(server->watch);
 }
 
 static void on_idle_bell(uv_async_t *bell)
@@ -335,6 +348,9 @@ static void prepare_loop(struct server *server)
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
                    server->resolver, server->worker_count, on_reloaded, server);
+    server->watch =
+        file_watch_new(&server->loop, server->config_file, on_renamed, server);
+    file_watch_follow(server->watch, server->snapshot);
 }
 
 /* Of server_verbs. */
@@ -450,6 +466,7 @@ static void free_server(struct server *server)
 {
     free(server->workers);
     server_admin_free(&server->admin);
+    file_watch_free(&server->watch);
     openings_deinit(&server->openings);
     resolver_free(&server->resolver);
     snapshot_unref(&server->snapshot);

@@ -147,6 +147,7 @@ SETTINGS = [
     (["routes"], text(4095)),
     (["routes"], ([], [ABSENT])),
     (["max_shrink"], whole(0, 100)),
+    (["watch"], FLAG),
     (["workers"], whole(0, 1024)),
     (["auth"], OBJECT),
     (["auth", "mechanisms"],

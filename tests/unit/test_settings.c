@@ -97,6 +97,7 @@ static void the_rest_has_the_designed_defaults(void **state)
     assert_int_equal(settings->tls.policy, TLS_POLICY_MODERN);
     assert_int_equal(settings->workers, 0);
     assert_int_equal(settings->max_shrink, 20);
+    assert_false(settings->watch);
     assert_int_equal(settings->auth.mechanisms,
                      AUTH_MECHANISM_PLAIN | AUTH_MECHANISM_LOGIN);
     assert_int_equal(settings->auth.identity.name_case, IDENTITY_CASE_LOWER);
@@ -184,7 +185,7 @@ static void the_other_sections_are_read(void **state)
 {
     struct settings *settings = settings_case_parse(SETTINGS_CASE(
         ", \"$schema\": \"gatepost.schema.json\", \"workers\": 3, "
-        "\"max_shrink\": 100, \"auth\": "
+        "\"max_shrink\": 100, \"watch\": true, \"auth\": "
         "{\"mechanisms\": [\"LOGIN\"], \"username\": {\"case\": \"keep\", "
         "\"default_domain\": \"example.org\", \"separators\": \"@%\", "
         "\"master_separator\": \"*\"}}, \"upstream\": {\"resolve_interval\": "
@@ -197,6 +198,7 @@ static void the_other_sections_are_read(void **state)
     (void)state;
     assert_int_equal(settings->workers, 3);
     assert_int_equal(settings->max_shrink, 100);
+    assert_true(settings->watch);
     assert_int_equal(settings->auth.mechanisms, AUTH_MECHANISM_LOGIN);
     assert_int_equal(identity->name_case, IDENTITY_CASE_KEEP);
     assert_string_equal(identity->default_domain, "example.org");
