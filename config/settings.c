@@ -87,6 +87,9 @@ void settings_free(struct settings **settings)
     free(mine->source_addresses);
     free(mine->admin_socket);
     free(mine->admin_state);
+    if (mine->admin_listen != NULL)
+        free(mine->admin_listen->address);
+    free(mine->admin_listen);
     identity_rules_deinit(&mine->auth.identity);
     free(mine);
 }
@@ -203,7 +206,7 @@ static void read_admin(const struct json_place *place,
                        struct settings *settings)
 {
     struct json_members members;
-    struct json_place socket;
+    struct json_place socket, listen;
 
     if (!json_read_open(&members, place))
         return;
@@ -213,6 +216,8 @@ static void read_admin(const struct json_place *place,
         strlen(settings->admin_socket) > SOCKET_PATH_MAX)
         json_place_fault(&socket, settings->admin_socket,
                          "a path of at most 107 bytes");
+    if (json_read_get(&members, "listen", &listen))
+        settings->admin_listen = settings_read_plain_listener(&listen);
     json_read_optional_path(&members, "state", &settings->admin_state);
     if (settings->admin_state == NULL)
         settings->admin_state = beside(settings->admin_socket, ".state");

@@ -163,6 +163,8 @@ struct settings {
     size_t source_address_count;      /* 0: the kernel chooses */
     bool imap4rev2;                   /* all backends have it */
     char *admin_socket;               /* NULL: none */
+    struct listener_config *admin_listen; /* by TCP; NULL: none. Its tls says
+                                             nothing */
     char *admin_state; /* where commands are kept; NULL with the socket */
     enum settings_log_level log_level;
     enum settings_log_format log_format;

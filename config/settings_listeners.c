@@ -46,6 +46,34 @@ void settings_read_listeners(const struct json_place *list,
     }
 }
 
+static void read_place(struct json_members *members,
+                       struct listener_config *listener)
+{
+    struct json_place member;
+    unsigned number;
+
+    if (json_read_require(members, "address", "an IP address, or \"*\" for all",
+                          &member))
+        listener->address = read_address(&member);
+    if (json_read_require(members, "port", "a port", &member) &&
+        json_read_unsigned(&member, 1, UINT16_MAX, &number))
+        listener->port = (uint16_t)number;
+}
+
+struct listener_config *
+settings_read_plain_listener(const struct json_place *place)
+{
+    struct listener_config *listener = mem_zalloc(sizeof(*listener));
+    struct json_members members;
+
+    listener->tls = LISTENER_TLS_STARTTLS;
+    if (!json_read_open(&members, place))
+        return listener;
+    read_place(&members, listener);
+    json_read_close(&members);
+    return listener;
+}
+
 static void read_listener(const struct json_place *place,
                           struct listener_config *listener)
 {
@@ -59,12 +87,7 @@ static void read_listener(const struct json_place *place,
 
     if (!json_read_open(&members, place))
         return;
-    if (json_read_require(&members, "address",
-                          "an IP address, or \"*\" for all", &member))
-        listener->address = read_address(&member);
-    if (json_read_require(&members, "port", "a port", &member) &&
-        json_read_unsigned(&member, 1, UINT16_MAX, &number))
-        listener->port = (uint16_t)number;
+    read_place(&members, listener);
     if (json_read_require(&members, "tls", "\"implicit\" or \"starttls\"",
                           &member) &&
         json_read_choice(&member, choices, 2, &number))

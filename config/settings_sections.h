@@ -15,6 +15,9 @@
 
 void settings_read_listeners(const struct json_place *list,
                              struct settings *settings);
+/* An address and a port, nothing else; the caller's to free. */
+struct listener_config *
+settings_read_plain_listener(const struct json_place *place);
 void settings_read_tls(const struct json_place *place,
                        struct tls_settings *tls);
 void settings_read_auth(const struct json_place *place,

@@ -34,6 +34,15 @@ static bool same_text(const char *one, const char *other)
     return strcmp(one, other) == 0;
 }
 
+/* Likewise. */
+static bool same_place(const struct listener_config *one,
+                       const struct listener_config *other)
+{
+    if (one == NULL || other == NULL)
+        return one == other;
+    return one->port == other->port && same_text(one->address, other->address);
+}
+
 /* What a running process cannot change is refused, not passed over. */
 static bool can_follow(const struct settings *in_force,
                        const struct settings *loaded, struct reasons *reasons)
@@ -47,6 +56,12 @@ static bool can_follow(const struct settings *in_force,
     if (!same_text(in_force->admin_socket, loaded->admin_socket)) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.socket",
                     "another path than at start",
+                    "the same one: it changes by a restart only");
+        return false;
+    }
+    if (!same_place(in_force->admin_listen, loaded->admin_listen)) {
+        reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.listen",
+                    "another one than at start",
                     "the same one: it changes by a restart only");
         return false;
     }

@@ -263,6 +263,31 @@ static const struct admin_route routes[] = {
     {"/ready", ADMIN_POST, false, on_ready},
 };
 
+/* What comes by TCP may ask for what is public only. */
+static bool listen_by_tcp(struct server_admin *admin)
+{
+    const struct snapshot *snapshot = look(admin).snapshot;
+    const struct listener_config *config = snapshot->settings->admin_listen;
+    struct provider_sockets sockets = {.family_count = 0};
+    char why[PROVIDER_WHY_MAX] = "HTTP cannot be served";
+    bool is_good;
+
+    if (config == NULL)
+        return true;
+    is_good = provider_probe_listener(config, why) == 0 &&
+              provider_bind_listener(config, &snapshot->keepalive, 1, &sockets,
+                                     why) == 0 &&
+              provider_listen(&sockets, why) == 0;
+    for (size_t i = 0; is_good && i < sockets.family_count; i++) {
+        is_good = admin_serve(admin->http, sockets.fds[i], false);
+        sockets.fds[i] = -1;
+    }
+    provider_sockets_deinit(&sockets);
+    if (!is_good)
+        server_log_error("start-failed", "admin", why);
+    return is_good;
+}
+
 static bool open_socket(struct server_admin *admin)
 {
     char why[PROVIDER_WHY_MAX];
@@ -323,8 +348,8 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     admin->http =
         admin_new(loop, routes, sizeof(routes) / sizeof(routes[0]), admin);
     admin->sessions = server_sessions_new(loop);
-    if (admin->path == NULL ||
-        (admin->sessions != NULL && take_orders(admin) && open_socket(admin)))
+    if (admin->path == NULL || (admin->sessions != NULL && take_orders(admin) &&
+                                open_socket(admin) && listen_by_tcp(admin)))
         return admin;
     server_admin_stop(admin);
     server_admin_free(&admin);

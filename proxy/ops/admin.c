@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-    DOORS_MAX = 2, /* one local, one not */
+    DOORS_MAX = 3, /* one local, one for each family of addresses */
     CONNECTIONS_MAX = 16,
     CONNECTION_MEMORY = 8 * 1024,
     CONNECTION_SECONDS = 10,

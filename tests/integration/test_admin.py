@@ -16,6 +16,7 @@ import pytest
 from gatepost_test import admin
 from gatepost_test.gatepost import (
     REFUSED, SANITIZER_REPORT, environment, routes_to)
+from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 
 SECRET = "secret-alice"
@@ -44,7 +45,8 @@ def server(gatepost, backend):
 def refused(binary, folder, settings, backend):
     """refused(socket): what a server says that cannot have that socket."""
     def start(name):
-        settings.update(admin={"socket": name}, routes="routes.json")
+        settings.setdefault("admin", {})["socket"] = name
+        settings["routes"] = "routes.json"
         for stem, content in (("gatepost", settings),
                               ("routes", routes_to(backend))):
             with open(os.path.join(folder, stem + ".json"), "w") as out:
@@ -469,3 +471,52 @@ def test_status_takes_nothing_else(ask, arguments):
 
     assert (status, output) == (2, "")
     assert "gatepost status: " in errors and "Usage:" in errors
+
+
+# -- by TCP ------------------------------------------------------------------
+
+def by_tcp(port, target, method="GET", host="127.0.0.1"):
+    """The Answer to a request by TCP."""
+    with socket.create_connection(("127.0.0.1", port), 10) as plug:
+        plug.sendall(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+                     .encode())
+        return admin.Answer(admin.read_all(plug))
+
+
+@pytest.fixture
+def port(gatepost, backend):
+    """Where a Gatepost tells by TCP what everybody may know."""
+    number = free_port()
+    gatepost(routes_to(backend), admin={
+        "socket": admin.SOCKET,
+        "listen": {"address": "127.0.0.1", "port": number}})
+    return number
+
+
+def test_by_tcp_health_and_metrics_are_told(port):
+    assert by_tcp(port, "/healthz").text == "ok\n"
+    assert by_tcp(port, "/readyz").text == "ready\n"
+    assert b"gatepost_build_info" in by_tcp(port, "/metrics").body
+
+
+@pytest.mark.parametrize("target, method", [
+    ("/status", "GET"), ("/sessions", "GET"), ("/route?user=a", "GET"),
+    ("/kick?user=a", "POST"), ("/drain?backend=b1", "POST"),
+    ("/reload", "POST")])
+def test_by_tcp_nothing_else_is_there(port, path, target, method):
+    assert by_tcp(port, target, method).status == 404
+    assert admin.request(path, target, method).status == 200
+
+
+def test_by_tcp_a_foreign_host_is_refused(port):
+    assert by_tcp(port, "/metrics", host="evil.example").status == 421
+
+
+def test_a_port_that_is_taken_is_no_start(refused, settings):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(1)
+        settings["admin"] = {"listen": {
+            "address": "127.0.0.1", "port": other.getsockname()[1]}}
+
+        assert "start-failed" in refused(admin.SOCKET)
