@@ -23,6 +23,7 @@ static void on_bell(uv_async_t *bell)
     struct mailbox *mailbox = bell->data;
     struct letter *letter = take_all_in_order(mailbox);
 
+    atomic_store(&mailbox->is_knocked, false);
     while (letter != NULL) {
         struct letter *next = letter->next;
 
@@ -36,6 +37,7 @@ int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
                  mailbox_reader *reader, void *owner)
 {
     atomic_init(&mailbox->letters, NULL);
+    atomic_init(&mailbox->is_knocked, false);
     mailbox->reader = reader;
     mailbox->owner = owner;
     mailbox->bell.data = mailbox;
@@ -56,6 +58,19 @@ void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
     if (!mailbox->is_closed)
         uv_async_send(&mailbox->bell);
     uv_mutex_unlock(&mailbox->bell_lock);
+}
+
+bool mailbox_knock(struct mailbox *mailbox)
+{
+    bool was_heard = true;
+
+    uv_mutex_lock(&mailbox->bell_lock);
+    if (!mailbox->is_closed) {
+        was_heard = !atomic_exchange(&mailbox->is_knocked, true);
+        uv_async_send(&mailbox->bell);
+    }
+    uv_mutex_unlock(&mailbox->bell_lock);
+    return was_heard;
 }
 
 void mailbox_close(struct mailbox *mailbox)

@@ -44,6 +44,7 @@ struct mailbox {
     uv_async_t bell;
     uv_mutex_t bell_lock; /* letters are rare; a closed bell must not be rung */
     bool is_closed;
+    atomic_bool is_knocked; /* and has not been heard yet */
     mailbox_reader *reader;
     void *owner;
 };
@@ -54,6 +55,11 @@ MUST_USE int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
 
 /* From any thread, until mailbox_deinit. Copies the letter. */
 void mailbox_put(struct mailbox *mailbox, const struct letter *letter);
+
+/* Asks the loop for a sign of life, without a letter; says whether the one
+ * asked for before has come. A closed mailbox has nobody left to answer, and
+ * counts as heard. From any thread, until mailbox_deinit. */
+MUST_USE bool mailbox_knock(struct mailbox *mailbox);
 
 /* On the worker's loop: no letter is read any more. */
 void mailbox_close(struct mailbox *mailbox);

@@ -174,6 +174,11 @@ bool reload_is_running(const struct reload *reload)
     return reload->is_running;
 }
 
+bool reload_follows(const struct reload *reload)
+{
+    return reload->is_wanted_again;
+}
+
 void reload_request(struct reload *reload, struct snapshot *in_force,
                     bool is_forced)
 {

@@ -42,6 +42,10 @@ void reload_request(struct reload *reload, struct snapshot *in_force,
 /* A request would wait for the one under way to end. */
 bool reload_is_running(const struct reload *reload);
 
+/* Asked in the handler: one more was asked for while this one was under way,
+ * and begins next. */
+bool reload_follows(const struct reload *reload);
+
 /* Closes its handle; a load under way is dropped. */
 void reload_stop(struct reload *reload);
 

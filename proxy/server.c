@@ -12,6 +12,7 @@
 #include "reload.h"
 #include "server_admin.h"
 #include "server_log.h"
+#include "server_notify.h"
 #include "session/tls_hooks.h"
 #include "state/burst.h"
 #include "state/reaper.h"
@@ -56,6 +57,7 @@ struct server {
     struct counters_set *counters;
     struct openings openings; /* until the workers have them */
     struct server_admin *admin;
+    struct server_notify notify;
     uint64_t started_ms; /* on base/clock's scale */
     struct worker **workers;
     struct post post;
@@ -203,8 +205,16 @@ static void on_terminate(uv_signal_t *signal, int number)
     }
     server->is_draining = true;
     server_log_drain(drain_ms);
+    server_notify_stopping(&server->notify, drain_ms);
     for (i = 0; i < server->started; i++)
         worker_drain(server->workers[i], drain_ms);
+}
+
+static void request_reload(struct server *server, bool is_forced)
+{
+    if (!server->is_draining)
+        server_notify_reloading(&server->notify);
+    reload_request(server->reload, server->snapshot, is_forced);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
@@ -213,7 +223,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 
     (void)number;
     if (!server->is_draining)
-        reload_request(server->reload, server->snapshot, false);
+        request_reload(server, false);
 }
 
 static void on_renamed(void *owner)
@@ -222,7 +232,7 @@ static void on_renamed(void *owner)
 
     server_log_plain("file-renamed");
     if (!server->is_draining)
-        reload_request(server->reload, server->snapshot, false);
+        request_reload(server, false);
 }
 
 static void on_user1(uv_signal_t *signal, int number)
@@ -266,6 +276,13 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     server_admin_follow(server->admin);
 }
 
+/* Not while one more reload is about to begin. */
+static void tell_reloaded(struct server *server, const char *status)
+{
+    if (!reload_follows(server->reload))
+        server_notify_ready(&server->notify, status);
+}
+
 static struct snapshot *on_reloaded(struct snapshot *snapshot,
                                     struct openings *openings,
                                     struct reasons *reasons, void *owner)
@@ -283,12 +300,14 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
     if (snapshot == NULL) {
         counters_add(counters, COUNTER_RELOADS_FAILED, 1);
         server_log_error("reload-refused", "file", server->config_file);
+        tell_reloaded(server, "Serving; the last reload was refused");
         return server->snapshot;
     }
     put_in_force(server, snapshot);
     hand_out(server, openings);
     counters_add(counters, COUNTER_RELOADS_OK, 1);
     server_log_snapshot("reloaded", snapshot);
+    tell_reloaded(server, "Serving");
     return snapshot;
 }
 
@@ -300,6 +319,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->user1, NULL);
     uv_close((uv_handle_t *)&server->chores_timer, NULL);
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
+    server_notify_stop(&server->notify);
     server_admin_stop(server->admin);
     reload_stop(server->reload);
     file_watch_stop(server->watch);
@@ -332,6 +352,17 @@ static void hold_hangup(int how)
     pthread_sigmask(how, &hangup, NULL);
 }
 
+/* Each is asked anew, also behind one that does not answer. */
+static bool workers_answer(void *owner)
+{
+    struct server *server = owner;
+    bool all_do = true;
+
+    for (unsigned i = 0; i < server->started; i++)
+        all_do = worker_answers(server->workers[i]) && all_do;
+    return all_do;
+}
+
 static void prepare_loop(struct server *server)
 {
     uv_loop_init(&server->loop);
@@ -345,6 +376,7 @@ static void prepare_loop(struct server *server)
                    CHORES_MS);
     server->idle_bell.data = server;
     uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
+    server_notify_join(&server->notify, &server->loop, workers_answer, server);
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
                    server->resolver, server->worker_count, on_reloaded, server);
@@ -375,7 +407,7 @@ static void reload(void *owner, bool is_forced)
 {
     struct server *server = owner;
 
-    reload_request(server->reload, server->snapshot, is_forced);
+    request_reload(server, is_forced);
 }
 
 static bool start_admin(struct server *server)
@@ -446,6 +478,7 @@ static bool start(struct server *server)
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);
+    server_notify_ready(&server->notify, "Serving");
     hold_hangup(SIG_UNBLOCK);
     return true;
 }
@@ -464,6 +497,7 @@ static void join_threads(struct server *server)
 
 static void free_server(struct server *server)
 {
+    server_notify_close(&server->notify);
     free(server->workers);
     server_admin_free(&server->admin);
     file_watch_free(&server->watch);
@@ -488,6 +522,7 @@ int server_run(const char *config_file)
     server.config_file = config_file;
     signal(SIGPIPE, SIG_IGN);
     hold_hangup(SIG_BLOCK);
+    server_notify_open(&server.notify);
     make_parts(&server);
     if (!load_first(&server)) {
         free_server(&server);

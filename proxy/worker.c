@@ -296,6 +296,11 @@ void worker_ask(struct worker *worker, struct question *question)
     mailbox_put(&worker->mailbox, &letter);
 }
 
+bool worker_answers(struct worker *worker)
+{
+    return mailbox_knock(&worker->mailbox);
+}
+
 void worker_drain(struct worker *worker, uint64_t drain_ms)
 {
     struct letter letter = {.kind = LETTER_DRAIN, .drain_ms = drain_ms};

@@ -64,6 +64,10 @@ void worker_kick(struct worker *worker, const struct kick *kick);
  * ended does not. */
 void worker_ask(struct worker *worker, struct question *question);
 
+/* Whether its loop has turned since this was asked last, or has ended; the
+ * first time it is true. */
+MUST_USE bool worker_answers(struct worker *worker);
+
 /* Accepts what waits, then no more; ends all sessions within drain_ms. The
  * thread ends when none is left. */
 void worker_drain(struct worker *worker, uint64_t drain_ms);
