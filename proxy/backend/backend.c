@@ -38,7 +38,10 @@ struct backend {
     _Atomic uint32_t logins; /* under way, where they are limited */
     _Atomic uint32_t logins_waiting;
     _Atomic uint32_t failures; /* in a row */
-    atomic_bool is_failing;    /* down, for as many failures */
+    /* Those of dials where the probes log in: a greeting ends this row, and
+     * not the other. */
+    _Atomic uint32_t failed_dials;
+    atomic_bool is_failing; /* down, for as many failures */
     atomic_bool is_probed;
     atomic_bool is_logged_in_to; /* by the probes */
     _Atomic uint64_t retry_at_ms;
@@ -393,12 +396,13 @@ static void log_up(const struct backend *backend)
 }
 
 /* Called with the backend's lock. True when this takes the backend down. */
-static bool add_failure_locked(struct backend *backend, const char *why)
+static bool add_failure_locked(struct backend *backend, _Atomic uint32_t *row,
+                               const char *why)
 {
-    uint32_t failures = atomic_load(&backend->failures) + 1;
+    uint32_t failures = atomic_load(row) + 1;
 
     backend->successes = 0;
-    atomic_store(&backend->failures, failures);
+    atomic_store(row, failures);
     if (failures < backend->fall || is_failing(backend))
         return false;
     enter_state_locked(backend, why);
@@ -415,6 +419,7 @@ static bool add_success_locked(struct backend *backend)
         return false;
     backend->successes = 0;
     atomic_store(&backend->failures, 0);
+    atomic_store(&backend->failed_dials, 0);
     if (!was_failing)
         return false;
     enter_state_locked(backend, "answers again");
@@ -422,8 +427,8 @@ static bool add_success_locked(struct backend *backend)
     return true;
 }
 
-static bool add_failure(struct backend *backend, uint64_t now_ms,
-                        const char *why)
+static bool add_failure(struct backend *backend, _Atomic uint32_t *row,
+                        uint64_t now_ms, const char *why)
 {
     bool is_news;
 
@@ -431,11 +436,16 @@ static bool add_failure(struct backend *backend, uint64_t now_ms,
     atomic_store(&backend->last_failure_ms, now_ms);
     /* Before the state says down, so that nobody sees a stale moment. */
     atomic_store(&backend->retry_at_ms, now_ms + BACKEND_RETRY_MS);
-    is_news = add_failure_locked(backend, why);
+    is_news = add_failure_locked(backend, row, why);
     pthread_mutex_unlock(&backend->lock);
     if (is_news)
         log_down(backend, why);
     return is_news;
+}
+
+static bool is_empty(const _Atomic uint32_t *row)
+{
+    return atomic_load_explicit(row, memory_order_relaxed) == 0;
 }
 
 static bool add_success(struct backend *backend)
@@ -443,7 +453,8 @@ static bool add_success(struct backend *backend)
     bool is_news;
 
     /* The common case must not write to a line that all workers share. */
-    if (atomic_load_explicit(&backend->failures, memory_order_relaxed) == 0)
+    if (!is_failing(backend) && is_empty(&backend->failures) &&
+        is_empty(&backend->failed_dials))
         return false;
     pthread_mutex_lock(&backend->lock);
     is_news = add_success_locked(backend);
@@ -453,18 +464,37 @@ static bool add_success(struct backend *backend)
     return is_news;
 }
 
+static bool is_logged_in_to(const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->is_logged_in_to,
+                                memory_order_relaxed);
+}
+
 bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
                          const char *why)
 {
+    _Atomic uint32_t *row =
+        is_logged_in_to(backend) ? &backend->failed_dials : &backend->failures;
+
     atomic_fetch_add_explicit(&backend->dial_failures, 1, memory_order_relaxed);
-    return add_failure(backend, now_ms, why);
+    return add_failure(backend, row, now_ms, why);
+}
+
+static void end_failed_dials(struct backend *backend)
+{
+    if (is_empty(&backend->failed_dials))
+        return;
+    pthread_mutex_lock(&backend->lock);
+    atomic_store(&backend->failed_dials, 0);
+    pthread_mutex_unlock(&backend->lock);
 }
 
 bool backend_dial_succeeded(struct backend *backend)
 {
-    if (atomic_load_explicit(&backend->is_logged_in_to, memory_order_relaxed))
-        return false;
-    return add_success(backend);
+    if (!is_logged_in_to(backend))
+        return add_success(backend);
+    end_failed_dials(backend);
+    return false;
 }
 
 void backend_dial_abandoned(struct backend *backend)
@@ -485,7 +515,7 @@ bool backend_probe_failed(struct backend *backend, uint64_t now_ms,
 {
     atomic_fetch_add_explicit(&backend->probe_failures, 1,
                               memory_order_relaxed);
-    return add_failure(backend, now_ms, why);
+    return add_failure(backend, &backend->failures, now_ms, why);
 }
 
 bool backend_probe_succeeded(struct backend *backend)
@@ -680,6 +710,14 @@ static void read_mode(struct backend *backend, struct backend_facts *out)
     pthread_mutex_unlock(&backend->lock);
 }
 
+static uint32_t longer_row(const struct backend *backend)
+{
+    uint32_t failures = atomic_load(&backend->failures);
+    uint32_t failed_dials = atomic_load(&backend->failed_dials);
+
+    return failures > failed_dials ? failures : failed_dials;
+}
+
 void backend_read_facts(struct backend *backend, struct backend_facts *out)
 {
     struct address addresses[BACKEND_ADDRESSES_MAX];
@@ -688,7 +726,7 @@ void backend_read_facts(struct backend *backend, struct backend_facts *out)
         .sessions = backend_sessions(backend),
         .logins = atomic_load(&backend->logins),
         .logins_waiting = atomic_load(&backend->logins_waiting),
-        .failures_in_a_row = atomic_load(&backend->failures),
+        .failures_in_a_row = longer_row(backend),
         .address_count = backend_addresses(backend, addresses),
         .dials = atomic_load(&backend->dials),
         .dial_failures = atomic_load(&backend->dial_failures),

@@ -47,8 +47,9 @@ struct backend_rules {
     /* Somebody probes it: while it is down no login is let through to find out
      * how it is. */
     bool is_probed;
-    /* The probes log in. A greeting proves less than that, so nothing but a
-     * probe counts as a success. */
+    /* The probes log in. A greeting proves less than that, so failures of dials
+     * are a row of their own: a greeting ends it, but nothing other than a
+     * probe ends the probes' or brings the backend up. */
     bool is_logged_in_to;
 };
 
@@ -155,7 +156,8 @@ bool backend_dial_failed(struct backend *backend, uint64_t now_ms,
                          const char *why);
 
 /* A dial ended in a greeting. Logs when this brings the backend up, and
- * returns true then. Of no account where the probes log in. */
+ * returns true then. Where the probes log in it ends a row of failed dials, and
+ * no more. */
 bool backend_dial_succeeded(struct backend *backend);
 
 /* The dial was given up before either. The leave that it had while the backend
@@ -223,7 +225,7 @@ struct backend_facts {
     uint32_t sessions;
     uint32_t logins; /* under way, where they are limited */
     uint32_t logins_waiting;
-    uint32_t failures_in_a_row;
+    uint32_t failures_in_a_row; /* of the longer row, where there are two */
     size_t address_count;
     uint64_t dials;
     uint64_t dial_failures;

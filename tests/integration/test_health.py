@@ -1,6 +1,7 @@
 """Probes of backends: "upstream.health", and "probe" of routes.json. Time
 runs SCALE times as fast."""
 
+import itertools
 import os
 import signal
 import time
@@ -276,6 +277,25 @@ def test_logins_greetings_do_not_hide_a_dead_database(
     while not is_down():
         assert time.monotonic() < deadline
         assert log_in(front).startswith(b"NO [UNAVAILABLE]")
+
+
+def test_scattered_failures_of_dials_take_no_well_backend_down(
+        probing, fake_backend, probe_user):
+    """Dials that go well in between end the row, also where probes log in."""
+    server, dials = ImapServer(), itertools.count(1)
+
+    def script(conversation):
+        if next(dials) % 4 == 0:
+            conversation.send(b"* BYE too many\r\n")
+        else:
+            server(conversation)
+
+    front = probing(routes_to(fake_backend(script), probe=probe_user),
+                    scale=1)
+    answers = [log_in(front) for _ in range(8 * FALL)]
+
+    assert len([one for one in answers if one.startswith(b"OK")]) >= 5 * FALL
+    assert not [one for one in front.log if one["event"] == "backend-down"]
 
 
 def test_without_a_probe_user_a_dead_database_is_not_seen(

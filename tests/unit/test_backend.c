@@ -276,6 +276,46 @@ static void greetings_prove_nothing_where_probes_log_in(void **state)
     assert_true(backend_probe_succeeded(backend));
 }
 
+static void
+greetings_end_a_row_of_failed_dials_where_probes_log_in(void **state)
+{
+    const struct backend_rules rules = {
+        .fall = 3, .rise = 1, .is_probed = true, .is_logged_in_to = true};
+    struct backend_facts facts;
+
+    (void)state;
+    backend_set_rules(backend, &rules);
+    backend_probe_failed(backend, 0, "login");
+    for (int i = 0; i < 4; i++) {
+        assert_false(backend_dial_failed(backend, 0, "bad-greeting"));
+        assert_false(backend_dial_failed(backend, 0, "bad-greeting"));
+        backend_dial_succeeded(backend);
+    }
+    backend_read_facts(backend, &facts);
+
+    assert_int_equal(facts.state, BACKEND_UP);
+    assert_int_equal(facts.failures_in_a_row, 1);
+    backend_probe_failed(backend, 0, "login");
+    assert_true(backend_probe_failed(backend, 0, "login"));
+}
+
+static void failed_dials_take_down_what_probes_bring_up(void **state)
+{
+    const struct backend_rules rules = {
+        .fall = 2, .rise = 2, .is_probed = true, .is_logged_in_to = true};
+
+    (void)state;
+    backend_set_rules(backend, &rules);
+    backend_dial_failed(backend, 0, "refused");
+    assert_true(backend_dial_failed(backend, 0, "refused"));
+    assert_false(backend_dial_succeeded(backend));
+
+    assert_false(backend_probe_succeeded(backend));
+    assert_false(backend_dial_succeeded(backend));
+    assert_int_equal(backend_state(backend), BACKEND_DOWN);
+    assert_true(backend_probe_succeeded(backend));
+}
+
 static void nothing_is_probed_without_an_address(void **state)
 {
     (void)state;
@@ -708,6 +748,8 @@ int main(void)
         CLAIM(no_login_is_let_through_to_one_that_is_probed),
         CLAIM(probes_count_as_dials_do),
         CLAIM(greetings_prove_nothing_where_probes_log_in),
+        CLAIM(greetings_end_a_row_of_failed_dials_where_probes_log_in),
+        CLAIM(failed_dials_take_down_what_probes_bring_up),
         CLAIM(nothing_is_probed_without_an_address),
         CLAIM(a_state_has_its_moment_and_its_reason),
         CLAIM(one_without_addresses_says_so),
