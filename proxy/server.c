@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capacity.h"
+#include "certificate_watch.h"
 #include "file_watch.h"
 #include "modes.h"
 #include "openings.h"
@@ -22,6 +23,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* How often ticket keys are looked at, and whether a burst is over. */
@@ -49,6 +51,7 @@ struct server {
     struct snapshot *snapshot; /* the one in force */
     struct reload *reload;
     struct file_watch *watch;
+    struct certificate_watch certificates;
     struct resolver *resolver;
     struct limits *limits;
     struct penalties *penalties;
@@ -244,11 +247,28 @@ static void on_user1(uv_signal_t *signal, int number)
     server_log_backends(server->snapshot->backends);
 }
 
+/* Of the main thread. */
+static struct counters *own_counters(struct server *server)
+{
+    return counters_set_at(server->counters, server->worker_count);
+}
+
+static void look_at_certificates(struct server *server)
+{
+    struct reasons *reasons = reasons_new();
+
+    certificate_watch_look(&server->certificates, server->snapshot,
+                           own_counters(server), time(NULL), reasons);
+    server_log_reasons(reasons);
+    reasons_free(&reasons);
+}
+
 static void on_chores_timer(uv_timer_t *timer)
 {
     struct server *server = timer->data;
 
     ticket_keys_rotate_if_due(server->parts.tickets, clock_now_ms());
+    look_at_certificates(server);
     if (server->parts.reaper != NULL &&
         burst_is_over(&server->burst,
                       counters_set_sum(server->counters, COUNTER_ACCEPTED)))
@@ -273,6 +293,8 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
         worker_adopt(server->workers[i], snapshot);
     modes_follow(snapshot, server->workers, server->started);
     file_watch_follow(server->watch, snapshot);
+    certificate_watch_follow(&server->certificates, snapshot,
+                             own_counters(server), time(NULL));
     server_admin_follow(server->admin);
 }
 
@@ -288,8 +310,7 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
                                     struct reasons *reasons, void *owner)
 {
     struct server *server = owner;
-    struct counters *counters =
-        counters_set_at(server->counters, server->worker_count);
+    struct counters *counters = own_counters(server);
 
     server_log_reasons(reasons);
     server_admin_reloaded(server->admin, snapshot != NULL, reasons);
@@ -473,6 +494,8 @@ static bool start(struct server *server)
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
     modes_follow(server->snapshot, NULL, 0);
+    certificate_watch_follow(&server->certificates, server->snapshot,
+                             own_counters(server), time(NULL));
     server->started_ms = clock_now_ms();
     if (!start_admin(server) || !start_workers(server))
         return false;

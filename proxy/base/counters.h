@@ -78,6 +78,12 @@ enum counter_kind {
       "Bytes spliced from backends to clients, before TLS")                    \
     X(BYTES_TO_BACKEND, bytes_to_backend, TOTAL,                               \
       "Bytes spliced from clients to backends, before TLS")                    \
+    X(CERTIFICATES_EXPIRED, certificates_expired, GAUGE,                       \
+      "Certificates shown to clients that have expired")                       \
+    X(CERTIFICATES_EXPIRING, certificates_expiring, GAUGE,                     \
+      "Certificates shown to clients that expire within 14 days")              \
+    X(CERTIFICATES_NAMELESS, certificates_nameless, GAUGE,                     \
+      "Certificates shown to clients that cover no host name")                 \
     X(RELOADS_OK, reloads_ok, TOTAL, "Reloads that took effect")               \
     X(RELOADS_FAILED, reloads_failed, TOTAL,                                   \
       "Reloads refused, the former files still in force")

@@ -1,5 +1,6 @@
 #include "state/snapshot.h"
 
+#include "state/certificate_dates.h"
 #include "state/certificate_files.h"
 #include "state/config_files.h"
 #include "state/cross_checks.h"
@@ -75,6 +76,9 @@ void snapshot_free(struct snapshot **snapshot)
     user_database_free(&mine->users);
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
+    for (size_t i = 0; i < mine->certificate_count; i++)
+        free(mine->certificate_files[i]);
+    free(mine->certificate_files);
     source_addresses_deinit(&mine->sources);
     own_addresses_deinit(&mine->own);
     settings_free(&mine->settings);
@@ -222,6 +226,16 @@ get_context(const struct snapshot_parts *parts,
     return tls_server_context_new(config, parts->tickets, reasons);
 }
 
+static void keep_names(struct snapshot *snapshot,
+                       const struct certificate_files *files)
+{
+    snapshot->certificate_count = files->count;
+    snapshot->certificate_files = mem_realloc_array(
+        NULL, files->count, sizeof(*snapshot->certificate_files));
+    for (size_t i = 0; i < files->count; i++)
+        snapshot->certificate_files[i] = mem_strdup(files->pairs[i].chain_name);
+}
+
 static bool load_clients_tls(struct snapshot *snapshot,
                              const struct snapshot_parts *parts,
                              struct reasons *reasons)
@@ -242,7 +256,10 @@ static bool load_clients_tls(struct snapshot *snapshot,
     /* Where a file is missing the others are still looked at. */
     if (files.count > 0)
         snapshot->tls = get_context(parts, &config, reasons);
-    snapshot->certificate_count = files.count;
+    keep_names(snapshot, &files);
+    /* A new context has warned already. */
+    if (parts->former != NULL && snapshot->tls == parts->former->tls)
+        certificate_dates_warn(snapshot, config.now, reasons);
     certificate_files_deinit(&files);
     return is_good && snapshot->tls != NULL;
 }

@@ -39,6 +39,7 @@ struct snapshot {
     struct trust_store *trust; /* the next load's, to share what is equal */
     struct tls_server_context *tls;
     size_t certificate_count;
+    char **certificate_files; /* each one's name */
     struct io_keepalive keepalive;
     struct source_addresses sources;
     struct own_addresses own;

@@ -413,6 +413,40 @@ def test_h3_a_bad_certificate_on_reload_leaves_the_old_one(
 
 
 @pytest.mark.threat("H3")
+def test_h3_certificates_to_be_seen_to_are_counted_and_warned_of(
+        gatepost, fake_backend, authority, folder, settings):
+    bad = {"expired": authority.issue("a.example.test", expired=True),
+           "ending": authority.issue("b.example.test", days=13),
+           "nameless": authority.issue(common_name="c", san=False)}
+    for name, leaf in bad.items():
+        leaf.save(folder, name)
+        settings["tls"]["certificates"].append(
+            {"chain": f"{name}.pem", "key": f"{name}.key"})
+    front = gatepost(routes_to(fake_backend(ImapServer())))
+    said = {"expired.pem": "an expired certificate",
+            "ending.pem": "expires within 14 days",
+            "nameless.pem": "covers no host name"}
+
+    # At the start, and by each reload while nothing is done about it.
+    for since in (0, front.mark()):
+        if since:
+            front.reload()
+        logged = [json.dumps(entry) for entry in front.log[since:]]
+        for name, words in said.items():
+            assert any(name in line and words in line for line in logged), name
+        front.wait_counters(certificates_expired=1, certificates_expiring=1,
+                            certificates_nameless=1)
+
+    del settings["tls"]["certificates"][1:]
+    front.write_settings(settings)
+    since = front.mark()
+    front.reload()
+    assert ".pem" not in json.dumps(front.log[since:])
+    front.wait_counters(certificates_expired=0, certificates_expiring=0,
+                        certificates_nameless=0)
+
+
+@pytest.mark.threat("H3")
 def test_h3_a_new_certificate_is_served_to_new_sessions_only(
         gatepost, fake_backend, authority, folder, leaf):
     front = gatepost(routes_to(fake_backend(ImapServer())))

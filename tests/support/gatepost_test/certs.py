@@ -80,8 +80,8 @@ class Authority:
 
     def issue(self, *names, ips=(), common_name=None, key="ecdsa",
               expired=False, san=True, self_signed=False, emails=(),
-              purpose=None):
-        """A leaf for the DNS names and addresses given.
+              purpose=None, days=20):
+        """A leaf for the DNS names and addresses given, for so many days.
 
         `emails` are rfc822Names; `purpose` is CLIENT or SERVER. `san=False`
         leaves only the common name; `self_signed` makes one that no authority
@@ -96,7 +96,7 @@ class Authority:
             .public_key(leaf_key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - 20 * _DAY)
-            .not_valid_after(now + (-_DAY if expired else 20 * _DAY))
+            .not_valid_after(now + (-_DAY if expired else days * _DAY))
             .add_extension(x509.BasicConstraints(False, None), True))
         if san:
             general = [x509.DNSName(name) for name in names]
