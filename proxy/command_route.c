@@ -121,7 +121,7 @@ static bool find_route(const struct rules *rules, struct explanation *about)
         break;
     }
     (void)refuse(about->out, "the database of users is busy or broken, or "
-                             "names a pool that is none");
+                             "names a pool or a hold that is none");
     return false;
 }
 

@@ -178,15 +178,26 @@ size_t user_database_count(const struct user_database *database)
     return database->count;
 }
 
-/* A row of a pool that is none is as bad as one that cannot be read: who knows
- * where the mail is. */
+/* SQLite takes any word as 0, also one that whoever wrote it meant as yes. */
+static bool read_hold(sqlite3_stmt *row, bool *hold_out)
+{
+    int type = sqlite3_column_type(row, 1);
+    sqlite3_int64 hold = sqlite3_column_int64(row, 1);
+
+    *hold_out = hold == 1;
+    return type == SQLITE_NULL ||
+           (type == SQLITE_INTEGER && (hold == 0 || hold == 1));
+}
+
+/* A row of a pool that is none, or of a hold that is neither yes nor no, is as
+ * bad as one that cannot be read: who knows where the mail is. */
 static enum user_answer take_row(struct user_database *database,
                                  struct route *route_out)
 {
     const char *pool = (const char *)sqlite3_column_text(database->query, 0);
-    bool hold = sqlite3_column_int(database->query, 1) != 0;
+    bool hold;
 
-    if (pool == NULL ||
+    if (pool == NULL || !read_hold(database->query, &hold) ||
         !route_table_user_route(database->table, pool, hold, route_out))
         return USER_UNAVAILABLE;
     return USER_FOUND;

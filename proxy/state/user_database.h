@@ -19,7 +19,8 @@ struct user_lookup;
 enum user_answer {
     USER_FOUND,
     USER_UNKNOWN,
-    USER_UNAVAILABLE /* busy, broken, too many ask, or its pool is none */
+    /* Busy, broken, too many ask, or the row's pool or hold is none. */
+    USER_UNAVAILABLE
 };
 
 enum {

@@ -152,6 +152,20 @@ def test_a_client_that_leaves_while_its_user_is_looked_up_harms_nothing(
     front.wait_descriptors(descriptors)
 
 
+def test_a_hold_that_is_a_word_lets_nobody_in(
+        gatepost, folder, fake_backend):
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {"alice@example.org": "p1"})
+    front = gatepost(dict(two_pools(one, other, "users.sqlite"),
+                          default="p2"))
+
+    change(folder, "UPDATE users SET hold = 'true'")
+    held = front.secure()
+    assert b"[UNAVAILABLE]" in held.login("alice@example.org", "x")
+
+    assert (one.connects, other.connects) == (0, 0)
+
+
 def test_a_database_that_lost_its_users_is_refused(
         gatepost, folder, fake_backend):
     one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
@@ -176,7 +190,7 @@ def test_check_and_route_ask_the_database(command, folder):
     status, said, _ = command(routes, "route", "ALICE@example.org")
     assert status == 0 and "user alice@example.org" in said
     status, said, _ = command(routes, "route", "bob@example.org")
-    assert status == 1 and "names a pool that is none" in said
+    assert status == 1 and "names a pool or a hold that is none" in said
     status, said, _ = command(routes, "route", "eve@example.org")
     assert status == 1 and "no rule is for this name" in said
 

@@ -146,6 +146,27 @@ static void a_row_without_a_pool_of_ours_is_unavailable(void **state)
     assert_int_equal(ask(world, "d@x.test"), USER_UNAVAILABLE);
 }
 
+static void a_hold_that_is_neither_yes_nor_no_is_unavailable(void **state)
+{
+    static const char *const none[] = {
+        "'true'", "'yes'", "''", "2", "-1", "0.5", "x'01'", "4294967296"};
+    struct world *world = *state;
+    char text[128];
+
+    open_good_users(world);
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        snprintf(text, sizeof(text), "UPDATE users SET hold = %s", none[i]);
+        sqlite3_close(write_database(world, text));
+        assert_int_equal(ask(world, "a@x.test"), USER_UNAVAILABLE);
+    }
+    sqlite3_close(write_database(world, "UPDATE users SET hold = NULL"));
+    assert_int_equal(ask(world, "a@x.test"), USER_FOUND);
+    assert_false(world->route.hold);
+    sqlite3_close(write_database(world, "UPDATE users SET hold = TRUE"));
+    assert_int_equal(ask(world, "a@x.test"), USER_FOUND);
+    assert_true(world->route.hold);
+}
+
 static void what_another_writes_is_seen_at_once(void **state)
 {
     struct world *world = *state;
@@ -336,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(rows_send_users_to_their_pools),
         CLAIM(a_row_without_a_pool_of_ours_is_unavailable),
+        CLAIM(a_hold_that_is_neither_yes_nor_no_is_unavailable),
         CLAIM(what_another_writes_is_seen_at_once),
         CLAIM(a_locked_database_is_no_unknown_user),
         CLAIM(a_broken_database_is_no_unknown_user),
