@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define QUERY "SELECT pool, hold FROM users WHERE user = ?1"
 
@@ -25,8 +26,15 @@ struct user_lookup {
     struct route route;
 };
 
+/* A file whatever its name: no other has this number while it is open. */
+struct file_number {
+    dev_t device;
+    ino_t inode;
+};
+
 struct user_database {
     const struct route_table *table;
+    struct file_number number; /* of the open file */
     sqlite3 *file;
     sqlite3_stmt *query;
     size_t count;
@@ -103,15 +111,45 @@ struct user_database *user_database_open(const struct route_table *table,
     return NULL;
 }
 
-/* Only ever read. A connection belongs to one thread at a time. */
+static bool read_number(const char *path, struct file_number *number_out)
+{
+    struct stat facts;
+
+    if (stat(path, &facts) != 0)
+        return false;
+    *number_out =
+        (struct file_number){.device = facts.st_dev, .inode = facts.st_ino};
+    return true;
+}
+
+static bool is_same_number(const struct file_number *one,
+                           const struct file_number *other)
+{
+    return one->device == other->device && one->inode == other->inode;
+}
+
+/* Only ever read. A connection belongs to one thread at a time. A file that
+ * comes between the number and the opening is taken for another by the first
+ * lookup, which is on the safe side. */
 static bool open_file(struct user_database *database, const char *path)
 {
+    (void)read_number(path, &database->number);
     if (sqlite3_open_v2(path, &database->file,
                         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         return false;
     sqlite3_busy_timeout(database->file, USER_BUSY_MS);
     return true;
+}
+
+/* False where another file took its name: the open one is what nobody writes
+ * to any more. */
+static bool is_in_place(const struct user_database *database)
+{
+    struct file_number now;
+
+    return read_number(route_table_users_file(database->table), &now) &&
+           is_same_number(&now, &database->number);
 }
 
 static bool prepare(struct user_database *database)
@@ -203,9 +241,9 @@ static enum user_answer take_row(struct user_database *database,
     return USER_FOUND;
 }
 
-enum user_answer user_database_ask(struct user_database *database,
-                                   const struct identity *identity,
-                                   struct route *route_out)
+static enum user_answer look_up(struct user_database *database,
+                                const struct identity *identity,
+                                struct route *route_out)
 {
     enum user_answer answer = USER_UNAVAILABLE;
     sqlite3_stmt *query = database->query;
@@ -221,6 +259,15 @@ enum user_answer user_database_ask(struct user_database *database,
     sqlite3_reset(query);
     sqlite3_clear_bindings(query);
     return answer;
+}
+
+enum user_answer user_database_ask(struct user_database *database,
+                                   const struct identity *identity,
+                                   struct route *route_out)
+{
+    if (!is_in_place(database))
+        return USER_UNAVAILABLE;
+    return look_up(database, identity, route_out);
 }
 
 /* NULL when there never will be one again. */

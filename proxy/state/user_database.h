@@ -19,7 +19,8 @@ struct user_lookup;
 enum user_answer {
     USER_FOUND,
     USER_UNKNOWN,
-    /* Busy, broken, too many ask, or the row's pool or hold is none. */
+    /* Busy, broken, replaced by another file, too many ask, or the row's pool
+     * or hold is none. */
     USER_UNAVAILABLE
 };
 
@@ -48,7 +49,9 @@ void user_database_free(struct user_database **database);
 size_t user_database_count(const struct user_database *database);
 
 /* Looks up a user here and now: for a program without loops. The route is set
- * where one is found; its key is not. */
+ * where one is found; its key is not. Where the path has come to name another
+ * file, or none, all are unavailable until that one is opened: it was not
+ * judged yet, and the open one is out of date. */
 MUST_USE enum user_answer user_database_ask(struct user_database *database,
                                             const struct identity *identity,
                                             struct route *route_out);

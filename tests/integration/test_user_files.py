@@ -166,6 +166,30 @@ def test_a_hold_that_is_a_word_lets_nobody_in(
     assert (one.connects, other.connects) == (0, 0)
 
 
+def replace_database(folder, users):
+    path = os.path.join(folder, "users.sqlite")
+    os.rename(path, path + ".former")
+    make_database(folder, users)
+
+
+def test_a_database_that_was_replaced_is_unavailable_until_a_reload(
+        gatepost, folder, fake_backend):
+    """Neither the old file nor one that nobody judged is gone by."""
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {"alice@example.org": "p1"})
+    front = gatepost(dict(two_pools(one, other, "users.sqlite"),
+                          default="p2"))
+
+    replace_database(folder, {"bob@example.org": "p1"})
+    for user in ("alice@example.org", "bob@example.org"):
+        assert b"[UNAVAILABLE]" in front.secure().login(user, "x")
+    assert (one.connects, other.connects) == (0, 0)
+    front.reload()
+
+    front.logged_in("bob@example.org").abandon()
+    assert (one.connects, other.connects) == (1, 0)
+
+
 def test_a_database_that_lost_its_users_is_refused(
         gatepost, folder, fake_backend):
     one, other = fake_backend(ImapServer()), fake_backend(ImapServer())

@@ -167,6 +167,23 @@ static void a_hold_that_is_neither_yes_nor_no_is_unavailable(void **state)
     assert_true(world->route.hold);
 }
 
+static void a_database_that_was_replaced_is_unavailable(void **state)
+{
+    struct world *world = *state;
+    char former[80];
+
+    open_good_users(world);
+    snprintf(former, sizeof(former), "%s.former", world->path);
+    assert_int_equal(rename(world->path, former), 0);
+    assert_int_equal(ask(world, "a@x.test"), USER_UNAVAILABLE);
+    sqlite3_close(write_database(world, TABLE));
+
+    assert_int_equal(ask(world, "a@x.test"), USER_UNAVAILABLE);
+    assert_int_equal(ask(world, "e@x.test"), USER_UNAVAILABLE);
+    assert_int_equal(rename(former, world->path), 0);
+    assert_int_equal(ask(world, "a@x.test"), USER_FOUND);
+}
+
 static void what_another_writes_is_seen_at_once(void **state)
 {
     struct world *world = *state;
@@ -358,6 +375,7 @@ int main(void)
         CLAIM(rows_send_users_to_their_pools),
         CLAIM(a_row_without_a_pool_of_ours_is_unavailable),
         CLAIM(a_hold_that_is_neither_yes_nor_no_is_unavailable),
+        CLAIM(a_database_that_was_replaced_is_unavailable),
         CLAIM(what_another_writes_is_seen_at_once),
         CLAIM(a_locked_database_is_no_unknown_user),
         CLAIM(a_broken_database_is_no_unknown_user),
