@@ -22,6 +22,17 @@ static const char *users_file(const struct settings *settings,
     return file == NULL ? settings->routes : file;
 }
 
+/* A database is written to while it is in force: how many it had at its load
+ * says nothing of what a reload would change, and that is nothing. */
+static size_t former_user_count(const struct snapshot *former,
+                                const struct snapshot *snapshot)
+{
+    if (former->users != NULL && snapshot->users != NULL &&
+        user_database_is_same(former->users, snapshot->users))
+        return snapshot_user_count(snapshot);
+    return snapshot_user_count(former);
+}
+
 static size_t backend_count(const struct route_table *table)
 {
     size_t count;
@@ -63,7 +74,7 @@ bool shrink_is_small(const struct snapshot *former,
     const struct change changes[] = {
         {"user", users_file(settings, table),
          route_table_users_file(table) == NULL ? "$.users" : NULL,
-         snapshot_user_count(former), snapshot_user_count(snapshot)},
+         former_user_count(former, snapshot), snapshot_user_count(snapshot)},
         {"domain", settings->routes, "$.domains",
          route_table_domain_count(former->table),
          route_table_domain_count(table)},

@@ -13,7 +13,8 @@ struct snapshot;
 
 /* Compares how many users, domains and backends there are. False when any of
  * them shrank by more than the max_shrink percent of the new settings; each
- * that did adds its reason. */
+ * that did adds its reason. Users of one and the same database are in force
+ * on both sides, however many were removed from it. */
 MUST_USE bool shrink_is_small(const struct snapshot *former,
                               const struct snapshot *snapshot,
                               struct reasons *reasons);

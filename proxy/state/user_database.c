@@ -152,6 +152,12 @@ static bool is_in_place(const struct user_database *database)
            is_same_number(&now, &database->number);
 }
 
+bool user_database_is_same(const struct user_database *one,
+                           const struct user_database *other)
+{
+    return is_same_number(&one->number, &other->number);
+}
+
 static bool prepare(struct user_database *database)
 {
     return sqlite3_prepare_v2(database->file, QUERY, -1, &database->query,

@@ -48,6 +48,10 @@ void user_database_free(struct user_database **database);
 /* How many users there were when it was opened. */
 size_t user_database_count(const struct user_database *database);
 
+/* Whether both have the same file open, and thus always the same users. */
+bool user_database_is_same(const struct user_database *one,
+                           const struct user_database *other);
+
 /* Looks up a user here and now: for a program without loops. The route is set
  * where one is found; its key is not. Where the path has come to name another
  * file, or none, all are unavailable until that one is opened: it was not

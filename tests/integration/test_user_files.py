@@ -190,13 +190,26 @@ def test_a_database_that_was_replaced_is_unavailable_until_a_reload(
     assert (one.connects, other.connects) == (1, 0)
 
 
-def test_a_database_that_lost_its_users_is_refused(
+def test_users_removed_from_a_database_refuse_no_reload(
         gatepost, folder, fake_backend):
     one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
     make_database(folder, {f"user{i}@example.org": "p1" for i in range(10)})
     front = gatepost(two_pools(one, other, "users.sqlite"))
 
-    change(folder, "DELETE FROM users WHERE user > 'user6'")
+    change(folder, "DELETE FROM users WHERE user > 'user3'")
+    front.reload()
+
+    front.logged_in("user2@example.org").abandon()
+    assert one.connects == 1
+
+
+def test_a_database_that_comes_with_fewer_users_is_refused(
+        gatepost, folder, fake_backend):
+    one, other = fake_backend(ImapServer()), fake_backend(ImapServer())
+    make_database(folder, {f"user{i}@example.org": "p1" for i in range(10)})
+    front = gatepost(two_pools(one, other, "users.sqlite"))
+
+    replace_database(folder, {f"user{i}@example.org": "p1" for i in range(6)})
     since = front.mark()
     front.reload(REFUSED)
 

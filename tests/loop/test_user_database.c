@@ -184,6 +184,23 @@ static void a_database_that_was_replaced_is_unavailable(void **state)
     assert_int_equal(ask(world, "a@x.test"), USER_FOUND);
 }
 
+static void two_of_one_file_are_the_same(void **state)
+{
+    struct world *world = *state;
+    struct user_database *first;
+
+    open_good_users(world);
+    first = world->users;
+    open_users(world);
+    assert_true(user_database_is_same(first, world->users));
+    user_database_free(&world->users);
+    unlink(world->path);
+    open_good_users(world);
+
+    assert_false(user_database_is_same(first, world->users));
+    user_database_free(&first);
+}
+
 static void what_another_writes_is_seen_at_once(void **state)
 {
     struct world *world = *state;
@@ -376,6 +393,7 @@ int main(void)
         CLAIM(a_row_without_a_pool_of_ours_is_unavailable),
         CLAIM(a_hold_that_is_neither_yes_nor_no_is_unavailable),
         CLAIM(a_database_that_was_replaced_is_unavailable),
+        CLAIM(two_of_one_file_are_the_same),
         CLAIM(what_another_writes_is_seen_at_once),
         CLAIM(a_locked_database_is_no_unknown_user),
         CLAIM(a_broken_database_is_no_unknown_user),
