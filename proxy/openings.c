@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-    PROBE_AGAIN_MS = 20
+    PROBE_AGAIN_NS = 20 * 1000 * 1000
 };
 
 static bool is_wildcard(const char *address)
@@ -59,7 +59,7 @@ static void list_new(struct openings *openings, const struct settings *in_force,
 static bool probe(const struct listener_config *config, uint64_t deadline_ms,
                   char why[PROVIDER_WHY_MAX])
 {
-    const struct timespec pause = {.tv_nsec = PROBE_AGAIN_MS * 1000000};
+    const struct timespec pause = {.tv_nsec = PROBE_AGAIN_NS};
     int error;
 
     while ((error = provider_probe_listener(config, why)) == UV_EADDRINUSE &&
