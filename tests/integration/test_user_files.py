@@ -70,10 +70,12 @@ def test_users_of_a_file_are_moved_by_a_reload(
 
     put(folder, file, FORMS[file](dict(users, **{"alice@example.org": "p2"})))
     front.reload()
+    assert session.command("NOOP")[-1].startswith(b"OK")
+    since = front.mark()
 
     front.logged_in().abandon()
     assert (one.connects, other.connects) == (1, 1)
-    assert session.command("NOOP")[-1].startswith(b"OK")
+    assert front.session_end(since=since)["reason"] == "moved"
     stranger = front.secure()
     assert b"AUTHENTICATIONFAILED" in stranger.login("eve@example.org", "x")
 
@@ -88,8 +90,11 @@ def test_users_of_a_database_are_moved_without_a_reload(
     assert (one.connects, other.connects) == (1, 0)
 
     change(folder, "UPDATE users SET pool = 'p2'")
+    assert session.command("NOOP")[-1].startswith(b"OK")
+    since = front.mark()
     front.logged_in().abandon()
     assert (one.connects, other.connects) == (1, 1)
+    assert front.session_end(since=since)["reason"] == "moved"
     change(folder, "UPDATE users SET hold = 1")
     held = front.secure()
     assert b"[UNAVAILABLE]" in held.login("alice@example.org", "x")
@@ -97,7 +102,6 @@ def test_users_of_a_database_are_moved_without_a_reload(
     stranger = front.secure()
     assert b"AUTHENTICATIONFAILED" in stranger.login("eve@example.org", "x")
     assert (one.connects, other.connects) == (1, 2)
-    assert session.command("NOOP")[-1].startswith(b"OK")
 
 
 def test_a_database_that_cannot_be_read_knows_no_strangers(
