@@ -273,10 +273,22 @@ static void on_user(struct user_lookup *lookup, void *owner)
 }
 
 /* A token without a name is nobody's. */
+/* A reload while leave was waited for changes where the login goes. */
+static bool follow_reload(struct attempt *attempt)
+{
+    if (attempt->snapshot == attempt->env->snapshot)
+        return true;
+    snapshot_unref(&attempt->snapshot);
+    attempt->snapshot = snapshot_ref(attempt->env->snapshot);
+    return attempt_name_user(attempt);
+}
+
 static bool ask_table(struct attempt *attempt)
 {
     attempt->stage = ATTEMPT_ASK;
     attempt->asked_ms = clock_now_ms();
+    if (!follow_reload(attempt))
+        return pretend_to_ask(attempt);
     if (attempt->snapshot->users == NULL || attempt->identity.user_len == 0)
         return go_by_table(attempt, false);
     attempt->lookup =
@@ -501,8 +513,14 @@ static bool has_learnt_enough(const struct attempt *attempt)
  * moment to guess in for free. */
 static bool was_cut_short(const struct attempt *attempt)
 {
-    return !attempt->has_verdict && attempt_is_judged(attempt) &&
-           clock_now_ms() - attempt->asked_ms < ATTEMPT_VERDICT_MS;
+    return attempt->is_cut_short && !attempt->has_verdict &&
+           attempt_is_judged(attempt) &&
+           clock_now_ms() - attempt->sent_ms < ATTEMPT_VERDICT_MS;
+}
+
+void attempt_cut_short(struct attempt *attempt)
+{
+    attempt->is_cut_short = true;
 }
 
 /* What it tells of the credentials. */

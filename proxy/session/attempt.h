@@ -93,6 +93,10 @@ MUST_USE bool attempt_answer(struct attempt *attempt, const uint8_t *line,
  * that was worth. Held-back answers are no different. */
 bool attempt_is_judged(const struct attempt *attempt);
 
+/* It is about to be freed for what its client did, by coming so late or by
+ * filling the house: a guess that is out counts all the same. */
+void attempt_cut_short(struct attempt *attempt);
+
 /* Ends it because of what the backend asks: it is over, and the handler will
  * not be called. The reason is a fixed word for the log. */
 void attempt_give_up(struct attempt *attempt, const char *reason);

@@ -71,9 +71,21 @@ static void close_others(struct attempt *attempt)
     attempt->env->kick(&kick, attempt->env->kick_owner);
 }
 
+/* No password was checked yet: a stranger who knows a name shall not end its
+ * sessions, nor one whose table is of yesterday. Whoever may not close them
+ * waits whether they go by themselves. */
+static bool may_close_others(const struct attempt *attempt)
+{
+    return attempt->snapshot == attempt->env->snapshot &&
+           (backend_mode(attempt->home.at) == BACKEND_MAINTENANCE ||
+            penalties_is_at_home(attempt->env->penalties, &attempt->claim,
+                                 clock_now_ms()));
+}
+
 static enum home_answer wait_for_others(struct attempt *attempt)
 {
-    if (!attempt->has_kicked && must_leave(attempt, find_home(attempt)))
+    if (!attempt->has_kicked && must_leave(attempt, find_home(attempt)) &&
+        may_close_others(attempt))
         close_others(attempt);
     attempt->stage = ATTEMPT_MOVE;
     io_arm(&attempt->env->io, &attempt->timer, MOVE_LOOK_MS);

@@ -274,6 +274,7 @@ bool attempt_start_login(struct attempt *attempt)
     request.id = words.text;
     request.id_len = words.len;
     stream_set_owner(attempt->upstream, on_upstream, attempt);
+    attempt->sent_ms = clock_now_ms();
     attempt->login = upstream_login_new();
     upstream_notes_before(attempt->target->facts, &attempt->capabilities,
                           with->offered);
@@ -295,9 +296,11 @@ bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
     const struct link_target *target = attempt->target;
 
     attempt->awaits_client = false;
+    attempt->sent_ms = clock_now_ms();
     attempt->backend =
         backend_session_try(target->facts, target->config->max_sessions);
     if (attempt->backend == NULL) {
+        attempt->challenges = 0; /* no proof was looked at */
         break_off(attempt, "backend-full", NULL);
         return false;
     }

@@ -32,6 +32,8 @@ struct attempt {
     struct wheel_timer timer;
     struct penalty_claim claim;
     uint64_t asked_ms; /* when leave was given */
+    uint64_t sent_ms;  /* when the client's last words went to the backend */
+    bool is_cut_short; /* see attempt_cut_short */
     bool has_verdict;  /* the outcome is known */
     bool is_proven;    /* the backend has said OK, whatever came after */
     unsigned challenges;

@@ -16,6 +16,7 @@ static bool may_go(const struct session *session)
 static void evict(struct env *env, struct session *session)
 {
     counters_add(env->counters, COUNTER_EVICTED, 1);
+    session_cut_short(session);
     session_end(session, "evicted",
                 "[UNAVAILABLE] Too many connections, try again later.");
     /* Its place is wanted now, not when a slow peer has heard all of it. */

@@ -430,6 +430,12 @@ static void on_splice_timeout(struct session *session)
         session_finish(session, "idle-timeout", NULL);
 }
 
+void session_cut_short(struct session *session)
+{
+    if (session->before != NULL && session->before->attempt != NULL)
+        attempt_cut_short(session->before->attempt);
+}
+
 static void on_timeout(struct wheel_timer *timer)
 {
     struct session *session = session_of_timer(timer);
@@ -446,6 +452,7 @@ static void on_timeout(struct wheel_timer *timer)
         break;
     case SESSION_COMMAND:
     case SESSION_ATTEMPT:
+        session_cut_short(session);
         if (session->before->left != NULL) {
             session_finish(session, session->before->left, NULL);
             break;

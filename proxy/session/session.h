@@ -37,6 +37,10 @@ void session_end(struct session *session, const char *reason, const char *bye);
 /* An idle timeout that was off is on: a spliced session starts to watch. */
 void session_watch_idle(struct session *session);
 
+/* Before session_end or session_abort: that it ends is its client's doing, so
+ * that a guess under way is charged (attempt_cut_short). */
+void session_cut_short(struct session *session);
+
 /* Ends it now, without flushing. */
 void session_abort(struct session *session, const char *reason);
 

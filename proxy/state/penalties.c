@@ -297,10 +297,8 @@ static bool take_place(struct penalties *penalties, struct penalty_claim *claim,
     return has_place;
 }
 
-/* As many places again for those who are at home at the address, so that
- * strangers behind it cannot take them all by being slow. */
-static bool take_place_at_home(struct penalties *penalties,
-                               struct penalty_claim *claim, uint64_t now_ms)
+static bool is_at_home(struct penalties *penalties,
+                       const struct penalty_claim *claim, uint64_t now_ms)
 {
     const struct known *entry;
     bool is_known;
@@ -311,7 +309,21 @@ static bool take_place_at_home(struct penalties *penalties,
     entry = bounded_table_find(penalties->known, claim->known);
     is_known = entry != NULL && is_fresh(entry, now_ms);
     bounded_table_unlock(penalties->known, claim->known);
-    return is_known &&
+    return is_known;
+}
+
+bool penalties_is_at_home(struct penalties *penalties,
+                          const struct penalty_claim *claim, uint64_t now_ms)
+{
+    return claim->stage == PENALTY_NEW || is_at_home(penalties, claim, now_ms);
+}
+
+/* As many places again for those who are at home at the address, so that
+ * strangers behind it cannot take them all by being slow. */
+static bool take_place_at_home(struct penalties *penalties,
+                               struct penalty_claim *claim, uint64_t now_ms)
+{
+    return is_at_home(penalties, claim, now_ms) &&
            take_place(penalties, claim, 2 * PENALTIES_UNANSWERED, now_ms);
 }
 

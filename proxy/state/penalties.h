@@ -90,6 +90,11 @@ penalties_ask(struct penalties *penalties, const struct settings *settings,
               const struct penalties_attempt *attempt, uint64_t now_ms,
               struct penalty_claim *claim, uint64_t *wait_ms_out);
 
+/* Whether the user of a claim has logged in from there of late; nothing speaks
+ * against it where nothing is counted. */
+bool penalties_is_at_home(struct penalties *penalties,
+                          const struct penalty_claim *claim, uint64_t now_ms);
+
 /* What became of it, once; also when it never went, as OTHER. Empties the
  * claim; nothing happens for one that is empty. */
 void penalties_answered(struct penalties *penalties,

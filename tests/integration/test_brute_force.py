@@ -1,6 +1,8 @@
 """Who guesses passwords waits, longer each time, and nobody else does."""
 
 import base64
+import json
+import os
 import random
 import statistics
 import threading
@@ -138,6 +140,31 @@ def test_a_deadline_gives_no_guess_for_free(front, judge):
     client.send(b"a LOGIN bob@x.org another\r\n")
     assert client.read_to_end(5).startswith(b"* BYE")  # before its 8 s are over
     assert len(judge.asked) == 3
+
+
+def test_sessions_that_an_operator_ends_charge_nobody(front, judge):
+    """Their passwords may have been right."""
+    judge.takes = 1
+    gate = front()
+    clients = [gate.secure() for _ in range(3)]
+    for number, client in enumerate(clients):
+        client.send(b"a LOGIN user%d@x.org right\r\n" % number)
+    while len(judge.asked) < 3:
+        time.sleep(0.01)
+
+    path = os.path.join(gate.folder, "routes.json")
+    with open(path, encoding="utf-8") as file:
+        routes = json.load(file)
+    backend, = routes["backends"].values()
+    for state in ("maintenance", "ready"):
+        backend["state"] = state
+        gate.write_routes(routes)
+        gate.reload()
+        for client in clients:
+            client.read_to_end(10)
+    judge.takes = 0
+
+    log_in_well(gate, waits=0)
 
 
 @pytest.mark.threat("D5")

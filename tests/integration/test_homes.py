@@ -292,3 +292,41 @@ def test_logins_at_once_leave_a_dead_backend_together(gatepost, backends):
 
     assert all(answer.startswith(b"OK") for answer in answers)
     assert backends[1 - home].connects == 6
+
+
+# -- who has proved nothing --------------------------------------------------
+
+def test_a_stranger_ends_nobodys_sessions(gatepost, backends):
+    """Weight 0 sends the user elsewhere; a name alone closes nothing."""
+    front = gatepost(routes(backends), auth={"delay_max": 15})
+    client = front.secure(source="127.0.0.2")
+    before = [one.connects for one in backends]
+    assert client.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
+    home, = (at for at, was in enumerate(before)
+             if backends[at].connects > was)
+    reload(front, backends, {f"b{home}": {"weight": 0}})
+
+    stranger = front.secure(source="127.0.0.3")
+    answer = stranger.command(f"LOGIN {USER} guess", 20)[-1]
+
+    assert answer.startswith(b"NO [UNAVAILABLE]")
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    # From where the user has logged in before, it is the user's own doing.
+    again = front.secure(source="127.0.0.2")
+    assert again.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
+    assert closed(client)
+
+
+def test_who_waits_for_leave_goes_by_the_table_of_then(gatepost, fake_backend):
+    old = fake_backend(ImapServer(accept=lambda user, password: False))
+    new = fake_backend(ImapServer())
+    front = gatepost(routes([old]), auth={"delay_max": 1})
+    assert login(front)[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+    client = front.secure()
+
+    client.send(f"a LOGIN {USER} right\r\n".encode())  # waits for a second
+    front.write_routes(routes([new]))
+    front.reload()
+
+    assert client.read_reply("a")[-1].startswith(b"a OK")
+    assert (old.connects, new.connects) == (1, 1)
