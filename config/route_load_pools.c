@@ -6,7 +6,7 @@
 
 #include "config/json_read.h"
 
-#define SLOW_START_MAX_MS (3600 * 1000)
+#define SLOW_START_MAX_MS UINT64_C(3600000)
 
 static void add_plain_rules(struct route_table *table, size_t count);
 static void read_pool(struct route_loader *loader,
