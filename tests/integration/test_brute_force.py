@@ -145,7 +145,7 @@ def test_a_deadline_gives_no_guess_for_free(front, judge):
 def test_sessions_that_an_operator_ends_charge_nobody(front, judge):
     """Their passwords may have been right."""
     judge.takes = 1
-    gate = front()
+    gate = front(timeouts={"drain": 0})
     clients = [gate.secure() for _ in range(3)]
     for number, client in enumerate(clients):
         client.send(b"a LOGIN user%d@x.org right\r\n" % number)
