@@ -212,8 +212,10 @@ struct attempt *attempt_new(struct env *env,
 
     attempt->env = env;
     attempt->request = *request;
-    if (request->client != NULL)
+    if (request->client != NULL) {
         attempt->client = *request->client;
+        attempt->request.client = &attempt->client;
+    }
     attempt->handler = handler;
     attempt->owner = owner;
     attempt->snapshot = snapshot_ref(env->snapshot);
@@ -273,6 +275,18 @@ static void on_user(struct user_lookup *lookup, void *owner)
 }
 
 /* A token without a name is nobody's. */
+/* What was offered and verified before a reload need not hold after it. */
+static bool is_withdrawn(const struct attempt *attempt)
+{
+    const struct attempt_request *request = &attempt->request;
+    unsigned needed = request->sasl != SASL_NONE ? (unsigned)request->sasl
+                                                 : SASL_PLAIN | SASL_LOGIN;
+
+    return (request->offered & needed) == 0 ||
+           (request->credentials->kind == CREDENTIALS_CERTIFICATE &&
+            request->is_outdated);
+}
+
 /* A reload while leave was waited for changes where the login goes. */
 static bool follow_reload(struct attempt *attempt)
 {
@@ -280,7 +294,15 @@ static bool follow_reload(struct attempt *attempt)
         return true;
     snapshot_unref(&attempt->snapshot);
     attempt->snapshot = snapshot_ref(attempt->env->snapshot);
+    attempt->request.offered = attempt->snapshot->settings->auth.mechanisms;
     return attempt_name_user(attempt);
+}
+
+/* The new table may want what was not asked of the client's connection. */
+static bool can_follow(const struct attempt *attempt)
+{
+    return !is_withdrawn(attempt) && (!attempt->snapshot->tells_clients ||
+                                      attempt->request.client != NULL);
 }
 
 static bool ask_table(struct attempt *attempt)
@@ -289,6 +311,8 @@ static bool ask_table(struct attempt *attempt)
     attempt->asked_ms = clock_now_ms();
     if (!follow_reload(attempt))
         return pretend_to_ask(attempt);
+    if (!can_follow(attempt))
+        return refuse_unavailable(attempt, "withdrawn-by-reload");
     if (attempt->snapshot->users == NULL || attempt->identity.user_len == 0)
         return go_by_table(attempt, false);
     attempt->lookup =
@@ -304,6 +328,25 @@ static bool is_scram(const struct attempt *attempt)
            0;
 }
 
+static const uint8_t *find_master(const struct attempt *attempt)
+{
+    const struct credentials *credentials = attempt->request.credentials;
+    char separator =
+        attempt->snapshot->settings->auth.identity.master_separator;
+
+    return separator == '\0'
+               ? NULL
+               : memchr(credentials->user, separator, credentials->user_len);
+}
+
+bool attempt_is_by_the_user(const struct attempt *attempt)
+{
+    const struct credentials *credentials = attempt->request.credentials;
+
+    return credentials->kind != CREDENTIALS_PASSWORD ||
+           (credentials->authzid_len == 0 && find_master(attempt) == NULL);
+}
+
 /* Whose password it is that may be guessed: not always the user's whom it is
  * to open (RFC 4616, 2, and the master separator). Else guesses at one who may
  * act for all would be spread over the names of all. */
@@ -311,22 +354,16 @@ static struct imap_span prover_of(const struct attempt *attempt,
                                   char out[CREDENTIALS_NAME_MAX])
 {
     const struct credentials *credentials = attempt->request.credentials;
-    char separator =
-        attempt->snapshot->settings->auth.identity.master_separator;
-    const uint8_t *master =
-        separator == '\0'
-            ? NULL
-            : memchr(credentials->user, separator, credentials->user_len);
+    const uint8_t *master = find_master(attempt);
     size_t from = master == NULL ? 0 : (size_t)(master - credentials->user);
+    size_t len = credentials->user_len - from;
 
-    if (credentials->kind != CREDENTIALS_PASSWORD ||
-        (credentials->authzid_len == 0 && master == NULL))
+    if (attempt_is_by_the_user(attempt))
         return (struct imap_span){(const uint8_t *)attempt->identity.user,
                                   attempt->identity.user_len};
-    memcpy(out, credentials->user + from, credentials->user_len - from);
-    identity_lower(out, credentials->user_len - from);
-    return (struct imap_span){(const uint8_t *)out,
-                              credentials->user_len - from};
+    memcpy(out, credentials->user + from, len);
+    identity_lower(out, len);
+    return (struct imap_span){(const uint8_t *)out, len};
 }
 
 /* SCRAM's message is another one each time, whatever the password. */
@@ -383,18 +420,6 @@ bool attempt_is_judged(const struct attempt *attempt)
     return attempt->claim.stage == PENALTY_GONE &&
            (attempt->stage == ATTEMPT_HOLD ||
             (attempt->login != NULL && !attempt->awaits_client));
-}
-
-/* What was offered and verified before a reload need not hold after it. */
-static bool is_withdrawn(const struct attempt *attempt)
-{
-    const struct attempt_request *request = &attempt->request;
-    unsigned needed = request->sasl != SASL_NONE ? (unsigned)request->sasl
-                                                 : SASL_PLAIN | SASL_LOGIN;
-
-    return (request->offered & needed) == 0 ||
-           (request->credentials->kind == CREDENTIALS_CERTIFICATE &&
-            request->is_outdated);
 }
 
 bool attempt_start(struct attempt *attempt)

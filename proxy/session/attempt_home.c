@@ -31,14 +31,32 @@ static const struct backend_config *find_home(const struct attempt *attempt)
     return NULL;
 }
 
+/* No password was checked yet: a stranger who knows a name shall not end its
+ * sessions, nor one whose table is of yesterday. But where the operator has
+ * ended them already, by moving the user or by maintenance, nobody is harmed;
+ * and who is at home at the address is the user, as far as one can know. */
+static bool may_close_others(const struct attempt *attempt,
+                             const struct backend_config *home)
+{
+    if (attempt->snapshot != attempt->env->snapshot)
+        return false;
+    return home == NULL ||
+           backend_mode(attempt->home.at) == BACKEND_MAINTENANCE ||
+           (attempt_is_by_the_user(attempt) &&
+            penalties_is_at_home(attempt->env->penalties, &attempt->claim,
+                                 clock_now_ms()));
+}
+
 /* Whether the user has to go elsewhere, even if sessions must be closed for
  * that. What is only full, or failed once, is no reason. */
 static bool must_leave(const struct attempt *attempt,
                        const struct backend_config *home)
 {
-    if (home == NULL || home->weight == 0 ||
-        backend_mode(attempt->home.at) == BACKEND_MAINTENANCE)
+    if (home == NULL || backend_mode(attempt->home.at) == BACKEND_MAINTENANCE)
         return true;
+    /* One that only drains to its end can take a session more. */
+    if (home->weight == 0)
+        return may_close_others(attempt, home);
     return attempt->route.pool->when_down == POOL_NEXT &&
            backend_state(attempt->home.at) == BACKEND_DOWN;
 }
@@ -71,21 +89,12 @@ static void close_others(struct attempt *attempt)
     attempt->env->kick(&kick, attempt->env->kick_owner);
 }
 
-/* No password was checked yet: a stranger who knows a name shall not end its
- * sessions, nor one whose table is of yesterday. Whoever may not close them
- * waits whether they go by themselves. */
-static bool may_close_others(const struct attempt *attempt)
-{
-    return attempt->snapshot == attempt->env->snapshot &&
-           (backend_mode(attempt->home.at) == BACKEND_MAINTENANCE ||
-            penalties_is_at_home(attempt->env->penalties, &attempt->claim,
-                                 clock_now_ms()));
-}
-
 static enum home_answer wait_for_others(struct attempt *attempt)
 {
-    if (!attempt->has_kicked && must_leave(attempt, find_home(attempt)) &&
-        may_close_others(attempt))
+    const struct backend_config *home = find_home(attempt);
+
+    if (!attempt->has_kicked && must_leave(attempt, home) &&
+        may_close_others(attempt, home))
         close_others(attempt);
     attempt->stage = ATTEMPT_MOVE;
     io_arm(&attempt->env->io, &attempt->timer, MOVE_LOOK_MS);

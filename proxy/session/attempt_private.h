@@ -102,6 +102,10 @@ MUST_USE bool attempt_hold_back(struct attempt *attempt, uint64_t delay_ms);
 /* Tells the owner, who may free the attempt. */
 void attempt_finish(struct attempt *attempt);
 
+/* Whether the password is the user's own, rather than of somebody who asks to
+ * act for the user. */
+bool attempt_is_by_the_user(const struct attempt *attempt);
+
 /* Sets the answer of an attempt that no backend has refused, and logs why. */
 void attempt_refuse(struct attempt *attempt, enum login_answer answer,
                     enum counter counter, const char *reason);

@@ -1,6 +1,7 @@
 """One user, one backend: while a user has a session, the next login goes to
 the same server; where it cannot, the user's sessions are closed first."""
 
+import base64
 import random
 import select
 import socket
@@ -296,21 +297,30 @@ def test_logins_at_once_leave_a_dead_backend_together(gatepost, backends):
 
 # -- who has proved nothing --------------------------------------------------
 
-def test_a_stranger_ends_nobodys_sessions(gatepost, backends):
-    """Weight 0 sends the user elsewhere; a name alone closes nothing."""
+def by_plain(front, authzid, user, source):
+    message = base64.b64encode(f"{authzid}\0{user}\0guess".encode()).decode()
+    client = front.secure(source=source)
+    return client.command(f"AUTHENTICATE PLAIN {message}", 20)[-1]
+
+
+def test_a_name_alone_ends_nobodys_sessions(gatepost, backends):
+    """Weight 0 sends the user elsewhere, but whoever has not shown to be the
+    user is sent to where the user is."""
     front = gatepost(routes(backends), auth={"delay_max": 15})
-    client = front.secure(source="127.0.0.2")
+    assert by_plain(front, "", "mallory@example.org",
+                    "127.0.0.3").startswith(b"OK")
     before = [one.connects for one in backends]
+    client = front.secure(source="127.0.0.2")
     assert client.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
     home, = (at for at, was in enumerate(before)
              if backends[at].connects > was)
     reload(front, backends, {f"b{home}": {"weight": 0}})
 
-    stranger = front.secure(source="127.0.0.3")
-    answer = stranger.command(f"LOGIN {USER} guess", 20)[-1]
+    for authzid, user, source in (("", USER, "127.0.0.4"),
+                                  (USER, "mallory@example.org", "127.0.0.3")):
+        by_plain(front, authzid, user, source)
+        assert client.command("NOOP")[-1].startswith(b"OK")
 
-    assert answer.startswith(b"NO [UNAVAILABLE]")
-    assert client.command("NOOP")[-1].startswith(b"OK")
     # From where the user has logged in before, it is the user's own doing.
     again = front.secure(source="127.0.0.2")
     assert again.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
