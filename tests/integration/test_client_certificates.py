@@ -211,6 +211,7 @@ def test_a_master_may_be_of_the_pool_or_of_one_of_its_backends(
         other, master={"user": "its-own", "secret": "its-own"})
     routes["pools"]["p1"] = {
         "backends": ["b1", "b2"], "balance": "least-sessions",
+        "one_backend_per_user": False,
         "master": {"user": MASTER, "secret": "master"}}
     with open(os.open(f"{folder}/its-own", os.O_CREAT | os.O_WRONLY,
                       0o600), "w") as out:

@@ -43,6 +43,11 @@ class Person:
         self.certificates.add(client.tls.getpeercert()["serialNumber"])
         assert client.read_line().startswith(b"* OK")
         answer = client.login(self.user, self.password)
+        if self.home is None and answer.startswith(b"NO [UNAVAILABLE]"):
+            # Moved by a reload in mid-login, and so told to try again. Who
+            # stays at one server never hears of it.
+            time.sleep(self.random.random() * 0.2)
+            return
         assert answer.startswith(b"OK"), answer
         self.sessions += 1
         self._do(client, "SELECT INBOX")
