@@ -274,7 +274,6 @@ static void on_user(struct user_lookup *lookup, void *owner)
         attempt_finish(attempt);
 }
 
-/* A token without a name is nobody's. */
 /* What was offered and verified before a reload need not hold after it. */
 static bool is_withdrawn(const struct attempt *attempt)
 {
@@ -305,6 +304,7 @@ static bool can_follow(const struct attempt *attempt)
                                       attempt->request.client != NULL);
 }
 
+/* A token without a name is nobody's, and looked up nowhere. */
 static bool ask_table(struct attempt *attempt)
 {
     attempt->stage = ATTEMPT_ASK;
