@@ -289,13 +289,14 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
         quota_from_descriptors(snapshot->settings->limits.sessions,
                                capacity_reserve(snapshot, server->worker_count),
                                &descriptors));
+    /* Before anybody can go there by this snapshot. */
+    modes_follow(snapshot, server->workers, server->started);
+    server_admin_follow(server->admin);
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
-    modes_follow(snapshot, server->workers, server->started);
     file_watch_follow(server->watch, snapshot);
     certificate_watch_follow(&server->certificates, snapshot,
                              own_counters(server), time(NULL));
-    server_admin_follow(server->admin);
 }
 
 /* Not while one more reload is about to begin. */
