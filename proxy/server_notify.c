@@ -10,6 +10,11 @@ enum {
     US_PER_MS = 1000
 };
 
+/* Signs of life in the watchdog's time: one may be late and one more lost. */
+enum {
+    BEATS = 3
+};
+
 /* What may come after a drain: streams that end, threads that are joined, a
  * table that is freed, the last lines of the log. */
 enum {
@@ -31,8 +36,6 @@ static void on_retry(uv_timer_t *timer)
     tell_state(timer->data);
 }
 
-/* A sign of life that is lost is one late: the next is due before the time is
- * over. */
 static void on_watchdog(uv_timer_t *timer)
 {
     struct server_notify *notify = timer->data;
@@ -61,14 +64,14 @@ void server_notify_join(struct server_notify *notify, uv_loop_t *loop,
 
 static void start_watchdog(struct server_notify *notify)
 {
-    uint64_t half_ms = notify->line.watchdog_us / 2 / US_PER_MS;
+    uint64_t beat_ms = notify->line.watchdog_us / BEATS / US_PER_MS;
 
     if (notify->line.watchdog_us == 0 ||
         uv_is_active((uv_handle_t *)&notify->watchdog))
         return;
-    if (half_ms == 0)
-        half_ms = 1;
-    uv_timer_start(&notify->watchdog, on_watchdog, half_ms, half_ms);
+    if (beat_ms == 0)
+        beat_ms = 1;
+    uv_timer_start(&notify->watchdog, on_watchdog, beat_ms, beat_ms);
 }
 
 void server_notify_ready(struct server_notify *notify, const char *status)

@@ -1,6 +1,6 @@
 /* What the server tells the service manager, and when: that it serves, that it
- * reloads, that it ends, and, at half of the watchdog's time, that it lives.
- * All on the main loop. Without a service manager nothing happens. */
+ * reloads, that it ends, and, three times in the watchdog's time, that it
+ * lives. All on the main loop. Without a service manager nothing happens. */
 #ifndef PROXY_SERVER_NOTIFY_H
 #define PROXY_SERVER_NOTIFY_H
 
