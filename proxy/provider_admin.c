@@ -113,6 +113,16 @@ int provider_open_admin(const char *path, struct provider_admin *admin_out,
     return 0;
 }
 
+void provider_know_admin(const char *path, struct provider_admin *admin)
+{
+    struct stat found;
+
+    if (lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode))
+        return;
+    admin->device = found.st_dev;
+    admin->inode = found.st_ino;
+}
+
 void provider_close_admin(const char *path, struct provider_admin *admin)
 {
     struct stat found;

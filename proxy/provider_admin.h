@@ -22,6 +22,9 @@ MUST_USE int provider_open_admin(const char *path,
                                  struct provider_admin *admin_out,
                                  char why[PROVIDER_WHY_MAX]);
 
+/* What stands under this name is ours: made by a process before us. */
+void provider_know_admin(const char *path, struct provider_admin *admin);
+
 /* Takes it out of the file system, unless another one stands there by now, and
  * closes what was not taken. */
 void provider_close_admin(const char *path, struct provider_admin *admin);

@@ -436,8 +436,8 @@ static bool start_admin(struct server *server)
 {
     static const struct server_verbs verbs = {.look = look, .reload = reload};
 
-    server->admin = server_admin_start(&server->loop, &verbs, server);
-    return server->admin != NULL;
+    server->admin = server_admin_start(&server->loop, &verbs, server, NULL, 0);
+    return server->admin != NULL && server_admin_serve(server->admin);
 }
 
 static void make_parts(struct server *server)

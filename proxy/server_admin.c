@@ -1,11 +1,11 @@
 #include "server_admin.h"
 
+#include "admin_doors.h"
 #include "base/clock.h"
 #include "modes.h"
 #include "ops/admin.h"
 #include "ops/metrics.h"
 #include "orders.h"
-#include "provider_admin.h"
 #include "server_log.h"
 #include "server_route.h"
 #include "server_sessions.h"
@@ -34,8 +34,8 @@ struct server_admin {
     const struct server_verbs *verbs;
     void *server;
     struct admin *http;
-    struct provider_admin socket;
-    char *path; /* NULL: no socket */
+    struct admin_doors doors;
+    bool has_doors;
     char *orders_path;
     struct orders orders;
     struct last_reload last_reload;
@@ -263,47 +263,16 @@ static const struct admin_route routes[] = {
     {"/ready", ADMIN_POST, false, on_ready},
 };
 
-/* What comes by TCP may ask for what is public only. */
-static bool listen_by_tcp(struct server_admin *admin)
+static bool open_doors(struct server_admin *admin, int *given, size_t count)
 {
     const struct snapshot *snapshot = look(admin).snapshot;
-    const struct listener_config *config = snapshot->settings->admin_listen;
-    struct provider_sockets sockets = {.family_count = 0};
-    char why[PROVIDER_WHY_MAX] = "HTTP cannot be served";
-    bool is_good;
-
-    if (config == NULL)
-        return true;
-    is_good = provider_probe_listener(config, why) == 0 &&
-              provider_bind_listener(config, &snapshot->keepalive, 1, &sockets,
-                                     why) == 0 &&
-              provider_listen(&sockets, why) == 0;
-    for (size_t i = 0; is_good && i < sockets.family_count; i++) {
-        is_good = admin_serve(admin->http, sockets.fds[i], false);
-        sockets.fds[i] = -1;
-    }
-    provider_sockets_deinit(&sockets);
-    if (!is_good)
-        server_log_error("start-failed", "admin", why);
-    return is_good;
-}
-
-static bool open_socket(struct server_admin *admin)
-{
     char why[PROVIDER_WHY_MAX];
-    int fd;
 
-    if (provider_open_admin(admin->path, &admin->socket, why) != 0) {
-        server_log_error("start-failed", "admin", why);
-        return false;
-    }
-    fd = admin->socket.fd;
-    admin->socket.fd = -1;
-    if (!admin_serve(admin->http, fd, true)) {
-        server_log_error("start-failed", "admin", "HTTP cannot be served");
-        return false;
-    }
-    return true;
+    if (admin_doors_open(&admin->doors, snapshot->settings,
+                         &snapshot->keepalive, given, count, why) == 0)
+        return true;
+    server_log_error("start-failed", "admin", why);
+    return false;
 }
 
 void server_admin_follow(struct server_admin *admin)
@@ -336,24 +305,62 @@ static bool take_orders(struct server_admin *admin)
 
 struct server_admin *server_admin_start(uv_loop_t *loop,
                                         const struct server_verbs *verbs,
-                                        void *server)
+                                        void *server, int *fds, size_t count)
 {
     struct server_admin *admin = mem_zalloc(sizeof(*admin));
 
     admin->loop = loop;
     admin->verbs = verbs;
     admin->server = server;
-    admin->socket.fd = -1;
-    admin->path = mem_strdup(look(admin).snapshot->settings->admin_socket);
+    admin->has_doors = look(admin).snapshot->settings->admin_socket != NULL;
     admin->http =
         admin_new(loop, routes, sizeof(routes) / sizeof(routes[0]), admin);
     admin->sessions = server_sessions_new(loop);
-    if (admin->path == NULL || (admin->sessions != NULL && take_orders(admin) &&
-                                open_socket(admin) && listen_by_tcp(admin)))
+    if (admin->sessions != NULL &&
+        (!admin->has_doors ||
+         (take_orders(admin) && open_doors(admin, fds, count))))
         return admin;
     server_admin_stop(admin);
     server_admin_free(&admin);
     return NULL;
+}
+
+bool server_admin_serve(struct server_admin *admin)
+{
+    if (!admin->has_doors)
+        return true;
+    admin_doors_own(&admin->doors);
+    for (size_t i = 0; i < admin->doors.count; i++) {
+        int fd = admin->doors.fds[i];
+
+        admin->doors.fds[i] = -1;
+        if (admin_serve(admin->http, fd, i == 0))
+            continue;
+        server_log_error("start-failed", "admin", "HTTP cannot be served");
+        return false;
+    }
+    return true;
+}
+
+size_t server_admin_sockets(const struct server_admin *admin,
+                            int fds_out[ADMIN_SOCKETS_MAX])
+{
+    return admin_sockets(admin->http, fds_out);
+}
+
+void server_admin_retire(struct server_admin *admin)
+{
+    if (admin == NULL)
+        return;
+    admin_retire(admin->http);
+    admin_doors_leave(&admin->doors);
+}
+
+void server_admin_take(struct server_admin *admin, int fd)
+{
+    if (!admin_take(admin->http, fd))
+        server_log_error("admin-connection-lost", "reason",
+                         "no more can be served");
 }
 
 void server_admin_reloaded(struct server_admin *admin, bool was_taken,
@@ -397,8 +404,7 @@ void server_admin_stop(struct server_admin *admin)
     drop_waiters(admin);
     server_route_stop(&admin->routes);
     admin_stop(admin->http);
-    if (admin->path != NULL)
-        provider_close_admin(admin->path, &admin->socket);
+    admin_doors_close(&admin->doors);
 }
 
 void server_admin_free(struct server_admin **admin)
@@ -413,6 +419,5 @@ void server_admin_free(struct server_admin **admin)
     last_reload_deinit(&mine->last_reload);
     orders_deinit(&mine->orders);
     free(mine->orders_path);
-    free(mine->path);
     free(mine);
 }

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "config/mem.h"
 #include "config/reason.h"
+#include "ops/admin.h"
 #include "state/homes.h"
 #include "state/quota.h"
 #include "state/snapshot.h"
@@ -23,8 +24,11 @@ struct server_view {
     struct homes *homes;
     struct worker **worker_list;
     unsigned workers;
-    uint64_t started_ms; /* on base/clock's scale */
+    uint64_t started_ms;             /* on base/clock's scale */
+    struct predecessor *predecessor; /* NULL: none */
+    uint64_t retired_ms; /* since when a successor serves; 0: none does */
     bool is_reloading;
+    bool is_upgrading; /* a successor starts */
     bool is_draining;
 };
 
@@ -38,11 +42,29 @@ struct server_verbs {
 
 struct server_admin;
 
-/* Serves on the socket of the settings that are in force; without one it does
- * nothing. NULL, after a line in the log, when the socket cannot be had. */
+/* Opens the sockets of the settings that are in force, where it has any, and
+ * reads what was ordered. Those that a predecessor gave (fds, count) are taken
+ * instead of opened, and -1 is written over them. They accept nobody yet. NULL,
+ * after a line in the log, when one cannot be had. */
 MUST_USE struct server_admin *
 server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
-                   void *server);
+                   void *server, int *fds, size_t count);
+
+/* Serves from here on. False, after a line in the log, when the library
+ * cannot. */
+MUST_USE bool server_admin_serve(struct server_admin *admin);
+
+/* The listening sockets, lent, for a successor. Returns how many. */
+size_t server_admin_sockets(const struct server_admin *admin,
+                            int fds_out[ADMIN_SOCKETS_MAX]);
+
+/* A successor has them: gives them up, and leaves their names. Who was accepted
+ * is still answered, and whom the successor hands in. Accepts NULL. */
+void server_admin_retire(struct server_admin *admin);
+
+/* A connection of the successor's, which it takes over; closes it where it
+ * cannot be served. */
+void server_admin_take(struct server_admin *admin, int fd);
 
 /* Another table has come in force: what was ordered by command holds for it
  * too. Accepts NULL. */

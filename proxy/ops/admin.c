@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-    DOORS_MAX = 3, /* one local, one for each family of addresses */
+    DOORS_MAX = ADMIN_SOCKETS_MAX + 1, /* one more for who was handed in */
     CONNECTIONS_MAX = 16,
     CONNECTION_MEMORY = 8 * 1024,
     CONNECTION_SECONDS = 10,
@@ -19,12 +19,14 @@ enum {
     TURNS = 3
 };
 
-/* One listening socket, and whoever came through it. */
+/* One listening socket, and whoever came through it; or none, for those who
+ * were handed in. */
 struct door {
     struct admin *admin;
     struct MHD_Daemon *http;
     uv_poll_t poll;
     uv_timer_t timer;
+    int fd; /* the library's; -1: none, or given up */
     bool is_local;
 };
 
@@ -35,6 +37,7 @@ struct admin {
     void *owner;
     struct door doors[DOORS_MAX];
     size_t door_count;
+    struct door *inner;          /* for those who are handed in; or NULL */
     struct admin_request *first; /* of those that wait for their answer */
     bool is_stopping;
 };
@@ -46,10 +49,13 @@ struct admin_request {
     struct admin_request *next; /* while it is waiting */
     struct MHD_Response *response;
     unsigned status;
-    bool has_plain_path; /* nothing in it is encoded: no route needs that */
-    bool was_seen;
     bool is_waiting; /* suspended until the answer comes */
 };
+
+/* What the line of a request says about it before the library lets it have
+ * anything that it would tell the end of. */
+static char has_plain_path; /* nothing is encoded: no route needs that */
+static char has_odd_path;
 
 static void on_timer(uv_timer_t *timer);
 static void run_door(struct door *door);
@@ -237,7 +243,7 @@ static void refuse_method(struct admin_request *request,
 }
 
 static void dispatch(struct door *door, struct admin_request *request,
-                     const char *path, const char *method)
+                     bool is_plain, const char *path, const char *method)
 {
     const struct admin_route *route =
         find_route(door->admin, door->is_local, path);
@@ -250,7 +256,7 @@ static void dispatch(struct door *door, struct admin_request *request,
     else if (has_body(request))
         admin_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
                      "no request here has a body");
-    else if (route == NULL || !request->has_plain_path)
+    else if (route == NULL || !is_plain)
         admin_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
     else if (!fits_method(route, method))
         refuse_method(request, route);
@@ -280,16 +286,28 @@ static enum MHD_Result send_answer(struct admin_request *request)
     return result;
 }
 
-/* Comes first, and gives the request as it stands on the line. */
+/* Comes first, and gives the request as it stands on the line. Who leaves
+ * before the head is whole is told of by nothing: so nothing is made here. */
 static void *on_line(void *owner, const char *line,
                      struct MHD_Connection *connection)
 {
-    struct door *door = owner;
+    (void)owner;
+    (void)connection;
+    return line[strcspn(line, "%?")] == '%' ? &has_odd_path : &has_plain_path;
+}
+
+static bool was_seen(const void *state)
+{
+    return state != &has_odd_path && state != &has_plain_path;
+}
+
+static struct admin_request *new_request(struct door *door,
+                                         struct MHD_Connection *connection)
+{
     struct admin_request *request = mem_zalloc(sizeof(*request));
 
     request->door = door;
     request->connection = connection;
-    request->has_plain_path = line[strcspn(line, "%?")] != '%';
     return request;
 }
 
@@ -299,22 +317,23 @@ static enum MHD_Result on_request(void *owner,
                                   const char *version, const char *upload,
                                   size_t *upload_len, void **state)
 {
-    struct door *door = owner;
-    struct admin_request *request = *state;
+    struct admin_request *request;
+    bool is_plain = *state == &has_plain_path;
 
-    (void)connection;
     (void)version;
     (void)upload;
     (void)upload_len;
-    if (!request->was_seen) {
-        request->was_seen = true;
-        dispatch(door, request, path, method);
-        if (request->response == NULL) {
-            wait_for_answer(request);
-            return MHD_YES;
-        }
+    if (was_seen(*state)) {
+        request = *state;
+        return request->response == NULL ? MHD_YES : send_answer(request);
     }
-    return request->response == NULL ? MHD_YES : send_answer(request);
+    request = new_request(owner, connection);
+    *state = request;
+    dispatch(request->door, request, is_plain, path, method);
+    if (request->response != NULL)
+        return send_answer(request);
+    wait_for_answer(request);
+    return MHD_YES;
 }
 
 static void on_completed(void *owner, struct MHD_Connection *connection,
@@ -323,7 +342,8 @@ static void on_completed(void *owner, struct MHD_Connection *connection,
     (void)owner;
     (void)connection;
     (void)how;
-    free(*state);
+    if (was_seen(*state))
+        free(*state);
     *state = NULL;
 }
 
@@ -354,31 +374,35 @@ static void run_door(struct door *door)
         uv_timer_stop(&door->timer);
 }
 
+/* Without a descriptor it has no listening socket. */
 static struct MHD_Daemon *start_http(struct door *door, int fd)
 {
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+                     (fd < 0 ? (unsigned)MHD_USE_NO_LISTEN_SOCKET : 0);
+
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-        door, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_line, door,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-        MHD_OPTION_END);
+        flags, 0, NULL, NULL, on_request, door, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, door, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
-bool admin_serve(struct admin *admin, int fd, bool is_local)
+/* NULL: the library cannot; the descriptor is closed then. */
+static struct door *open_door(struct admin *admin, int fd, bool is_local)
 {
     struct door *door = &admin->doors[admin->door_count];
     const union MHD_DaemonInfo *info;
 
     assert(admin->door_count < DOORS_MAX);
-    door->admin = admin;
-    door->is_local = is_local;
+    *door = (struct door){.admin = admin, .fd = fd, .is_local = is_local};
     door->http = start_http(door, fd);
     if (door->http == NULL) {
-        close(fd);
-        return false;
+        if (fd >= 0)
+            close(fd);
+        return NULL;
     }
     info = MHD_get_daemon_info(door->http, MHD_DAEMON_INFO_EPOLL_FD);
     door->poll.data = door;
@@ -388,11 +412,64 @@ bool admin_serve(struct admin *admin, int fd, bool is_local)
         uv_poll_init(admin->loop, &door->poll, info->epoll_fd) != 0) {
         uv_close((uv_handle_t *)&door->timer, NULL);
         MHD_stop_daemon(door->http);
-        return false;
+        return NULL;
     }
     admin->door_count++;
     uv_poll_start(&door->poll, UV_READABLE, on_epoll);
+    return door;
+}
+
+bool admin_serve(struct admin *admin, int fd, bool is_local)
+{
+    return open_door(admin, fd, is_local) != NULL;
+}
+
+/* Made when somebody is handed in for the first time. */
+static struct door *inner_door(struct admin *admin)
+{
+    if (admin->inner == NULL)
+        admin->inner = open_door(admin, -1, true);
+    return admin->inner;
+}
+
+bool admin_take(struct admin *admin, int fd)
+{
+    struct door *door = admin->is_stopping ? NULL : inner_door(admin);
+    const struct sockaddr nobody = {.sa_family = AF_UNIX};
+
+    if (door == NULL) {
+        close(fd);
+        return false;
+    }
+    /* Closes it where it fails. */
+    if (MHD_add_connection(door->http, fd, &nobody, sizeof(sa_family_t)) !=
+        MHD_YES)
+        return false;
+    run_door(door);
     return true;
+}
+
+size_t admin_sockets(const struct admin *admin, int fds_out[ADMIN_SOCKETS_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < admin->door_count; i++) {
+        if (admin->doors[i].fd >= 0)
+            fds_out[count++] = admin->doors[i].fd;
+    }
+    return count;
+}
+
+void admin_retire(struct admin *admin)
+{
+    for (size_t i = 0; i < admin->door_count; i++) {
+        struct door *door = &admin->doors[i];
+
+        if (door->fd < 0)
+            continue;
+        close(MHD_quiesce_daemon(door->http));
+        door->fd = -1;
+    }
 }
 
 struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
@@ -424,6 +501,7 @@ void admin_stop(struct admin *admin)
         MHD_stop_daemon(door->http);
     }
     admin->door_count = 0;
+    admin->inner = NULL;
 }
 
 void admin_free(struct admin **admin)

@@ -12,6 +12,11 @@
 #include <stddef.h>
 #include <uv.h>
 
+/* One local, one for each family of addresses. */
+enum {
+    ADMIN_SOCKETS_MAX = 3
+};
+
 struct admin;
 struct admin_request;
 
@@ -44,6 +49,19 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
  * route, for others the public ones. False: the library cannot; the socket is
  * closed then. */
 MUST_USE bool admin_serve(struct admin *admin, int fd, bool is_local);
+
+/* Serves one connection, which it takes over, with every route: for another
+ * process of this Gatepost, which got its other end from us. Also after
+ * admin_retire. False: no place for it; it is closed then. */
+MUST_USE bool admin_take(struct admin *admin, int fd);
+
+/* The listening sockets, lent: a successor may be sent copies of them. Returns
+ * how many there are. */
+size_t admin_sockets(const struct admin *admin, int fds_out[ADMIN_SOCKETS_MAX]);
+
+/* Gives the listening sockets up: whoever holds copies accepts from here on,
+ * also those who wait by now. Who was accepted is answered as before. */
+void admin_retire(struct admin *admin);
 
 /* A parameter of the query, decoded; NULL when it is missing, empty or holds a
  * NUL. Lent by the request. */
