@@ -30,7 +30,7 @@ class Lab:
 
     def __enter__(self):
         stop_without("openssl")
-        _raise_descriptor_limit()
+        raise_descriptor_limit()
         _make_certificates(self)
         return self
 
@@ -174,7 +174,7 @@ def describe_machine():
             f"{' '.join(platform.libc_ver())}")
 
 
-def _raise_descriptor_limit():
+def raise_descriptor_limit():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

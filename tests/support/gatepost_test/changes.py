@@ -1,0 +1,239 @@
+"""What an operator may change without a user noticing, done under a steady
+load: each method is one kind of change, and returns a Row of figures."""
+
+import collections
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+from .gatepost import environment
+from .steady import Client, Ended, Idlers, Load, Logins
+
+SERVER_NAMES = ("imap.example.test", "localhost")
+# After a change, before the next: what it broke is seen in them.
+SETTLE_LOGINS = 10
+MAINTENANCE_SECONDS = 60
+# Reloads between two changes of the listeners, each of which may wait until a
+# queue was accepted empty.
+LISTENER_TURN = 50
+
+Row = collections.namedtuple(
+    "Row", "what times seconds logins failed lost closed p50 p99 longest")
+
+
+def routes_for(shards):
+    """All users at all servers, in front of which is no TLS, TLS from the
+    start or STARTTLS. Half of the users are where a hash says, half where
+    their first session came to be."""
+    kinds = (("none", "plain_port"), ("implicit", "tls_port"),
+             ("starttls", "plain_port"))
+    backends = {
+        shard.name: {"host": shard.host, "port": getattr(shard, port),
+                     "tls": tls, "tls_name": "localhost", "ca": "ca.pem"}
+        for shard, (tls, port) in zip(shards, kinds * len(shards))}
+    for entry in backends.values():
+        if entry["tls"] == "none":
+            del entry["tls_name"], entry["ca"]
+    names = list(backends)
+    return {"backends": backends,
+            "pools": {"by-hash": {"backends": names, "when_down": "next"},
+                      "by-turns": {"backends": names, "when_down": "next",
+                                   "balance": "round-robin"}},
+            "domains": {"hash.test": "by-hash", "turns.test": "by-turns"}}
+
+
+def users_called(name, count):
+    """Half of them in either domain."""
+    return [f"{name}{number}@{('hash', 'turns')[number % 2]}.test"
+            for number in range(count)]
+
+
+class Changes:
+    """A Gatepost under load, and its operator; a context manager, at whose
+    end the load has stopped. `server` is a Gatepost with an admin socket,
+    started with `routes`; `spare` is one listener more, which comes and
+    goes."""
+
+    def __init__(self, server, routes, authority, context, sessions, rate,
+                 spare):
+        self.server, self.routes, self.authority = server, routes, authority
+        self.spare = spare
+        self.rows = []
+        self.wrong = []  # what was seen that is no mishap of a user's
+        self._turn = 0
+        self.load = Load(server.address(), context)
+        self.idlers = Idlers(self.load)
+        self.users = users_called("idler", sessions)
+        self.goers = users_called("goer", max(40, int(rate) * 8))
+        # Who has a session logs in beside it, and so do others.
+        both = [user for pair in zip(self.users, self.goers) for user in pair]
+        self.logins = Logins(self.load, both + self.goers[sessions:], rate)
+
+    def __enter__(self):
+        try:
+            self.idlers.open(self.users)
+            self.logins.__enter__()
+        except BaseException:
+            self.idlers.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.logins.__exit__()
+        self.idlers.stop()
+
+    # -- the kinds of change ---------------------------------------------
+
+    def rest(self, logins):
+        """Nothing at all, for so many logins: what the others stand beside."""
+        with self._row("no change", 1):
+            self._wait_logins(logins)
+
+    def reload(self, times):
+        """Reloads of a table and of settings that are never the same."""
+        with self._row("reload", times):
+            for _ in range(times):
+                self._turn += 1
+                self._write_another()
+                self.command("reload")
+            self._settle()
+
+    def renew(self, times):
+        """New certificates under the old names, which the next login sees."""
+        with self._row("certificate renewal", times):
+            for _ in range(times):
+                leaf = self.authority.issue(*SERVER_NAMES)
+                leaf.save(self.server.folder, "tls")
+                self.command("reload")
+                self._expect(self._seen_certificate() == leaf.der,
+                             "a login saw the old certificate")
+            self._settle()
+
+    def drain(self):
+        """Each backend is drained and made ready: nobody new comes to it
+        meanwhile, and who is there stays."""
+        with self._row("drain and ready", len(self.routes["backends"])):
+            for name in self.routes["backends"]:
+                self.command("drain", name)
+                since = time.monotonic()
+                self._settle()
+                self._judge_drained(name, since)
+                self.command("ready", name)
+            self._settle()
+
+    def maintain(self):
+        """Each backend is put into maintenance, which ends its sessions and
+        no others, and made ready; who was ended comes back."""
+        with self._row("maintenance", len(self.routes["backends"])):
+            for name in self.routes["backends"]:
+                self.idlers.allow_end_at(name)
+                self.command("maintenance", name)
+                self._wait_left(name)
+                self.idlers.allow_end_at()
+                self._return()
+                self.command("ready", name)
+            self._settle()
+
+    def leave(self):
+        """All sessions end by LOGOUT, while logins go on."""
+        with self._row("all leave", 1):
+            self.idlers.close(self.users)
+            self._settle()
+
+    # -- what is seen ----------------------------------------------------
+
+    def command(self, *words):
+        """What `gatepost WORDS` printed."""
+        done = subprocess.run(
+            [self.server.binary, *words, "--socket", self._socket()],
+            capture_output=True, text=True, timeout=120, check=False,
+            env=environment({}))
+        self._expect(done.returncode == 0,
+                     f"gatepost {' '.join(words)}: {done.stderr}")
+        return done.stdout
+
+    def status(self):
+        """What `gatepost status` knows."""
+        return json.loads(self.command("status", "--json"))
+
+    def faults(self):
+        """All that should not have been, as lines."""
+        return self.wrong + [f"{one.at} s, {one.phase}: {one.what}, "
+                             f"{one.user}: {one.text}"
+                             for one in self.load.mishaps]
+
+    def _socket(self):
+        return os.path.join(self.server.folder,
+                            self.server.settings["admin"]["socket"])
+
+    def _expect(self, is_so, otherwise):
+        if not is_so:
+            self.wrong.append(f"{self.load.phase}: {otherwise}")
+
+    @contextlib.contextmanager
+    def _row(self, what, times):
+        """Counts what happens meanwhile. At its end each session is asked
+        whether it is there still."""
+        self.load.phase = what
+        began, mark = time.monotonic(), self.logins.mark()
+        failed = self.logins.failed
+        lost, closed = self.idlers.lost, self.idlers.closed
+        yield
+        self.idlers.wake_all()
+        done = self.logins.done[mark:]
+        took = sorted(one.took * 1000 for one in done)
+        self.rows.append(Row(
+            what, times, time.monotonic() - began, len(done),
+            self.logins.failed - failed, self.idlers.lost - lost,
+            self.idlers.closed - closed, took[len(took) // 2],
+            took[len(took) * 99 // 100], took[-1]))
+
+    def _settle(self):
+        self._wait_logins(SETTLE_LOGINS)
+
+    def _wait_logins(self, count):
+        self.logins.wait(count, self.logins.mark())
+
+    # -- details of the changes ------------------------------------------
+
+    def _write_another(self):
+        settings = dict(self.server.settings)
+        settings["limits"] = {"bad_commands": 5 + self._turn % 2}
+        if self._turn // LISTENER_TURN % 2:
+            settings["listeners"] = [*settings["listeners"], self.spare]
+        self.server.write_settings(settings)
+        self.server.write_routes(dict(self.routes, users={
+            f"nobody{self._turn}@hash.test": "by-turns"}))
+
+    def _seen_certificate(self):
+        client = Client(self.load.address, self.load.context,
+                        "seer@hash.test", "127.0.0.1")
+        try:
+            client.log_in()
+            client.leave()
+            return client.socket.getpeercert(True)
+        except (Ended, OSError) as fault:
+            self.load.tell("failed login", client.user, fault)
+            return None
+        finally:
+            client.close()
+
+    def _judge_drained(self, name, since):
+        for one in self.logins.done:
+            if one.began > since and one.home == name:
+                self._expect(self.idlers.home_of(one.user) == name,
+                             f"{one.user} came to {name}, which was drained")
+
+    def _wait_left(self, name):
+        deadline = time.monotonic() + MAINTENANCE_SECONDS
+        while self.idlers.homes()[name]:
+            if time.monotonic() > deadline:
+                self._expect(False, f"sessions stay at {name}")
+                return
+            time.sleep(0.05)
+
+    def _return(self):
+        here = set(self.idlers.clients)
+        self.idlers.open([user for user in self.users if user not in here])
