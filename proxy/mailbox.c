@@ -46,7 +46,7 @@ int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
     return uv_async_init(loop, &mailbox->bell, on_bell);
 }
 
-void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
+static void put_in(struct mailbox *mailbox, const struct letter *letter)
 {
     struct letter *mine = mem_alloc(sizeof(*mine));
 
@@ -54,10 +54,29 @@ void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
     mine->next = atomic_load(&mailbox->letters);
     while (!atomic_compare_exchange_weak(&mailbox->letters, &mine->next, mine))
         continue;
+}
+
+void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
+{
+    put_in(mailbox, letter);
     uv_mutex_lock(&mailbox->bell_lock);
     if (!mailbox->is_closed)
         uv_async_send(&mailbox->bell);
     uv_mutex_unlock(&mailbox->bell_lock);
+}
+
+bool mailbox_offer(struct mailbox *mailbox, const struct letter *letter)
+{
+    bool is_open;
+
+    uv_mutex_lock(&mailbox->bell_lock);
+    is_open = !mailbox->is_closed;
+    if (is_open) {
+        put_in(mailbox, letter);
+        uv_async_send(&mailbox->bell);
+    }
+    uv_mutex_unlock(&mailbox->bell_lock);
+    return is_open;
 }
 
 bool mailbox_knock(struct mailbox *mailbox)
@@ -73,15 +92,7 @@ bool mailbox_knock(struct mailbox *mailbox)
     return was_heard;
 }
 
-void mailbox_close(struct mailbox *mailbox)
-{
-    uv_mutex_lock(&mailbox->bell_lock);
-    mailbox->is_closed = true;
-    uv_mutex_unlock(&mailbox->bell_lock);
-    uv_close((uv_handle_t *)&mailbox->bell, NULL);
-}
-
-void mailbox_deinit(struct mailbox *mailbox)
+static void drop_all(struct mailbox *mailbox)
 {
     struct letter *letter = take_all_in_order(mailbox);
 
@@ -91,10 +102,30 @@ void mailbox_deinit(struct mailbox *mailbox)
         snapshot_unref(&letter->snapshot);
         if (letter->kind == LETTER_LISTEN)
             close(letter->fd);
+        if (letter->kind == LETTER_CONNECTION)
+            close(letter->arrival.fd);
+        snapshot_unref(&letter->arrival.snapshot);
+        socket_call_unref(&letter->call);
         kick_free(&letter->kick);
         question_unref(&letter->question);
         free(letter);
         letter = next;
     }
+}
+
+/* Who was handed over and not taken up is let go now: the process may live for
+ * long yet. */
+void mailbox_close(struct mailbox *mailbox)
+{
+    uv_mutex_lock(&mailbox->bell_lock);
+    mailbox->is_closed = true;
+    uv_mutex_unlock(&mailbox->bell_lock);
+    uv_close((uv_handle_t *)&mailbox->bell, NULL);
+    drop_all(mailbox);
+}
+
+void mailbox_deinit(struct mailbox *mailbox)
+{
+    drop_all(mailbox);
     uv_mutex_destroy(&mailbox->bell_lock);
 }

@@ -6,6 +6,8 @@
 #include "config/mem.h"
 #include "question.h"
 #include "session/kick.h"
+#include "socket_call.h"
+#include "state/arrival.h"
 #include "state/snapshot.h"
 
 #include <stdatomic.h>
@@ -14,12 +16,14 @@
 #include <uv.h>
 
 enum letter_kind {
-    LETTER_SNAPSHOT, /* serve by this one from now on */
-    LETTER_LISTEN,   /* accept from one more socket */
-    LETTER_KICK,     /* end the sessions that it means */
-    LETTER_LIST,     /* say which sessions there are */
-    LETTER_DRAIN,    /* accept no more, end what lives within drain_ms */
-    LETTER_STOP      /* end everything now */
+    LETTER_SNAPSHOT,   /* serve by this one from now on */
+    LETTER_LISTEN,     /* accept from one more socket */
+    LETTER_KICK,       /* end the sessions that it means */
+    LETTER_CONNECTION, /* serve whom another worker accepted */
+    LETTER_SOCKETS,    /* give the listening sockets to a successor, too */
+    LETTER_LIST,       /* say which sessions there are */
+    LETTER_DRAIN,      /* accept no more, end what lives within drain_ms */
+    LETTER_STOP        /* end everything now */
 };
 
 struct letter {
@@ -30,6 +34,9 @@ struct letter {
     unsigned listener;         /* likewise: index in the snapshot's settings */
     struct kick *kick;         /* LETTER_KICK: the reader's own */
     struct question *question; /* LETTER_LIST: the reader's reference */
+    struct arrival arrival;    /* LETTER_CONNECTION: the reader's own, and the
+                                  reader's reference */
+    struct socket_call *call;  /* LETTER_SOCKETS: the reader's reference */
     uint64_t drain_ms;         /* LETTER_DRAIN */
 };
 
@@ -56,15 +63,21 @@ MUST_USE int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
 /* From any thread, until mailbox_deinit. Copies the letter. */
 void mailbox_put(struct mailbox *mailbox, const struct letter *letter);
 
+/* The same while the mailbox is open. False: it is closed, and what the letter
+ * carries stays the caller's. */
+MUST_USE bool mailbox_offer(struct mailbox *mailbox,
+                            const struct letter *letter);
+
 /* Asks the loop for a sign of life, without a letter; says whether the one
  * asked for before has come. A closed mailbox has nobody left to answer, and
  * counts as heard. From any thread, until mailbox_deinit. */
 MUST_USE bool mailbox_knock(struct mailbox *mailbox);
 
-/* On the worker's loop: no letter is read any more. */
+/* On the worker's loop: no letter is read any more; those that nobody read are
+ * dropped. */
 void mailbox_close(struct mailbox *mailbox);
 
-/* Drops the letters that nobody read. */
+/* Drops the letters that were put in since. */
 void mailbox_deinit(struct mailbox *mailbox);
 
 #endif

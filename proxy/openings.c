@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,59 +45,156 @@ static bool is_new(const struct settings *in_force,
                                                       config->port) == NULL;
 }
 
+/* Likewise where it is a predecessor that is, who goes. */
+static bool is_given(const struct inherited *inherited,
+                     const struct provider_addresses *addresses)
+{
+    for (size_t i = 0; inherited != NULL && i < addresses->count; i++) {
+        if (inherited_overlaps(inherited, &addresses->list[i]))
+            return true;
+    }
+    return false;
+}
+
 static void list_new(struct openings *openings, const struct settings *in_force,
-                     const struct settings *wanted)
+                     const struct settings *wanted,
+                     const struct inherited *inherited)
 {
     openings->list =
         mem_zalloc(wanted->listener_count * sizeof(*openings->list));
     openings->count = 0;
     for (size_t i = 0; i < wanted->listener_count; i++) {
-        if (is_new(in_force, &wanted->listeners[i]))
-            openings->list[openings->count++].listener = (unsigned)i;
+        const struct listener_config *config = &wanted->listeners[i];
+        struct opening *opening = &openings->list[openings->count];
+
+        if (!is_new(in_force, config))
+            continue;
+        openings->count++;
+        opening->listener = (unsigned)i;
+        provider_list_addresses(config, &opening->missing);
+        opening->is_shared =
+            is_ours(in_force, config) || is_given(inherited, &opening->missing);
     }
 }
 
-static bool probe(const struct listener_config *config, uint64_t deadline_ms,
+/* What all steps of one call of openings_make go by. */
+struct making {
+    const struct settings *wanted;
+    struct inherited *inherited;
+    const struct io_keepalive *keepalive;
+    size_t workers;
+    uint64_t deadline_ms;
+};
+
+typedef bool make_step(const struct making *making, struct opening *opening,
+                       char why[PROVIDER_WHY_MAX]);
+
+/* Takes all that listen at the address. */
+static size_t adopt_address(const struct making *making,
+                            struct opening *opening,
+                            const struct address *address, bool *takes_ipv4)
+{
+    size_t count = 0;
+    int fd;
+
+    while ((fd = inherited_take(making->inherited, address)) >= 0) {
+        inherited_add(&opening->adopted, fd);
+        *takes_ipv4 = *takes_ipv4 || inherited_takes_ipv4(fd);
+        count++;
+    }
+    if (count % making->workers != 0)
+        opening->is_dealt = true;
+    return count;
+}
+
+/* A socket of [::] that takes IPv4 too does for both addresses of "*", but
+ * gives "::" more than was asked for. */
+static bool adopt(const struct making *making, struct opening *opening,
+                  char why[PROVIDER_WHY_MAX])
+{
+    const struct provider_addresses wanted = opening->missing;
+    struct provider_addresses *missing = &opening->missing;
+    bool takes_ipv4 = false;
+
+    if (making->inherited == NULL)
+        return true;
+    missing->count = 0;
+    for (size_t i = 0; i < wanted.count; i++) {
+        if (adopt_address(making, opening, &wanted.list[i], &takes_ipv4) == 0)
+            missing->list[missing->count++] = wanted.list[i];
+    }
+    if (takes_ipv4 && wanted.count > 1)
+        missing->count = 0;
+    if (!takes_ipv4 || wanted.count > 1)
+        return true;
+    snprintf(why, PROVIDER_WHY_MAX,
+             "the inherited socket of [::]:%u takes IPv4, too; expected is one "
+             "that does not (BindIPv6Only=ipv6-only), or the address \"*\"",
+             (unsigned)wanted.list[0].port);
+    return false;
+}
+
+static bool probe(const struct making *making, struct opening *opening,
                   char why[PROVIDER_WHY_MAX])
 {
     const struct timespec pause = {.tv_nsec = PROBE_AGAIN_NS};
     int error;
 
-    while ((error = provider_probe_listener(config, why)) == UV_EADDRINUSE &&
-           clock_now_ms() < deadline_ms)
+    if (opening->is_shared)
+        return true;
+    while ((error = provider_probe_addresses(&opening->missing, why)) ==
+               UV_EADDRINUSE &&
+           clock_now_ms() < making->deadline_ms)
         (void)nanosleep(&pause, NULL);
     return error == 0;
 }
 
+/* Where one family of "*" was inherited the machine may lack the other. */
+static bool bind_missing(const struct making *making, struct opening *opening,
+                         char why[PROVIDER_WHY_MAX])
+{
+    int error;
+
+    if (opening->missing.count == 0)
+        return true;
+    error = provider_bind_addresses(
+        &opening->missing, &making->wanted->listeners[opening->listener],
+        making->keepalive, making->workers, &opening->sockets, why);
+    return error == 0 ||
+           (opening->adopted.count > 0 && provider_lacks_family(error));
+}
+
+/* The inherited ones do already. */
+static bool begin_to_listen(const struct making *making,
+                            struct opening *opening, char why[PROVIDER_WHY_MAX])
+{
+    (void)making;
+    return provider_listen(&opening->sockets, why) == 0;
+}
+
 bool openings_make(struct openings *openings_out,
                    const struct settings *in_force,
-                   const struct settings *wanted,
+                   const struct settings *wanted, struct inherited *inherited,
                    const struct io_keepalive *keepalive, size_t workers,
                    uint64_t patience_ms, size_t *failed_out,
                    char why[PROVIDER_WHY_MAX])
 {
-    uint64_t deadline_ms = clock_now_ms() + patience_ms;
-    struct openings openings;
+    static make_step *const steps[] = {adopt, probe, bind_missing,
+                                       begin_to_listen};
+    const struct making making = {.wanted = wanted,
+                                  .inherited = inherited,
+                                  .keepalive = keepalive,
+                                  .workers = workers,
+                                  .deadline_ms = clock_now_ms() + patience_ms};
+    struct openings openings = {.workers = workers};
     bool is_good = true;
-    size_t i;
 
-    list_new(&openings, in_force, wanted);
-    for (i = 0; i < openings.count && is_good; i++) {
-        const struct listener_config *config =
-            &wanted->listeners[openings.list[i].listener];
-
-        *failed_out = openings.list[i].listener;
-        is_good = is_ours(in_force, config) || probe(config, deadline_ms, why);
-    }
-    for (i = 0; i < openings.count && is_good; i++) {
-        *failed_out = openings.list[i].listener;
-        is_good = provider_bind_listener(&wanted->listeners[*failed_out],
-                                         keepalive, workers,
-                                         &openings.list[i].sockets, why) == 0;
-    }
-    for (i = 0; i < openings.count && is_good; i++) {
-        *failed_out = openings.list[i].listener;
-        is_good = provider_listen(&openings.list[i].sockets, why) == 0;
+    list_new(&openings, in_force, wanted, inherited);
+    for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
+        for (size_t i = 0; i < openings.count && is_good; i++) {
+            *failed_out = openings.list[i].listener;
+            is_good = steps[step](&making, &openings.list[i], why);
+        }
     }
     if (is_good)
         *openings_out = openings;
@@ -105,29 +203,63 @@ bool openings_make(struct openings *openings_out,
     return is_good;
 }
 
-int openings_take(struct openings *openings, size_t worker,
-                  unsigned *listener_out)
+static int take(int *fd)
 {
-    for (size_t i = 0; i < openings->count; i++) {
-        struct provider_sockets *sockets = &openings->list[i].sockets;
+    int mine = *fd;
 
-        *listener_out = openings->list[i].listener;
-        for (size_t family = 0; family < sockets->family_count; family++) {
-            int *fd = &sockets->fds[family * sockets->per_family + worker];
-            int mine = *fd;
+    *fd = -1;
+    return mine;
+}
 
-            *fd = -1;
-            if (mine >= 0)
-                return mine;
-        }
+static int take_opened(struct provider_sockets *sockets, size_t worker)
+{
+    int fd = -1;
+
+    for (size_t i = 0; i < sockets->family_count && fd < 0; i++)
+        fd = take(&sockets->fds[i * sockets->per_family + worker]);
+    return fd;
+}
+
+/* The adopted of an address stand side by side, so each worker gets as many of
+ * them as the others, or one more. Those of other listeners begin with other
+ * workers, or all of a service manager's would be the first one's. */
+static int take_adopted(struct opening *opening, size_t worker, size_t workers)
+{
+    struct inherited *adopted = &opening->adopted;
+    int fd = -1;
+
+    for (size_t i = 0; i < adopted->count && fd < 0; i++) {
+        if ((i + opening->listener) % workers == worker)
+            fd = take(&adopted->fds[i]);
     }
-    return -1;
+    return fd;
+}
+
+int openings_take(struct openings *openings, size_t worker,
+                  unsigned *listener_out, bool *is_dealt_out)
+{
+    int fd = -1;
+
+    for (size_t i = 0; i < openings->count && fd < 0; i++) {
+        struct opening *opening = &openings->list[i];
+
+        *listener_out = opening->listener;
+        *is_dealt_out = false;
+        fd = take_opened(&opening->sockets, worker);
+        if (fd >= 0)
+            continue;
+        *is_dealt_out = opening->is_dealt;
+        fd = take_adopted(opening, worker, openings->workers);
+    }
+    return fd;
 }
 
 void openings_deinit(struct openings *openings)
 {
-    for (size_t i = 0; i < openings->count; i++)
+    for (size_t i = 0; i < openings->count; i++) {
         provider_sockets_deinit(&openings->list[i].sockets);
+        inherited_deinit(&openings->list[i].adopted);
+    }
     free(openings->list);
     *openings = (struct openings){.list = NULL};
 }

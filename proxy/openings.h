@@ -5,18 +5,24 @@
 
 #include "config/mem.h"
 #include "config/settings.h"
+#include "inherited.h"
 #include "provider.h"
 
 #include <stddef.h>
 
 struct opening {
-    unsigned listener; /* index in the list of the settings */
-    struct provider_sockets sockets;
+    unsigned listener;                 /* index in the list of the settings */
+    struct provider_sockets sockets;   /* one of each address for each worker */
+    struct inherited adopted;          /* of its other addresses; any number */
+    struct provider_addresses missing; /* those that none was adopted of */
+    bool is_shared;                    /* a socket of ours is in the way */
+    bool is_dealt; /* the adopted cannot be parted evenly among workers */
 };
 
 struct openings {
     struct opening *list;
     size_t count;
+    size_t workers;
 };
 
 /* How long an address may be taken that a reload wants: one that was given up
@@ -26,19 +32,26 @@ enum {
 };
 
 /* Opens what wanted has and in_force has not (NULL: everything), with a socket
- * for each worker: probes and binds all of them, then listens on all. False,
- * with a sentence and the listener's index, when one cannot be had; then none
- * is open. Takes up to patience_ms: not on a loop. */
+ * for each worker: probes and binds all of them, then listens on all. Where
+ * some listen on an address already, which are taken out of inherited (NULL:
+ * there are none), it is these and no more, since in a group that another
+ * process opened ours may not be let in, and would lose who waits if we failed.
+ * False, with a sentence and the listener's index, when one cannot be had; then
+ * none is open, and those of inherited may have been closed. Takes up to
+ * patience_ms: not on a loop. */
 MUST_USE bool openings_make(struct openings *openings_out,
                             const struct settings *in_force,
                             const struct settings *wanted,
+                            struct inherited *inherited,
                             const struct io_keepalive *keepalive,
                             size_t workers, uint64_t patience_ms,
                             size_t *failed_out, char why[PROVIDER_WHY_MAX]);
 
-/* Takes the next socket that is this worker's, -1 when none is left. */
+/* Takes the next socket that is this worker's, -1 when none is left. What is
+ * accepted from one that is dealt is to be handed out to all workers in turn.
+ * (Not so of a reload's.) */
 MUST_USE int openings_take(struct openings *openings, size_t worker,
-                           unsigned *listener_out);
+                           unsigned *listener_out, bool *is_dealt_out);
 
 /* Closes what nobody took. */
 void openings_deinit(struct openings *openings);

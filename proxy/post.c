@@ -29,6 +29,18 @@ void post_deinit(struct post *post)
     uv_mutex_destroy(&post->lock);
 }
 
+bool post_deal(struct post *post, const struct arrival *arrival, unsigned turn,
+               unsigned own)
+{
+    bool is_given = false;
+
+    uv_mutex_lock(&post->lock);
+    if (post->count > 0 && turn % post->count != own)
+        is_given = worker_give(post->workers[turn % post->count], arrival);
+    uv_mutex_unlock(&post->lock);
+    return is_given;
+}
+
 void post_kick(struct post *post, const struct kick *kick)
 {
     uv_mutex_lock(&post->lock);

@@ -4,6 +4,7 @@
 #define PROXY_POST_H
 
 #include "session/kick.h"
+#include "state/arrival.h"
 #include "worker.h"
 
 #include <uv.h>
@@ -25,5 +26,9 @@ void post_deinit(struct post *post);
 
 /* Copies the kick for each. */
 void post_kick(struct post *post, const struct kick *kick);
+
+/* An arrival_giver, whose owner the post is. */
+MUST_USE bool post_deal(struct post *post, const struct arrival *arrival,
+                        unsigned turn, unsigned own);
 
 #endif

@@ -16,14 +16,7 @@
 
 enum {
     BACKLOG = 4096,
-    PRIVILEGED_PORTS = 1024,
-    FAMILIES_MAX = 2
-};
-
-/* Addresses that a listener stands for. */
-struct addresses {
-    struct address list[FAMILIES_MAX];
-    size_t count;
+    PRIVILEGED_PORTS = 1024
 };
 
 /* Who shares a socket's address. */
@@ -32,11 +25,9 @@ enum sharing {
     ALONE
 };
 
-static void list_addresses(const struct listener_config *config,
-                           struct addresses *out);
 static int bind_sockets(const struct listener_config *config,
                         const struct io_keepalive *keepalive,
-                        const struct addresses *addresses,
+                        const struct provider_addresses *addresses,
                         struct provider_sockets *sockets,
                         struct address *where_out);
 static int bind_socket(const struct address *address, enum sharing sharing,
@@ -51,18 +42,30 @@ int provider_bind_listener(const struct listener_config *config,
                            struct provider_sockets *sockets_out,
                            char why[PROVIDER_WHY_MAX])
 {
+    struct provider_addresses addresses;
+
+    provider_list_addresses(config, &addresses);
+    return provider_bind_addresses(&addresses, config, keepalive, per_family,
+                                   sockets_out, why);
+}
+
+int provider_bind_addresses(const struct provider_addresses *addresses,
+                            const struct listener_config *config,
+                            const struct io_keepalive *keepalive,
+                            size_t per_family,
+                            struct provider_sockets *sockets_out,
+                            char why[PROVIDER_WHY_MAX])
+{
     struct provider_sockets sockets = {.per_family = per_family};
-    struct addresses addresses;
     struct address where;
     int error;
 
-    assert(per_family > 0);
-    list_addresses(config, &addresses);
-    sockets.fds = mem_realloc_array(NULL, FAMILIES_MAX * per_family,
+    assert(per_family > 0 && addresses->count > 0);
+    sockets.fds = mem_realloc_array(NULL, PROVIDER_FAMILIES_MAX * per_family,
                                     sizeof(*sockets.fds));
-    for (size_t i = 0; i < FAMILIES_MAX * per_family; i++)
+    for (size_t i = 0; i < PROVIDER_FAMILIES_MAX * per_family; i++)
         sockets.fds[i] = -1;
-    error = bind_sockets(config, keepalive, &addresses, &sockets, &where);
+    error = bind_sockets(config, keepalive, addresses, &sockets, &where);
     if (error == 0) {
         *sockets_out = sockets;
         return 0;
@@ -82,8 +85,7 @@ int provider_listen(const struct provider_sockets *sockets,
     return 0;
 }
 
-/* What a machine says that has switched a family off, or built it out. */
-static bool is_missing_family(int error)
+bool provider_lacks_family(int error)
 {
     return error == UV_EAFNOSUPPORT || error == UV_EADDRNOTAVAIL;
 }
@@ -91,17 +93,23 @@ static bool is_missing_family(int error)
 int provider_probe_listener(const struct listener_config *config,
                             char why[PROVIDER_WHY_MAX])
 {
-    struct addresses addresses;
+    struct provider_addresses addresses;
 
-    list_addresses(config, &addresses);
-    for (size_t i = 0; i < addresses.count; i++) {
+    provider_list_addresses(config, &addresses);
+    return provider_probe_addresses(&addresses, why);
+}
+
+int provider_probe_addresses(const struct provider_addresses *addresses,
+                             char why[PROVIDER_WHY_MAX])
+{
+    for (size_t i = 0; i < addresses->count; i++) {
         int fd;
-        int error = bind_socket(&addresses.list[i], ALONE, &fd);
+        int error = bind_socket(&addresses->list[i], ALONE, &fd);
 
         if (error == 0)
             close(fd);
-        else if (!is_missing_family(error))
-            return tell(error, &addresses.list[i], why);
+        else if (!provider_lacks_family(error))
+            return tell(error, &addresses->list[i], why);
     }
     return 0;
 }
@@ -113,17 +121,17 @@ void provider_sockets_deinit(struct provider_sockets *sockets)
     *sockets = (struct provider_sockets){.fds = NULL};
 }
 
-static void list_addresses(const struct listener_config *config,
-                           struct addresses *out)
+void provider_list_addresses(const struct listener_config *config,
+                             struct provider_addresses *out)
 {
     struct network literal;
     bool is_literal = network_parse_address(config->address, &literal);
 
-    *out = (struct addresses){.count = 0};
+    *out = (struct provider_addresses){.count = 0};
     if (!is_literal) {
         assert(strcmp(config->address, "*") == 0); /* as settings.h says */
         out->list[1].is_ipv6 = true;
-        out->count = FAMILIES_MAX;
+        out->count = PROVIDER_FAMILIES_MAX;
     } else {
         memcpy(out->list[0].ip, literal.bytes, sizeof(literal.bytes));
         out->list[0].is_ipv6 = literal.family == NETWORK_IPV6;
@@ -222,7 +230,7 @@ static int bind_family(const struct listener_config *config,
 
 static int bind_sockets(const struct listener_config *config,
                         const struct io_keepalive *keepalive,
-                        const struct addresses *addresses,
+                        const struct provider_addresses *addresses,
                         struct provider_sockets *sockets,
                         struct address *where_out)
 {
@@ -231,7 +239,7 @@ static int bind_sockets(const struct listener_config *config,
     for (size_t i = 0; i < addresses->count; i++) {
         *where_out = addresses->list[i];
         error = bind_family(config, keepalive, where_out, sockets);
-        if (error != 0 && !is_missing_family(error))
+        if (error != 0 && !provider_lacks_family(error))
             return error;
     }
     return sockets->family_count == 0 ? error : 0;

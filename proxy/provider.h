@@ -32,10 +32,26 @@ const struct file_source *provider_files(void);
 MUST_USE int provider_write_file(const char *path, const char *bytes,
                                  size_t len);
 
+enum {
+    PROVIDER_FAMILIES_MAX = 2
+};
+
+/* Addresses that a listener stands for: two where it is "*". */
+struct provider_addresses {
+    struct address list[PROVIDER_FAMILIES_MAX];
+    size_t count;
+};
+
+void provider_list_addresses(const struct listener_config *config,
+                             struct provider_addresses *out);
+
+/* What a machine says that has switched a family off, or built it out. */
+MUST_USE bool provider_lacks_family(int error);
+
 /* The sockets of one listener: per_family of them for each address, since
  * "*" stands for two. */
 struct provider_sockets {
-    struct address addresses[2];
+    struct address addresses[PROVIDER_FAMILIES_MAX];
     size_t family_count;
     size_t per_family;
     int *fds; /* the i-th of family f is fds[f * per_family + i] */
@@ -58,6 +74,14 @@ MUST_USE int provider_bind_listener(const struct listener_config *config,
                                     struct provider_sockets *sockets_out,
                                     char why[PROVIDER_WHY_MAX]);
 
+/* The same for these of its addresses. */
+MUST_USE int provider_bind_addresses(const struct provider_addresses *addresses,
+                                     const struct listener_config *config,
+                                     const struct io_keepalive *keepalive,
+                                     size_t per_family,
+                                     struct provider_sockets *sockets_out,
+                                     char why[PROVIDER_WHY_MAX]);
+
 /* Lets connections in, once all sockets that are wanted are bound, so that a
  * failure resets nobody's. The backlog is 4096, which the kernel cuts to
  * net.core.somaxconn. 0, or UV_E* with a sentence. */
@@ -70,6 +94,11 @@ MUST_USE int provider_listen(const struct provider_sockets *sockets,
  * UV_E* with a sentence. */
 MUST_USE int provider_probe_listener(const struct listener_config *config,
                                      char why[PROVIDER_WHY_MAX]);
+
+/* The same for these addresses. */
+MUST_USE int
+provider_probe_addresses(const struct provider_addresses *addresses,
+                         char why[PROVIDER_WHY_MAX]);
 
 /* Closes the sockets that are not -1 and frees the list. Whoever gives one to
  * a worker writes -1 over it. Connections waiting in a closed socket's queue

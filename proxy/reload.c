@@ -81,7 +81,7 @@ static bool open_listeners(struct reload *reload)
     size_t failed;
 
     if (openings_make(&reload->openings, reload->in_force->settings, settings,
-                      &reload->loaded->keepalive, reload->worker_count,
+                      NULL, &reload->loaded->keepalive, reload->worker_count,
                       OPENINGS_PATIENCE_MS, &failed, why))
         return true;
     snprintf(path, sizeof(path), "$.listeners[%zu]", failed);

@@ -58,7 +58,9 @@ struct server {
     struct homes *homes;
     struct quota quota;
     struct counters_set *counters;
-    struct openings openings; /* until the workers have them */
+    struct inherited inherited;              /* until the listeners are open */
+    char inherited_fault[INHERITED_WHY_MAX]; /* of the service manager's */
+    struct openings openings;                /* until the workers have them */
     struct server_admin *admin;
     struct server_notify notify;
     uint64_t started_ms; /* on base/clock's scale */
@@ -90,18 +92,19 @@ static enum log_format format_of(const struct settings *settings)
     return settings->log_format == SETTINGS_LOG_JSON ? LOG_JSON : LOG_TEXT;
 }
 
-/* Each worker gets one socket of each address of each listener. */
+/* One of each address of each listener, or as many as were inherited. */
 static struct worker_socket *sockets_for(struct server *server, unsigned worker,
                                          size_t *count_out)
 {
-    struct worker_socket *mine =
-        mem_alloc(server->openings.count * 2 * sizeof(*mine));
+    struct worker_socket *mine = NULL;
     struct worker_socket next;
 
     *count_out = 0;
-    while ((next.fd =
-                openings_take(&server->openings, worker, &next.listener)) >= 0)
+    while ((next.fd = openings_take(&server->openings, worker, &next.listener,
+                                    &next.is_dealt)) >= 0) {
+        mine = mem_realloc_array(mine, *count_out + 1, sizeof(*mine));
         mine[(*count_out)++] = next;
+    }
     return mine;
 }
 
@@ -120,6 +123,14 @@ static void on_kick(const struct kick *kick, void *owner)
     post_kick(&server->post, kick);
 }
 
+static bool on_arrival(const struct arrival *arrival, unsigned turn,
+                       unsigned own, void *owner)
+{
+    struct server *server = owner;
+
+    return post_deal(&server->post, arrival, turn, own);
+}
+
 static bool start_worker(struct server *server, unsigned index)
 {
     struct worker_parts parts = {.worker_count = server->worker_count,
@@ -127,6 +138,7 @@ static bool start_worker(struct server *server, unsigned index)
                                  .penalties = server->penalties,
                                  .homes = server->homes,
                                  .kick = on_kick,
+                                 .deal = on_arrival,
                                  .quota = &server->quota,
                                  .on_idle = on_worker_idle,
                                  .owner = server};
@@ -160,16 +172,26 @@ static bool start_workers(struct server *server)
     return true;
 }
 
+/* The service manager's are all to be served: a client that comes by another
+ * would wait for ever. */
 static bool open_sockets(struct server *server)
 {
     char why[PROVIDER_WHY_MAX];
     size_t failed;
 
-    if (openings_make(&server->openings, NULL, server->snapshot->settings,
-                      &server->snapshot->keepalive, server->worker_count, 0,
-                      &failed, why))
+    if (server->inherited_fault[0] != '\0') {
+        server_log_error("start-failed", "listener", server->inherited_fault);
+        return false;
+    }
+    if (!openings_make(&server->openings, NULL, server->snapshot->settings,
+                       &server->inherited, &server->snapshot->keepalive,
+                       server->worker_count, 0, &failed, why)) {
+        server_log_error("start-failed", "listener", why);
+        return false;
+    }
+    if (inherited_is_empty(&server->inherited, server->inherited_fault))
         return true;
-    server_log_error("start-failed", "listener", why);
+    server_log_error("start-failed", "listener", server->inherited_fault);
     return false;
 }
 
@@ -177,10 +199,11 @@ static bool open_sockets(struct server *server)
 static void hand_out(struct server *server, struct openings *openings)
 {
     unsigned i, listener;
+    bool is_dealt;
     int fd;
 
     for (i = 0; i < server->started; i++) {
-        while ((fd = openings_take(openings, i, &listener)) >= 0)
+        while ((fd = openings_take(openings, i, &listener, &is_dealt)) >= 0)
             worker_listen(server->workers[i], fd, listener);
     }
 }
@@ -525,6 +548,7 @@ static void free_server(struct server *server)
     free(server->workers);
     server_admin_free(&server->admin);
     file_watch_free(&server->watch);
+    inherited_deinit(&server->inherited);
     openings_deinit(&server->openings);
     resolver_free(&server->resolver);
     snapshot_unref(&server->snapshot);
@@ -546,6 +570,8 @@ int server_run(const char *config_file)
     server.config_file = config_file;
     signal(SIGPIPE, SIG_IGN);
     hold_hangup(SIG_BLOCK);
+    if (!inherited_from_environment(&server.inherited, server.inherited_fault))
+        inherited_deinit(&server.inherited);
     server_notify_open(&server.notify);
     make_parts(&server);
     if (!load_first(&server)) {

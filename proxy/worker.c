@@ -132,10 +132,11 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
                   tls_server_context_flight_max(snapshot->tls));
 }
 
-static int open_listener(struct worker *worker, int fd, unsigned index)
+static int open_listener(struct worker *worker, int fd, unsigned index,
+                         bool is_dealt)
 {
     struct listener *listener;
-    int result = listener_open(&worker->env, fd, index, &listener);
+    int result = listener_open(&worker->env, fd, index, is_dealt, &listener);
 
     if (result != 0)
         return result;
@@ -150,8 +151,8 @@ static int open_listener(struct worker *worker, int fd, unsigned index)
 static void begin_to_listen(struct worker *worker, int fd, unsigned index)
 {
     struct log_entry entry;
-    int result =
-        worker->is_ending ? UV_ECANCELED : open_listener(worker, fd, index);
+    int result = worker->is_ending ? UV_ECANCELED
+                                   : open_listener(worker, fd, index, false);
 
     if (result == 0)
         return;
@@ -159,6 +160,25 @@ static void begin_to_listen(struct worker *worker, int fd, unsigned index)
     log_begin(&entry, LOG_ERROR, "listen-failed");
     log_text(&entry, "reason", uv_strerror(result));
     log_end(&entry);
+}
+
+static void take_arrival(struct worker *worker, const struct arrival *arrival)
+{
+    struct snapshot *snapshot = arrival->snapshot;
+
+    listener_take(&worker->env, arrival);
+    snapshot_unref(&snapshot);
+}
+
+static void give_sockets(struct worker *worker, struct socket_call *call)
+{
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        int fd = listener_dup(worker->listeners[i]);
+
+        if (fd != UV_ECANCELED)
+            socket_call_add(call, fd);
+    }
+    socket_call_answer(&call);
 }
 
 static void on_letter(const struct letter *letter, void *owner)
@@ -174,6 +194,12 @@ static void on_letter(const struct letter *letter, void *owner)
         break;
     case LETTER_KICK:
         kicks_take(&worker->kicks, letter->kick);
+        break;
+    case LETTER_CONNECTION:
+        take_arrival(worker, &letter->arrival);
+        break;
+    case LETTER_SOCKETS:
+        give_sockets(worker, letter->call);
         break;
     case LETTER_LIST:
         listing_fill(&letter->question->listing, &worker->env);
@@ -197,7 +223,8 @@ static int open_listeners(struct worker *worker, struct worker_socket *sockets,
     size_t i;
 
     for (i = 0; i < count; i++) {
-        int result = open_listener(worker, sockets[i].fd, sockets[i].listener);
+        int result = open_listener(worker, sockets[i].fd, sockets[i].listener,
+                                   sockets[i].is_dealt);
 
         if (result != 0)
             return result;
@@ -248,6 +275,8 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.homes = parts->homes;
     worker->env.kick = parts->kick;
     worker->env.kick_owner = parts->owner;
+    worker->env.deal = parts->deal;
+    worker->env.deal_owner = parts->owner;
     worker->env.quota = parts->quota;
     worker->env.registry = &worker->registry;
     worker->env.warm = warm_new(&worker->env.io);
@@ -294,6 +323,24 @@ void worker_ask(struct worker *worker, struct question *question)
                             .question = question_ref(question)};
 
     mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_call_sockets(struct worker *worker, struct socket_call *call)
+{
+    struct letter letter = {.kind = LETTER_SOCKETS, .call = call};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+bool worker_give(struct worker *worker, const struct arrival *arrival)
+{
+    struct letter letter = {.kind = LETTER_CONNECTION, .arrival = *arrival};
+
+    letter.arrival.snapshot = snapshot_ref(arrival->snapshot);
+    if (mailbox_offer(&worker->mailbox, &letter))
+        return true;
+    snapshot_unref(&letter.arrival.snapshot);
+    return false;
 }
 
 bool worker_answers(struct worker *worker)

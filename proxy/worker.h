@@ -8,6 +8,8 @@
 #include "config/settings.h"
 #include "question.h"
 #include "session/kick.h"
+#include "socket_call.h"
+#include "state/arrival.h"
 #include "state/homes.h"
 #include "state/limits.h"
 #include "state/penalties.h"
@@ -27,6 +29,7 @@ struct worker_parts {
     struct homes *homes;
     /* Tells every worker, on any worker's thread; copies the kick. */
     void (*kick)(const struct kick *kick, void *owner);
+    arrival_giver *deal; /* on any worker's thread */
     struct quota *quota;
     /* Called on the worker's thread when nothing lives in it any more, after
      * worker_drain or worker_stop. */
@@ -38,6 +41,7 @@ struct worker_parts {
 struct worker_socket {
     int fd;
     unsigned listener; /* index in the settings' list */
+    bool is_dealt;     /* what it accepts is dealt out to all workers in turn */
 };
 
 /* Starts the thread; takes a reference to the snapshot and the sockets. NULL
@@ -63,6 +67,14 @@ void worker_kick(struct worker *worker, const struct kick *kick);
 /* Has it answer the question, for which it takes a reference. One that has
  * ended does not. */
 void worker_ask(struct worker *worker, struct question *question);
+
+/* Has it give its listening sockets to the call; takes a reference of it. One
+ * that has ended does not answer. */
+void worker_call_sockets(struct worker *worker, struct socket_call *call);
+
+/* Gives it a connection that another worker accepted, as arrival_giver does.
+ * False when it takes none any more. */
+MUST_USE bool worker_give(struct worker *worker, const struct arrival *arrival);
 
 /* Whether its loop has turned since this was asked last, or has ended; the
  * first time it is true. */

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -34,6 +35,8 @@ struct listener {
     struct wheel_timer timer;
     struct snapshot *snapshot;            /* which the next line is lent by */
     const struct listener_config *config; /* what sessions go by */
+    bool is_dealt;
+    unsigned turn; /* of the workers, where it is dealt */
     bool is_paused;
     bool is_stopping;
     bool expects_room;   /* someone was made to go */
@@ -80,16 +83,34 @@ static bool queue_is_empty(const struct listener *listener)
     return poll(&queue, 1, 0) == 0;
 }
 
+static void open_session(struct env *env, const struct arrival *arrival)
+{
+    int result = session_open(env, arrival->fd, &arrival->peer,
+                              arrival->snapshot, arrival->listener);
+
+    if (result != 0)
+        log_accept_failure(result);
+}
+
+/* One that is being stopped keeps who is left to itself: other workers may have
+ * ended. */
+static bool is_given(struct listener *listener, const struct arrival *arrival)
+{
+    struct env *env = listener->env;
+
+    return listener->is_dealt && !listener->is_stopping &&
+           env->deal(arrival, listener->turn++, env->worker, env->deal_owner);
+}
+
 /* Takes one connection; false where there is no room for it. Our own count
  * should keep descriptors from running out, but others may take them too. */
 static bool take_one(struct listener *listener)
 {
     struct env *env = listener->env;
+    struct arrival arrival = {.snapshot = listener->snapshot,
+                              .listener = listener->config};
     struct sockaddr_storage name;
-    struct address peer;
     socklen_t len = sizeof(name);
-    int fd;
-    int result;
 
     if (!quota_take(env->quota)) {
         listener->expects_room =
@@ -97,9 +118,9 @@ static bool take_one(struct listener *listener)
         return false;
     }
     listener->expects_room = false;
-    fd = accept4(listener->fd, (struct sockaddr *)&name, &len,
-                 SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
+    arrival.fd = accept4(listener->fd, (struct sockaddr *)&name, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (arrival.fd < 0) {
         int error = errno;
 
         quota_give(env->quota);
@@ -108,10 +129,9 @@ static bool take_one(struct listener *listener)
         return is_passing(error);
     }
     listener->accepted_since = true;
-    (void)address_from_sockaddr((const struct sockaddr *)&name, &peer);
-    result = session_open(env, fd, &peer, listener->snapshot, listener->config);
-    if (result != 0)
-        log_accept_failure(result);
+    (void)address_from_sockaddr((const struct sockaddr *)&name, &arrival.peer);
+    if (!is_given(listener, &arrival))
+        open_session(env, &arrival);
     return true;
 }
 
@@ -180,7 +200,15 @@ static void on_timer(struct wheel_timer *timer)
         close_when_empty(listener);
 }
 
-int listener_open(struct env *env, int fd, unsigned index,
+/* What the socket cannot be told it does without. */
+static void set_up(const struct listener *listener)
+{
+    (void)io_set_listener(listener->fd, &listener->snapshot->keepalive);
+    (void)io_defer_accept(listener->fd,
+                          listener->config->tls == LISTENER_TLS_IMPLICIT);
+}
+
+int listener_open(struct env *env, int fd, unsigned index, bool is_dealt,
                   struct listener **listener_out)
 {
     struct listener *listener = mem_zalloc(sizeof(*listener));
@@ -195,6 +223,8 @@ int listener_open(struct env *env, int fd, unsigned index,
     listener->snapshot = snapshot_ref(env->snapshot);
     assert(index < env->snapshot->settings->listener_count);
     listener->config = &env->snapshot->settings->listeners[index];
+    listener->is_dealt = is_dealt;
+    set_up(listener);
     wheel_timer_init(&listener->timer, on_timer);
     watch(listener);
     *listener_out = listener;
@@ -218,6 +248,32 @@ bool listener_follow(struct listener *listener)
     listener->snapshot = snapshot_ref(snapshot);
     (void)io_set_listener(listener->fd, &snapshot->keepalive);
     return true;
+}
+
+int listener_dup(const struct listener *listener)
+{
+    int fd;
+
+    if (listener->is_stopping)
+        return UV_ECANCELED;
+    fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+    return fd >= 0 ? fd : uv_translate_sys_error(errno);
+}
+
+/* It may have been accepted before or after a reload that this worker heard of
+ * at another time. */
+void listener_take(struct env *env, const struct arrival *arrival)
+{
+    const struct listener_config *own = settings_find_listener(
+        env->snapshot->settings, arrival->listener->address,
+        arrival->listener->port);
+    struct arrival mine = *arrival;
+
+    if (own != NULL) {
+        mine.snapshot = env->snapshot;
+        mine.listener = own;
+    }
+    open_session(env, &mine);
 }
 
 /* The loop forgets the descriptor before it is closed. */

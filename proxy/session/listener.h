@@ -5,6 +5,7 @@
 
 #include "config/mem.h"
 #include "config/settings.h"
+#include "state/arrival.h"
 #include "state/env.h"
 
 #include <stdbool.h>
@@ -14,10 +15,20 @@ struct listener;
 /* Called when a listener that was stopped is closed. */
 typedef void listener_closed(struct listener *listener, void *owner);
 
-/* Takes the descriptor, which is bound and listening. Accepting starts at once.
- * index is the listener's in the settings of env->snapshot. 0 or UV_E*. */
+/* Takes the descriptor, which is bound and listening, and sets on it what the
+ * settings say of connections: an inherited one has somebody else's options.
+ * Accepting starts at once. index is the listener's in the settings of
+ * env->snapshot. What is accepted through one that is dealt goes to all workers
+ * in turn. 0 or UV_E*. */
 MUST_USE int listener_open(struct env *env, int fd, unsigned index,
-                           struct listener **listener_out);
+                           bool is_dealt, struct listener **listener_out);
+
+/* A duplicate of its descriptor for a successor, or UV_E*; UV_ECANCELED of one
+ * that is being stopped. */
+MUST_USE int listener_dup(const struct listener *listener);
+
+/* Takes whom another worker's listener accepted. */
+void listener_take(struct env *env, const struct arrival *arrival);
 
 /* Accepts what already waits in the queue, then closes (decision 3): a socket
  * that is closed before resets who waits there. Nothing happens to one that is

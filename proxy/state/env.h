@@ -6,6 +6,7 @@
 #include "backend/warm.h"
 #include "base/counters.h"
 #include "net/io.h"
+#include "state/arrival.h"
 #include "state/failure_times.h"
 #include "state/homes.h"
 #include "state/limits.h"
@@ -29,6 +30,8 @@ struct env {
     /* Tells every worker; the kick is copied. */
     void (*kick)(const struct kick *kick, void *owner);
     void *kick_owner;
+    arrival_giver *deal; /* to another worker */
+    void *deal_owner;
     struct quota *quota;
     struct registry *registry; /* the sessions that live here */
     struct warm *warm;         /* connections to backends for their logins */
