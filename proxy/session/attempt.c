@@ -49,16 +49,20 @@ static bool reach(struct attempt *attempt)
     return true;
 }
 
-static enum gate_answer enter_gate(struct attempt *attempt)
+enum gate_answer attempt_enter_gate(struct attempt *attempt)
 {
     const struct limits_settings *limits = &attempt->snapshot->settings->limits;
     unsigned logins_max = limits->backend_logins;
+    enum gate_answer answer;
 
     if (logins_max != 0 && limits_is_exempt(limits, attempt->request.peer))
         logins_max = 0;
-    return gate_enter(attempt->env->gate, &attempt->pass,
-                      attempt->target->facts, logins_max, limits->backend_queue,
-                      on_gate, attempt);
+    answer =
+        gate_enter(attempt->env->gate, &attempt->pass, attempt->target->facts,
+                   logins_max, limits->backend_queue, on_gate, attempt);
+    if (answer == GATE_WAITS)
+        counters_add(attempt->env->counters, COUNTER_LOGINS_QUEUED, 1);
+    return answer;
 }
 
 static bool refuse_unavailable(struct attempt *attempt, const char *why)
@@ -138,11 +142,10 @@ static const struct backend_config *next_open(struct attempt *attempt,
  * mail is there. Otherwise as take_place. */
 static bool go_there(struct attempt *attempt, bool *goes_on_out)
 {
-    switch (enter_gate(attempt)) {
+    switch (attempt_enter_gate(attempt)) {
     case GATE_ENTERED:
         return take_place(attempt, goes_on_out);
     case GATE_WAITS:
-        counters_add(attempt->env->counters, COUNTER_LOGINS_QUEUED, 1);
         *goes_on_out = true;
         break;
     case GATE_FULL:
@@ -196,7 +199,9 @@ static void on_gate(struct gate_pass *pass, bool is_in, void *owner)
     bool goes_on;
 
     (void)pass;
-    if (!is_in)
+    if (attempt->login != NULL)
+        goes_on = attempt_resume_login(attempt, is_in);
+    else if (!is_in)
         goes_on = refuse_crowd(attempt);
     else if (!take_place(attempt, &goes_on))
         goes_on = try_next(attempt, "no-backend-up");
@@ -419,7 +424,8 @@ bool attempt_is_judged(const struct attempt *attempt)
 {
     return attempt->claim.stage == PENALTY_GONE &&
            (attempt->stage == ATTEMPT_HOLD ||
-            (attempt->login != NULL && !attempt->awaits_client));
+            (attempt->login != NULL && !attempt->awaits_client &&
+             attempt->pass.place != GATE_QUEUED));
 }
 
 bool attempt_start(struct attempt *attempt)

@@ -83,8 +83,9 @@ const uint8_t *attempt_challenge(const struct attempt *attempt,
                                  size_t *len_out);
 const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out);
 
-/* The client's answer, a line of base64 without its end. False: the attempt is
- * over, and the handler will not be called. */
+/* The client's answer, a line of base64 without its end, lent until the handler
+ * is called or the attempt is freed. False: the attempt is over, and the
+ * handler will not be called. */
 MUST_USE bool attempt_answer(struct attempt *attempt, const uint8_t *line,
                              size_t len);
 

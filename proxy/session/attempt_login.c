@@ -291,18 +291,49 @@ const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
     return upstream_login_to_client(attempt->login, len_out);
 }
 
-bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
+/* No proof was looked at. */
+static bool lose_place(struct attempt *attempt, const char *reason)
+{
+    attempt->challenges = 0;
+    break_off(attempt, reason, NULL);
+    return false;
+}
+
+static bool answer_backend(struct attempt *attempt)
 {
     const struct link_target *target = attempt->target;
 
-    attempt->awaits_client = false;
-    attempt->sent_ms = clock_now_ms();
     attempt->backend =
         backend_session_try(target->facts, target->config->max_sessions);
-    if (attempt->backend == NULL) {
-        attempt->challenges = 0; /* no proof was looked at */
-        break_off(attempt, "backend-full", NULL);
-        return false;
+    if (attempt->backend == NULL)
+        return lose_place(attempt, "backend-full");
+    attempt->sent_ms = clock_now_ms();
+    return speak(attempt,
+                 upstream_login_answer(attempt->login, attempt->answer.bytes,
+                                       attempt->answer.len));
+}
+
+bool attempt_resume_login(struct attempt *attempt, bool is_in)
+{
+    if (is_in)
+        return answer_backend(attempt);
+    counters_add(attempt->env->counters, COUNTER_LOGINS_CROWDED_OUT, 1);
+    return lose_place(attempt, "backend-busy");
+}
+
+/* The place was given up while the client had the word. */
+bool attempt_answer(struct attempt *attempt, const uint8_t *line, size_t len)
+{
+    attempt->awaits_client = false;
+    attempt->answer = (struct imap_span){line, len};
+    switch (attempt_enter_gate(attempt)) {
+    case GATE_ENTERED:
+        return answer_backend(attempt);
+    case GATE_WAITS:
+        io_disarm(&attempt->env->io, &attempt->timer);
+        return true;
+    case GATE_FULL:
+        break;
     }
-    return speak(attempt, upstream_login_answer(attempt->login, line, len));
+    return attempt_resume_login(attempt, false);
 }

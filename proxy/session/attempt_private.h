@@ -9,6 +9,7 @@
 #include "backend/link.h"
 #include "backend/pick.h"
 #include "base/log.h"
+#include "imap/span.h"
 #include "session/attempt.h"
 #include "session/upstream_login.h"
 #include "state/penalties.h"
@@ -37,7 +38,8 @@ struct attempt {
     bool has_verdict;  /* the outcome is known */
     bool is_proven;    /* the backend has said OK, whatever came after */
     unsigned challenges;
-    bool awaits_client; /* its answer to the last of them */
+    bool awaits_client;      /* its answer to the last of them */
+    struct imap_span answer; /* which waits for a place; lent */
 
     struct identity identity; /* without a name for a token without one */
     struct route route;
@@ -90,6 +92,9 @@ MUST_USE bool attempt_arrive(struct attempt *attempt);
  * tried (design.md, section 2, Failover). False: the attempt is over. */
 MUST_USE bool attempt_start_login(struct attempt *attempt);
 void attempt_login_timeout(struct attempt *attempt);
+/* A client's answer has waited for its place among those who log in, and has it
+ * or not. False: the attempt is over. */
+MUST_USE bool attempt_resume_login(struct attempt *attempt, bool is_in);
 /* Gives up what it holds of the backend, but for the user's home. */
 void attempt_leave_backend(struct attempt *attempt);
 /* Ends the login, and what it holds of the backend. */
@@ -98,6 +103,10 @@ void attempt_drop_login(struct attempt *attempt);
 /* attempt.c. Holds an answer back that a wrong password gets; false for any
  * other, which is to be told at once. */
 MUST_USE bool attempt_hold_back(struct attempt *attempt, uint64_t delay_ms);
+
+/* Asks for a place among those who log in at the target; who waits for it goes
+ * on by itself. */
+MUST_USE enum gate_answer attempt_enter_gate(struct attempt *attempt);
 
 /* Tells the owner, who may free the attempt. */
 void attempt_finish(struct attempt *attempt);

@@ -345,6 +345,98 @@ def test_silent_clients_do_not_fill_a_backend(relay):
     assert silent.read_line() == b"a " + UNAVAILABLE
 
 
+class Proving:
+    """A backend that takes its time over a proof, and notes how many there
+    are at once."""
+
+    def __init__(self):
+        self.under_way = self.most_under_way = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        tag = conversation.read_line().split()[0]
+        conversation.send(b"+ YQ==\r\n")
+        conversation.read_line()
+        with self._lock:
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+        time.sleep(0.2)
+        with self._lock:
+            self.under_way -= 1
+        conversation.send(tag + b" OK in\r\n")
+        answer_noop(conversation)
+
+
+def questioned(front, count):
+    """Clients that have read the backend's challenge, one after the other."""
+    clients = []
+    for _ in range(count):
+        clients.append(begin(front, b"SCRAM-SHA-1", SCRAM_FIRST))
+        assert clients[-1].read_line() == b"+ YQ==\r\n"
+    return clients
+
+
+def test_proofs_take_their_turns_at_a_busy_backend(relay):
+    proving = Proving()
+    front, _ = relay(proving, settings={"limits": {"backend_logins": 1}})
+    clients = questioned(front, 4)
+
+    for client in clients:
+        client.send(b"\r\nn NOOP\r\n")
+    for client in clients:
+        assert client.read_line().startswith(b"a OK")
+        assert client.read_line().startswith(b"n OK")
+
+    assert proving.most_under_way == 1
+    assert front.counters()["logins_queued"] == 3
+
+
+def test_a_proof_too_many_is_told_so(relay):
+    front, backend = relay(Proving(), settings={
+        "limits": {"backend_logins": 1, "backend_queue": 1}, "workers": 1})
+    clients = questioned(front, 4)
+
+    clients[0].send(b"\r\n")
+    clients[1].send(b"\r\n")
+    time.sleep(0.05)
+    clients[1].abandon()  # whose place in the queue is free again
+    time.sleep(0.05)
+    clients[2].send(b"\r\n")
+    time.sleep(0.05)
+    clients[3].send(b"\r\n")
+
+    assert clients[3].read_line() == b"a " + UNAVAILABLE
+    assert clients[0].read_line().startswith(b"a OK")
+    assert clients[2].read_line().startswith(b"a OK")
+    assert backend.conversations[1].ended.wait(5)
+    assert not backend.conversations[1].received.endswith(b"\r\n\r\n")
+    assert front.counters()["logins_crowded_out"] == 1
+
+
+def test_a_backend_that_speaks_while_a_proof_waits_is_broken_off(relay):
+    """Even if it says OK: it was shown no proof."""
+    said = threading.Event()
+
+    def hasty(conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        tag = conversation.read_line().split()[0]
+        conversation.send(b"+ YQ==\r\n")
+        if said.is_set():
+            time.sleep(0.3)
+            conversation.send(tag + b" OK in\r\n")
+        said.set()
+        conversation.stall()
+
+    front, _ = relay(hasty, settings={"limits": {"backend_logins": 1}})
+    clients = questioned(front, 2)
+
+    clients[0].send(b"\r\n")  # has the place, and is never answered
+    clients[1].send(b"\r\n")
+
+    assert clients[1].read_line() == b"a " + UNAVAILABLE
+
+
 def test_a_client_that_stays_silent_is_told_so(gatepost, fake_backend):
     backend = fake_backend(asking(b"+ YQ==\r\n"))
     front = gatepost(routes_to(backend),
