@@ -352,23 +352,47 @@ bool attempt_is_by_the_user(const struct attempt *attempt)
            (credentials->authzid_len == 0 && find_master(attempt) == NULL);
 }
 
-/* Whose password it is that may be guessed: not always the user's whom it is
- * to open (RFC 4616, 2, and the master separator). Else guesses at one who may
- * act for all would be spread over the names of all. */
-static struct imap_span prover_of(const struct attempt *attempt,
-                                  char out[CREDENTIALS_NAME_MAX])
+/* Who acts for another by a name of their own, in whatever way they write it:
+ * another way must not be another account to guess at. A master's name, which a
+ * backend looks up elsewhere, keeps its separator. False: no user's name. */
+static bool name_prover(const struct attempt *attempt, struct identity *out)
+{
+    const struct credentials *credentials = attempt->request.credentials;
+
+    return find_master(attempt) == NULL &&
+           identity_normalise(&attempt->snapshot->settings->auth.identity,
+                              credentials->user, credentials->user_len,
+                              out) == IDENTITY_OK;
+}
+
+/* No user's name is longer than is kept: that such names share their delay
+ * harms nobody. */
+static void copy_prover(const struct attempt *attempt, struct identity *out)
 {
     const struct credentials *credentials = attempt->request.credentials;
     const uint8_t *master = find_master(attempt);
     size_t from = master == NULL ? 0 : (size_t)(master - credentials->user);
-    size_t len = credentials->user_len - from;
+
+    out->user_len = credentials->user_len - from;
+    if (out->user_len > IDENTITY_MAX)
+        out->user_len = IDENTITY_MAX;
+    memcpy(out->user, credentials->user + from, out->user_len);
+    identity_lower(out->user, out->user_len);
+}
+
+/* Whose password it is that may be guessed: not always the user's whom it is
+ * to open (RFC 4616, 2, and the master separator). Else guesses at one who may
+ * act for all would be spread over the names of all. */
+static struct imap_span prover_of(const struct attempt *attempt,
+                                  struct identity *other)
+{
+    const struct identity *prover = other;
 
     if (attempt_is_by_the_user(attempt))
-        return (struct imap_span){(const uint8_t *)attempt->identity.user,
-                                  attempt->identity.user_len};
-    memcpy(out, credentials->user + from, len);
-    identity_lower(out, len);
-    return (struct imap_span){(const uint8_t *)out, len};
+        prover = &attempt->identity;
+    else if (!name_prover(attempt, other))
+        copy_prover(attempt, other);
+    return (struct imap_span){(const uint8_t *)prover->user, prover->user_len};
 }
 
 /* SCRAM's message is another one each time, whatever the password. */
@@ -398,9 +422,9 @@ static void wait_for_leave(struct attempt *attempt, uint64_t wait_ms,
 /* Who has shown a certificate guesses nothing. */
 static bool ask_leave(struct attempt *attempt)
 {
-    char name[CREDENTIALS_NAME_MAX];
+    struct identity other;
     const struct penalties_attempt try =
-        describe_try(attempt, prover_of(attempt, name));
+        describe_try(attempt, prover_of(attempt, &other));
     bool is_first = attempt->claim.stage == PENALTY_NEW;
     uint64_t wait_ms;
 

@@ -191,6 +191,22 @@ def test_guesses_at_a_master_are_not_spread_over_users(front, judge,
 
 
 @pytest.mark.threat("D5")
+def test_a_master_is_the_same_in_whatever_way_the_name_is_written(front):
+    gate = front(auth={"delay_max": 15, "username": {
+        "default_domain": "x.org", "separators": "@%"}})
+
+    for number, (name, waits) in enumerate(
+            (("root", 0), ("ROOT%x.org", 2), ("root@X.org", 4))):
+        client = gate.secure(source=f"127.0.0.{20 + number}")
+        before = time.monotonic()
+        answer = client.command("AUTHENTICATE PLAIN " + base64.b64encode(
+            f"u{number}\0{name}\0pw{number}".encode()).decode(), 10)[-1]
+        lasted = (time.monotonic() - before) * SCALE
+        assert answer == REFUSED
+        assert waits <= lasted + 0.05 and lasted < waits + SLACK, lasted
+
+
+@pytest.mark.threat("D5")
 def test_delay_max_is_the_longest(front):
     gate = front(auth={"delay_max": 3})
 
