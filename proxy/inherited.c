@@ -112,7 +112,8 @@ bool inherited_overlaps(const struct inherited *inherited,
 
     for (size_t i = 0; i < inherited->count; i++) {
         if (inherited->fds[i] >= 0 && place_of(inherited->fds[i], &place) &&
-            place.port == address->port && (is_any(&place) || is_any(address)))
+            place.port == address->port && place.is_ipv6 == address->is_ipv6 &&
+            is_any(&place) != is_any(address))
             return true;
     }
     return false;
@@ -208,8 +209,8 @@ static bool take_descriptors(const char *count_text, struct inherited *out,
 
     if (!read_number(count_text, FDS_MAX, &count)) {
         snprintf(why, INHERITED_WHY_MAX,
-                 "LISTEN_FDS is %.32s, not a number of at most %d", count_text,
-                 FDS_MAX);
+                 "LISTEN_FDS is \"%.32s\", not a number of at most %d",
+                 count_text, FDS_MAX);
         return false;
     }
     for (int fd = FIRST_FD; fd < FIRST_FD + (int)count; fd++) {

@@ -46,7 +46,7 @@ MUST_USE bool inherited_is_empty(const struct inherited *inherited,
                                  char why[INHERITED_WHY_MAX]);
 
 /* Whether one that nobody took has this port, and one of both addresses stands
- * for all: a socket that is bound there has to share. */
+ * for all of that family: a socket that is bound there has to share. */
 MUST_USE bool inherited_overlaps(const struct inherited *inherited,
                                  const struct address *address);
 
