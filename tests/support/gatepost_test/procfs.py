@@ -66,3 +66,21 @@ def listening_ports():
                 if fields[3] == "0A":
                     ports.add((family, int(fields[1].rsplit(":", 1)[1], 16)))
     return ports
+
+
+def _sockets(pid):
+    """The inodes of the sockets that the process tree holds."""
+    return {one[8:-1] for one in descriptors(pid)
+            if one.startswith("socket:[")}
+
+
+def links(pid, port):
+    """How many TCP connections the process tree holds to a port of IPv4."""
+    held, count = _sockets(pid), 0
+    with open(f"/proc/{pid}/net/tcp") as table:
+        next(table)
+        for row in table:
+            fields = row.split()
+            count += (int(fields[2].rsplit(":", 1)[1], 16) == port and
+                      fields[9] in held)
+    return count
