@@ -2,13 +2,15 @@
 #include "base/clock.h"
 #include "session/attempt_private.h"
 #include "session/kick.h"
+#include "session/parting.h"
 
 #include <string.h>
 
 /* How long a user's other sessions may take to go before one elsewhere begins,
- * and how often we look whether they have. */
+ * which is a little longer than any that is ending takes; and how often we look
+ * whether they have. */
 enum {
-    MOVE_MAX_MS = 5000,
+    MOVE_MAX_MS = PARTING_MAX_MS + 1000,
     MOVE_LOOK_MS = 20
 };
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "session/attempt_private.h"
 #include "session/client_words.h"
+#include "session/parting.h"
 #include "session/upstream_notes.h"
 
 /* How long a client may take to answer a challenge: programs do, not people. */
@@ -31,8 +32,19 @@ void attempt_leave_backend(struct attempt *attempt)
     gate_leave(&attempt->pass);
 }
 
+/* Where the backend has not said no, it may let the user in all the same. */
+static void part(struct attempt *attempt)
+{
+    if (attempt->login == NULL || attempt->upstream == NULL ||
+        attempt->home.at == NULL)
+        return;
+    parting_take(attempt->env->homes, &attempt->home, attempt->upstream);
+    attempt->upstream = NULL;
+}
+
 void attempt_drop_login(struct attempt *attempt)
 {
+    part(attempt);
     upstream_login_free(&attempt->login);
     attempt_leave_backend(attempt);
     homes_leave(attempt->env->homes, &attempt->home);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/slab.h"
 #include "session/evict.h"
+#include "session/parting.h"
 #include "session/session_private.h"
 
 #include <assert.h>
@@ -13,11 +14,6 @@
 static void on_client(struct stream *client, enum stream_event event,
                       void *owner);
 static void on_timeout(struct wheel_timer *timer);
-
-/* How long an ending stream may take to flush what is queued. */
-enum {
-    FLUSH_MS = 5000
-};
 
 /* A session that has lasted so long gets the socket options that find a dead
  * backend, which takes minutes at best; most are gone by then and are spared
@@ -198,7 +194,7 @@ static void end_stream(struct session *session, struct stream *stream)
     if (stream == NULL)
         return;
     stream_set_owner(stream, on_ending, session);
-    stream_end(stream, FLUSH_MS);
+    stream_end(stream, PARTING_FLUSH_MS);
 }
 
 static void log_end_of(struct session *session, const char *reason,

@@ -2,13 +2,16 @@
 the same server; where it cannot, the user's sessions are closed first."""
 
 import base64
+import os
 import random
 import select
 import socket
 import threading
+import time
 
 import pytest
 
+from gatepost_test import admin
 from gatepost_test.gatepost import backend_entry
 from gatepost_test.scripts import ImapServer
 
@@ -249,6 +252,82 @@ def test_a_full_home_sends_nobody_elsewhere(gatepost, backends):
     assert front.wait_log("login-failed")["reason"] == "other-sessions-remain"
     assert client.command("NOOP")[-1].startswith(b"OK")
     assert backends[1].connects == 0
+
+
+class Sluggish(Watched):
+    """Reads nothing of a session for a while, and never closes it."""
+
+    def __init__(self, board, seconds):
+        super().__init__(board)
+        self.seconds, self.after = seconds, self.stay
+
+    def stay(self, conversation):
+        time.sleep(self.seconds)
+        conversation.linger()
+
+
+def test_a_session_that_ends_slowly_is_waited_for(
+        gatepost, fake_backend, board, folder):
+    """What it had sent is flushed to the old server first, and the server has
+    its time to close."""
+    old = fake_backend(Sluggish(board, 1.2))
+    new = fake_backend(ImapServer())
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes([old]), env={"GATEPOST_FAULT_CLOCK_SCALE": "4"},
+                     admin={"socket": admin.SOCKET})
+    client, _ = login(front)
+    client.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        while True:
+            client.send(bytes(1 << 18))
+    admin.request(path, f"/kick?user={USER}", "POST")
+    front.session_end(reason="kicked")
+
+    front.write_routes(routes([new]))
+    front.reload()
+    began = time.monotonic()
+    _, answer = login(front)
+
+    assert answer.startswith(b"OK"), answer
+    assert (time.monotonic() - began) * 4 > 3
+    assert new.connects == 1
+
+
+@pytest.mark.parametrize("ended_by", ["a kick", "its table"])
+def test_a_login_that_is_ended_keeps_its_home_until_the_server_heard(
+        gatepost, fake_backend, folder, ended_by):
+    """The server has the password, and may just be opening the mailbox."""
+    asked, go, close = (threading.Event() for _ in range(3))
+
+    def judge(*_):
+        asked.set()
+        return go.wait(10)
+
+    old = fake_backend(ImapServer(accept=judge,
+                                  after=lambda _: close.wait(10)))
+    new = fake_backend(ImapServer())
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes([old]), admin={"socket": admin.SOCKET})
+    client = front.secure()
+    client.send(f"a LOGIN {USER} secret\r\n".encode())
+    assert asked.wait(10)
+
+    if ended_by == "a kick":
+        admin.request(path, f"/kick?user={USER}", "POST")
+        client.read_to_end()
+        front.session_end(reason="kicked")
+    else:
+        front.write_routes(routes([new]))
+        front.reload()
+        go.set()
+        front.wait_log("login-failed")
+    home = admin.request(path, f"/route?user={USER}").json["home"]
+    go.set()
+    close.set()
+
+    assert home == "b0"
+    old.wait_all_ended()
+    assert login(front)[1].startswith(b"OK")
 
 
 def test_no_order_of_changes_puts_a_user_at_two_backends(
