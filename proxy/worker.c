@@ -11,6 +11,7 @@
 #include "session/probe.h"
 #include "session/registry.h"
 #include "session/session.h"
+#include "session/sweep.h"
 #include "state/env.h"
 
 #include <assert.h>
@@ -30,6 +31,7 @@ struct worker {
     uv_thread_t thread;
     struct mailbox mailbox;
     struct registry registry;
+    struct sweeps sweeps;
     struct health *health; /* of this worker's share of the backends */
     struct drain drain;
     struct kicks kicks;
@@ -54,6 +56,7 @@ static void end_if_empty(struct wheel_timer *timer)
     }
     drain_stop(&worker->drain);
     kicks_deinit(&worker->kicks);
+    sweeps_close(&worker->sweeps);
     mailbox_close(&worker->mailbox);
     io_stop(&worker->env.io);
 }
@@ -102,20 +105,39 @@ static void close_listeners(struct worker *worker)
         listener_close(worker->listeners[i]);
 }
 
+static bool watch_idle(struct sweep *sweep, struct session *session)
+{
+    (void)sweep;
+    session_watch_idle(session);
+    return true;
+}
+
+static void free_sweep(struct sweep *sweep, bool is_whole)
+{
+    (void)is_whole;
+    free(sweep);
+}
+
+static void watch_all_idle(struct worker *worker)
+{
+    struct sweep *sweep = mem_alloc(sizeof(*sweep));
+
+    *sweep = (struct sweep){.visit = watch_idle, .end = free_sweep};
+    sweeps_add(&worker->sweeps, sweep);
+}
+
 /* Listeners and running sessions follow what they would not see by
  * themselves. */
 static void follow(struct worker *worker, bool idle_is_new)
 {
-    struct registry_node *node = NULL;
     size_t i;
 
     for (i = 0; i < worker->listener_count; i++) {
         if (!listener_follow(worker->listeners[i]))
             listener_stop(worker->listeners[i], on_listener_closed, worker);
     }
-    while (idle_is_new &&
-           (node = registry_next(&worker->registry, node)) != NULL)
-        session_watch_idle(session_of_node(node));
+    if (idle_is_new)
+        watch_all_idle(worker);
 }
 
 static void adopt(struct worker *worker, struct snapshot *snapshot)
@@ -181,6 +203,17 @@ static void give_sockets(struct worker *worker, struct socket_call *call)
     socket_call_answer(&call);
 }
 
+static void on_listed(struct listing *listing, bool is_whole, void *owner)
+{
+    struct question *question = owner;
+
+    (void)listing;
+    if (is_whole)
+        question_answer(question);
+    else
+        question_unref(&question);
+}
+
 static void on_letter(const struct letter *letter, void *owner)
 {
     struct worker *worker = owner;
@@ -202,8 +235,8 @@ static void on_letter(const struct letter *letter, void *owner)
         give_sockets(worker, letter->call);
         break;
     case LETTER_LIST:
-        listing_fill(&letter->question->listing, &worker->env);
-        question_answer(letter->question);
+        listing_fill(&letter->question->listing, &worker->env, on_listed,
+                     letter->question);
         break;
     case LETTER_DRAIN:
         stop_listening(worker);
@@ -246,6 +279,8 @@ static int prepare(struct worker *worker, struct counters *counters,
         result =
             mailbox_open(&worker->mailbox, &worker->loop, on_letter, worker);
     if (result == 0)
+        result = sweeps_open(&worker->sweeps, &worker->loop, &worker->registry);
+    if (result == 0)
         result = open_listeners(worker, sockets, socket_count);
     return result;
 }
@@ -279,6 +314,7 @@ struct worker *worker_start(unsigned index, const struct worker_parts *parts,
     worker->env.deal_owner = parts->owner;
     worker->env.quota = parts->quota;
     worker->env.registry = &worker->registry;
+    worker->env.sweeps = &worker->sweeps;
     worker->env.warm = warm_new(&worker->env.io);
     worker->env.gate = gate_new(&worker->env.io);
     worker->env.worker = index;

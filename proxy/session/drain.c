@@ -13,8 +13,6 @@ enum {
     HANDSHAKE_MS = 1000
 };
 
-typedef bool session_filter(const struct session *session);
-
 static bool is_quiet(const struct session *session)
 {
     return session_is_spliced(session) &&
@@ -33,30 +31,6 @@ static bool stalls_in_handshake(const struct session *session)
            session_age_ms(session) >= HANDSHAKE_MS;
 }
 
-static bool is_any(const struct session *session)
-{
-    return !session_is_ending(session);
-}
-
-/* Oldest first; returns how many were ended. */
-static size_t end_some(struct env *env, session_filter *matches, size_t most,
-                       const char *bye)
-{
-    struct registry_node *node = registry_next(env->registry, NULL);
-    size_t ended = 0;
-
-    while (node != NULL && ended < most) {
-        struct session *session = session_of_node(node);
-
-        node = registry_next(env->registry, node);
-        if (!matches(session))
-            continue;
-        session_end(session, "drained", bye);
-        ended++;
-    }
-    return ended;
-}
-
 /* How many of all should have gone by now: the last one at the very end. */
 static size_t due(const struct drain *drain, uint64_t passed_ms)
 {
@@ -65,38 +39,83 @@ static size_t due(const struct drain *drain, uint64_t passed_ms)
     return (size_t)(drain->total * passed_ms / drain->duration_ms);
 }
 
-static void step(struct drain *drain)
+static struct drain *drain_of_sweep(struct sweep *sweep)
+{
+    return (struct drain *)(void *)((char *)sweep -
+                                    offsetof(struct drain, sweep));
+}
+
+/* The first sweep: whoever can hear it is told. */
+static void look_first(struct drain *drain, struct session *session)
+{
+    if (session_is_spliced(session))
+        drain->total++;
+    else if (can_hear_bye(session))
+        session_end(session, "drained", SESSION_GOING_DOWN);
+}
+
+static void end_one(struct drain *drain, struct session *session)
+{
+    session_end(session, "drained", SESSION_GOING_DOWN);
+    drain->ended++;
+}
+
+static bool is_wanted(const struct drain *drain, const struct session *session)
+{
+    switch (drain->part) {
+    case DRAIN_FIRST:
+        return false;
+    case DRAIN_QUIET:
+        return drain->ended < drain->due && is_quiet(session);
+    case DRAIN_BUSY:
+        return drain->ended < drain->due && session_is_spliced(session);
+    case DRAIN_ALL:
+        return !session_is_ending(session);
+    }
+    return false;
+}
+
+/* Those before login are met first, those in the handshake among them. */
+static bool on_session(struct sweep *sweep, struct session *session)
+{
+    struct drain *drain = drain_of_sweep(sweep);
+
+    if (drain->part == DRAIN_FIRST)
+        look_first(drain, session);
+    else if (is_wanted(drain, session))
+        end_one(drain, session);
+    else if (drain->ends_stalled && stalls_in_handshake(session))
+        session_end(session, "drained", NULL);
+    return drain->ended < drain->due || session_is_before_login(session);
+}
+
+static void begin_sweep(struct drain *drain, enum drain_part part)
 {
     uint64_t passed_ms = clock_now_ms() - drain->started_ms;
-    size_t wanted = due(drain, passed_ms);
 
-    if (passed_ms >= HANDSHAKE_MS)
-        (void)end_some(drain->env, stalls_in_handshake, SIZE_MAX, NULL);
-    if (wanted > drain->ended)
-        drain->ended +=
-            end_some(drain->env, is_quiet, wanted - drain->ended, NULL);
-    if (wanted > drain->ended)
-        drain->ended += end_some(drain->env, is_any, wanted - drain->ended,
-                                 SESSION_GOING_DOWN);
+    drain->ends_stalled = passed_ms >= HANDSHAKE_MS;
+    drain->due = due(drain, passed_ms);
+    drain->part = drain->due == SIZE_MAX ? DRAIN_ALL : part;
+    sweeps_add(drain->env->sweeps, &drain->sweep);
+}
+
+static void on_swept(struct sweep *sweep, bool is_whole)
+{
+    struct drain *drain = drain_of_sweep(sweep);
+
+    if (!is_whole)
+        return;
+    if (drain->part == DRAIN_QUIET && drain->ended < drain->due)
+        begin_sweep(drain, DRAIN_BUSY);
+    else
+        io_arm(&drain->env->io, &drain->timer, STEP_MS);
 }
 
 static void on_timer(struct wheel_timer *timer)
 {
-    struct drain *drain =
-        (struct drain *)(void *)((char *)timer - offsetof(struct drain, timer));
-
-    step(drain);
-    io_arm(&drain->env->io, &drain->timer, STEP_MS);
-}
-
-static size_t count_spliced(struct env *env)
-{
-    struct registry_node *node = NULL;
-    size_t count = 0;
-
-    while ((node = registry_next(env->registry, node)) != NULL)
-        count += session_is_spliced(session_of_node(node)) ? 1 : 0;
-    return count;
+    begin_sweep(
+        (struct drain *)(void *)((char *)timer - offsetof(struct drain, timer)),
+        DRAIN_QUIET);
 }
 
 void drain_start(struct drain *drain, struct env *env, uint64_t duration_ms)
@@ -104,13 +123,15 @@ void drain_start(struct drain *drain, struct env *env, uint64_t duration_ms)
     if (env->is_draining)
         return;
     env->is_draining = true;
-    drain->env = env;
-    drain->started_ms = clock_now_ms();
-    drain->duration_ms = duration_ms;
-    (void)end_some(env, can_hear_bye, SIZE_MAX, SESSION_GOING_DOWN);
-    drain->total = count_spliced(env);
+    *drain = (struct drain){
+        .env = env,
+        .sweep = {.visit = on_session, .end = on_swept},
+        .started_ms = clock_now_ms(),
+        .duration_ms = duration_ms,
+        .due = SIZE_MAX, /* the first sweep meets all */
+    };
     wheel_timer_init(&drain->timer, on_timer);
-    io_arm(&env->io, &drain->timer, STEP_MS);
+    sweeps_add(env->sweeps, &drain->sweep);
 }
 
 void drain_hurry(struct drain *drain, struct env *env)

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "session/drain.h"
-#include "session/registry.h"
 #include "session/session.h"
 
 #include <stdlib.h>
@@ -12,15 +11,30 @@ enum {
     STEP_MS = 100
 };
 
+/* What a running kick does in a sweep. */
+enum part {
+    PART_NONE, /* it is ahead of its time, or came while the sweep ran */
+    PART_COUNT,
+    PART_QUIET, /* ends quiet ones, as many as are due */
+    PART_ANY
+};
+
 struct running_kick {
     struct running_kick *next;
     struct kick *kick;
     uint64_t started_ms;
     size_t total; /* sessions that it meant when it began */
     size_t ended;
+    size_t due; /* of all, in this sweep */
+    enum part part;
+    bool is_counted;
+    bool wants_any; /* too few were quiet */
+    bool is_last;
 };
 
 static void on_timer(struct wheel_timer *timer);
+static bool on_session(struct sweep *sweep, struct session *session);
+static void on_swept(struct sweep *sweep, bool is_whole);
 
 struct kick *kick_copy(const struct kick *kick)
 {
@@ -70,38 +84,6 @@ static bool is_quiet(const struct session *session)
            session_quiet_ms(session) >= DRAIN_QUIET_MS;
 }
 
-static size_t count_meant(const struct kicks *kicks, const struct kick *kick)
-{
-    struct registry_node *node = NULL;
-    size_t count = 0;
-
-    while ((node = registry_next(kicks->env->registry, node)) != NULL)
-        count += kick_matches(kick, session_of_node(node)) ? 1 : 0;
-    return count;
-}
-
-/* Oldest first; returns how many were ended. */
-static size_t end_some(struct kicks *kicks, const struct kick *kick,
-                       bool quiet_ones, size_t most)
-{
-    struct registry *registry = kicks->env->registry;
-    struct registry_node *node = registry_next(registry, NULL);
-    size_t ended = 0;
-
-    while (node != NULL && ended < most) {
-        struct session *session = session_of_node(node);
-
-        node = registry_next(registry, node);
-        if (!kick_matches(kick, session) || (quiet_ones && !is_quiet(session)))
-            continue;
-        session_end(session, kick->reason, SESSION_KICKED);
-        if (kick->spares_seekers)
-            session_cut_backend(session);
-        ended++;
-    }
-    return ended;
-}
-
 static size_t due(const struct running_kick *running, uint64_t passed_ms)
 {
     uint64_t spread_ms = running->kick->spread_ms;
@@ -111,19 +93,82 @@ static size_t due(const struct running_kick *running, uint64_t passed_ms)
     return (size_t)(running->total * passed_ms / spread_ms);
 }
 
-/* False: it is done. */
-static bool step(struct kicks *kicks, struct running_kick *running)
+static enum part choose_part(const struct running_kick *running)
+{
+    if (running->is_last)
+        return PART_ANY;
+    if (!running->is_counted)
+        return PART_COUNT;
+    if (running->due <= running->ended)
+        return PART_NONE;
+    return running->wants_any ? PART_ANY : PART_QUIET;
+}
+
+static void join_sweep(struct kicks *kicks, struct running_kick *running)
 {
     uint64_t passed_ms = clock_now_ms() - running->started_ms;
-    size_t wanted = due(running, passed_ms);
 
-    if (wanted > running->ended && passed_ms < running->kick->spread_ms)
-        running->ended +=
-            end_some(kicks, running->kick, true, wanted - running->ended);
-    if (wanted > running->ended)
-        running->ended +=
-            end_some(kicks, running->kick, false, wanted - running->ended);
-    return passed_ms < running->kick->spread_ms;
+    running->is_last = passed_ms >= running->kick->spread_ms;
+    running->due = due(running, passed_ms);
+    running->part = choose_part(running);
+    if (running->part == PART_COUNT)
+        running->due = SIZE_MAX;
+    kicks->at_work += running->part == PART_NONE ? 0 : 1;
+}
+
+/* One sweep serves all that have something to do. */
+static void begin_sweep(struct kicks *kicks)
+{
+    struct running_kick *running;
+
+    if (kicks->is_sweeping)
+        return;
+    kicks->at_work = 0;
+    for (running = kicks->first; running != NULL; running = running->next)
+        join_sweep(kicks, running);
+    kicks->is_sweeping = kicks->at_work > 0;
+    if (kicks->is_sweeping)
+        sweeps_add(kicks->env->sweeps, &kicks->sweep);
+    else if (kicks->first != NULL)
+        io_arm(&kicks->env->io, &kicks->timer, STEP_MS);
+}
+
+static void end_one(struct kicks *kicks, struct running_kick *running,
+                    struct session *session)
+{
+    session_end(session, running->kick->reason, SESSION_KICKED);
+    if (running->kick->spares_seekers)
+        session_cut_backend(session);
+    if (++running->ended == running->due)
+        kicks->at_work--;
+}
+
+static void look(struct kicks *kicks, struct running_kick *running,
+                 struct session *session)
+{
+    if (running->part == PART_NONE || running->ended >= running->due ||
+        !kick_matches(running->kick, session))
+        return;
+    if (running->part == PART_COUNT)
+        running->total++;
+    else if (running->part == PART_ANY || is_quiet(session))
+        end_one(kicks, running, session);
+}
+
+static struct kicks *kicks_of_sweep(struct sweep *sweep)
+{
+    return (struct kicks *)(void *)((char *)sweep -
+                                    offsetof(struct kicks, sweep));
+}
+
+static bool on_session(struct sweep *sweep, struct session *session)
+{
+    struct kicks *kicks = kicks_of_sweep(sweep);
+    struct running_kick *running;
+
+    for (running = kicks->first; running != NULL; running = running->next)
+        look(kicks, running, session);
+    return kicks->at_work > 0;
 }
 
 static void drop(struct running_kick *running)
@@ -132,35 +177,59 @@ static void drop(struct running_kick *running)
     free(running);
 }
 
-static void step_all(struct kicks *kicks)
+/* False: it is done. */
+static bool leave_sweep(struct running_kick *running)
+{
+    enum part part = running->part;
+
+    running->part = PART_NONE;
+    running->is_counted |= part == PART_COUNT;
+    running->wants_any = part == PART_QUIET && running->ended < running->due;
+    return part == PART_NONE || !running->is_last;
+}
+
+static bool all_leave_sweep(struct kicks *kicks)
 {
     struct running_kick **link = &kicks->first;
+    bool goes_on = false;
 
     while (*link != NULL) {
         struct running_kick *running = *link;
 
-        if (step(kicks, running)) {
+        if (leave_sweep(running)) {
+            goes_on |= running->wants_any || !running->is_counted;
             link = &running->next;
             continue;
         }
         *link = running->next;
         drop(running);
     }
+    return goes_on;
+}
+
+static void on_swept(struct sweep *sweep, bool is_whole)
+{
+    struct kicks *kicks = kicks_of_sweep(sweep);
+
+    kicks->is_sweeping = false;
+    if (!is_whole)
+        return;
+    if (all_leave_sweep(kicks))
+        begin_sweep(kicks);
+    else if (kicks->first != NULL)
+        io_arm(&kicks->env->io, &kicks->timer, STEP_MS);
 }
 
 static void on_timer(struct wheel_timer *timer)
 {
-    struct kicks *kicks =
-        (struct kicks *)(void *)((char *)timer - offsetof(struct kicks, timer));
-
-    step_all(kicks);
-    if (kicks->first != NULL)
-        io_arm(&kicks->env->io, &kicks->timer, STEP_MS);
+    begin_sweep((struct kicks *)(void *)((char *)timer -
+                                         offsetof(struct kicks, timer)));
 }
 
 void kicks_init(struct kicks *kicks, struct env *env)
 {
-    *kicks = (struct kicks){.env = env};
+    *kicks = (struct kicks){.env = env,
+                            .sweep = {.visit = on_session, .end = on_swept}};
     wheel_timer_init(&kicks->timer, on_timer);
 }
 
@@ -170,15 +239,9 @@ void kicks_take(struct kicks *kicks, struct kick *kick)
 
     running->kick = kick;
     running->started_ms = clock_now_ms();
-    running->total = count_meant(kicks, kick);
-    if (!step(kicks, running)) {
-        drop(running);
-        return;
-    }
     running->next = kicks->first;
     kicks->first = running;
-    if (!wheel_timer_is_armed(&kicks->timer))
-        io_arm(&kicks->env->io, &kicks->timer, STEP_MS);
+    begin_sweep(kicks);
 }
 
 void kicks_deinit(struct kicks *kicks)

@@ -6,6 +6,7 @@
 
 #include "config/identity.h"
 #include "config/mem.h"
+#include "session/sweep.h"
 #include "state/env.h"
 
 #include <stdbool.h>
@@ -40,14 +41,18 @@ struct kicks {
     struct env *env;
     struct wheel_timer timer;
     struct running_kick *first;
+    struct sweep sweep; /* of all of them */
+    bool is_sweeping;
+    size_t at_work; /* those to whom this sweep still matters */
 };
 
 void kicks_init(struct kicks *kicks, struct env *env);
 
-/* Takes the kick and begins; may end sessions before it returns. */
+/* Takes the kick, and begins. */
 void kicks_take(struct kicks *kicks, struct kick *kick);
 
-/* Those under way go no further. */
+/* Those under way go no further; a sweep of theirs may still be told of its
+ * end. */
 void kicks_deinit(struct kicks *kicks);
 
 #endif

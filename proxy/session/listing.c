@@ -3,13 +3,7 @@
 #include "session/session_private.h"
 
 #include <stdlib.h>
-
-/* The lowest numbers so far, in order. */
-struct lowest {
-    const struct session **sessions;
-    size_t count;
-    size_t limit;
-};
+#include <string.h>
 
 static bool is_meant(const struct listing *listing,
                      const struct session *session)
@@ -21,24 +15,6 @@ static bool is_meant(const struct listing *listing,
         return false;
     return means_all ? !session_is_ending(session)
                      : kick_matches(&listing->whom, session);
-}
-
-/* The registry's order is nearly that of the numbers, so that most go to the
- * end, or nowhere once it is full. */
-static void insert(struct lowest *lowest, const struct session *session)
-{
-    uint64_t number = session->facts.number;
-    size_t at = lowest->count;
-
-    while (at > 0 && lowest->sessions[at - 1]->facts.number > number)
-        at--;
-    if (at == lowest->limit)
-        return;
-    if (lowest->count < lowest->limit)
-        lowest->count++;
-    for (size_t i = lowest->count - 1; i > at; i--)
-        lowest->sessions[i] = lowest->sessions[i - 1];
-    lowest->sessions[at] = session;
 }
 
 static const char *state_text(enum session_state state)
@@ -81,38 +57,88 @@ static void describe(const struct session *session, struct session_row *row)
     };
 }
 
-static void describe_all(struct listing *listing, const struct lowest *lowest)
+static void free_row(struct session_row *row)
 {
-    listing->rows = mem_alloc(lowest->count * sizeof(*listing->rows));
-    listing->count = lowest->count;
-    for (size_t i = 0; i < lowest->count; i++)
-        describe(lowest->sessions[i], &listing->rows[i]);
+    free(row->user);
+    free(row->backend);
 }
 
-void listing_fill(struct listing *listing, struct env *env)
+/* Where a row of this number belongs, or is already: who logs in meanwhile may
+ * be met twice. The sweep's order is nearly that of the numbers, so that most
+ * go to the end, or nowhere once it is full. */
+static size_t place_of(const struct listing *listing, uint64_t number)
 {
-    struct registry_node *node = NULL;
-    struct lowest lowest = {.limit = listing->limit};
+    size_t at = listing->count;
 
-    lowest.sessions = mem_alloc(listing->limit * sizeof(struct session *));
-    while ((node = registry_next(env->registry, node)) != NULL) {
-        const struct session *session = session_of_node(node);
+    while (at > 0 && listing->rows[at - 1].number >= number)
+        at--;
+    return at;
+}
 
-        if (!is_meant(listing, session))
-            continue;
-        listing->matches++;
-        insert(&lowest, session);
+static void make_room(struct listing *listing, size_t at)
+{
+    struct session_row *rows = listing->rows;
+
+    if (listing->count == listing->limit)
+        free_row(&rows[--listing->count]);
+    memmove(&rows[at + 1], &rows[at],
+            (listing->count - at) * sizeof(struct session_row));
+    listing->count++;
+}
+
+static void insert(struct listing *listing, const struct session *session)
+{
+    uint64_t number = session->facts.number;
+    size_t at = place_of(listing, number);
+
+    if (at < listing->count && listing->rows[at].number == number) {
+        free_row(&listing->rows[at]);
+        describe(session, &listing->rows[at]);
+        return;
     }
-    describe_all(listing, &lowest);
-    free(lowest.sessions);
+    listing->matches++;
+    if (at == listing->limit)
+        return;
+    make_room(listing, at);
+    describe(session, &listing->rows[at]);
+}
+
+static struct listing *listing_of_sweep(struct sweep *sweep)
+{
+    return (struct listing *)(void *)((char *)sweep -
+                                      offsetof(struct listing, sweep));
+}
+
+static bool on_session(struct sweep *sweep, struct session *session)
+{
+    struct listing *listing = listing_of_sweep(sweep);
+
+    if (is_meant(listing, session))
+        insert(listing, session);
+    return true;
+}
+
+static void on_swept(struct sweep *sweep, bool is_whole)
+{
+    struct listing *listing = listing_of_sweep(sweep);
+
+    listing->done(listing, is_whole, listing->owner);
+}
+
+void listing_fill(struct listing *listing, struct env *env, listing_done *done,
+                  void *owner)
+{
+    listing->rows = mem_alloc(listing->limit * sizeof(*listing->rows));
+    listing->sweep = (struct sweep){.visit = on_session, .end = on_swept};
+    listing->done = done;
+    listing->owner = owner;
+    sweeps_add(env->sweeps, &listing->sweep);
 }
 
 void listing_deinit(struct listing *listing)
 {
-    for (size_t i = 0; i < listing->count; i++) {
-        free(listing->rows[i].user);
-        free(listing->rows[i].backend);
-    }
+    for (size_t i = 0; i < listing->count; i++)
+        free_row(&listing->rows[i]);
     free(listing->rows);
     free(listing->whom.backend);
     *listing = (struct listing){.count = 0};

@@ -1,10 +1,11 @@
-/* Some of the sessions of a worker, as they are at one moment: for operators,
- * a page at a time. */
+/* Some of the sessions of a worker, each as it is when a sweep meets it: for
+ * operators, a page at a time. */
 #ifndef SESSION_LISTING_H
 #define SESSION_LISTING_H
 
 #include "net/address.h"
 #include "session/kick.h"
+#include "session/sweep.h"
 #include "state/env.h"
 
 #include <stdbool.h>
@@ -26,9 +27,15 @@ struct session_row {
     uint64_t to_backend;
 };
 
+struct listing;
+
+/* is_whole: as for a sweep. The listing is its owner's again. */
+typedef void listing_done(struct listing *listing, bool is_whole, void *owner);
+
 struct listing {
     /* Asked: those whom the kick would mean, or all when it names nobody, of
-     * higher numbers than this; limit of them at most, lowest first. */
+     * higher numbers than this; limit of them at most (one is the
+     * least), lowest first. */
     struct kick whom;
     uint64_t after;
     size_t limit;
@@ -37,10 +44,16 @@ struct listing {
     struct session_row *rows;
     size_t count;
     size_t matches; /* also those beyond the limit */
+
+    /* While it is filled. */
+    struct sweep sweep;
+    listing_done *done;
+    void *owner;
 };
 
-/* Of a worker, on its thread. */
-void listing_fill(struct listing *listing, struct env *env);
+/* Of a worker, on its thread; calls done on a later turn of the loop. */
+void listing_fill(struct listing *listing, struct env *env, listing_done *done,
+                  void *owner);
 
 /* Frees the rows, and the name in whom. */
 void listing_deinit(struct listing *listing);

@@ -6,6 +6,8 @@ void registry_init(struct registry *registry)
     registry->head.previous = &registry->head;
     registry->settled = &registry->head;
     registry->count = 0;
+    registry->walk = NULL;
+    registry->walks_settled = true;
 }
 
 static void insert_behind(struct registry_node *place,
@@ -23,6 +25,16 @@ static void unlink_node(struct registry_node *node)
     node->next->previous = node->previous;
 }
 
+/* The one that a walk meets behind this one. */
+static struct registry_node *walk_past(const struct registry *registry,
+                                       const struct registry_node *node)
+{
+    const struct registry_node *last =
+        registry->walks_settled ? registry->settled : registry->head.previous;
+
+    return node == last ? NULL : node->next;
+}
+
 void registry_add(struct registry *registry, struct registry_node *node)
 {
     insert_behind(registry->head.previous, node);
@@ -31,6 +43,8 @@ void registry_add(struct registry *registry, struct registry_node *node)
 
 void registry_settle(struct registry *registry, struct registry_node *node)
 {
+    if (registry->walk == node)
+        registry->walk = walk_past(registry, node);
     unlink_node(node);
     insert_behind(registry->settled, node);
     registry->settled = node;
@@ -38,6 +52,8 @@ void registry_settle(struct registry *registry, struct registry_node *node)
 
 void registry_remove(struct registry *registry, struct registry_node *node)
 {
+    if (registry->walk == node)
+        registry->walk = walk_past(registry, node);
     if (registry->settled == node)
         registry->settled = node->previous;
     unlink_node(node);
@@ -53,6 +69,25 @@ struct registry_node *registry_next(struct registry *registry,
         node == NULL ? registry->head.next : node->next;
 
     return next == &registry->head ? NULL : next;
+}
+
+void registry_begin_walk(struct registry *registry)
+{
+    registry->walks_settled = false;
+    registry->walk = registry_first_before_login(registry);
+}
+
+struct registry_node *registry_walk(struct registry *registry)
+{
+    struct registry_node *met = registry->walk;
+
+    if (met == NULL && !registry->walks_settled) {
+        registry->walks_settled = true;
+        if (registry->settled != &registry->head)
+            met = registry->head.next;
+    }
+    registry->walk = met == NULL ? NULL : walk_past(registry, met);
+    return met;
 }
 
 struct registry_node *registry_first_before_login(struct registry *registry)

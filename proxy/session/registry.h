@@ -17,6 +17,8 @@ struct registry {
     struct registry_node head;     /* of a ring */
     struct registry_node *settled; /* the last one that is; or the head */
     size_t count;
+    struct registry_node *walk; /* who is met next; NULL: nobody of this part */
+    bool walks_settled;         /* the second part */
 };
 
 void registry_init(struct registry *registry);
@@ -31,6 +33,15 @@ void registry_remove(struct registry *registry, struct registry_node *node);
  * that removes a node takes the next one before. */
 struct registry_node *registry_next(struct registry *registry,
                                     const struct registry_node *node);
+
+/* A walk that may rest between two steps while nodes come, settle and go. It
+ * meets whoever was there at its beginning and still is: those before login
+ * first, since they go to the end of the others when they settle, and whoever
+ * settles meanwhile perhaps twice. One at a time: a second one begins anew. */
+void registry_begin_walk(struct registry *registry);
+
+/* NULL at the end. */
+struct registry_node *registry_walk(struct registry *registry);
 
 /* The oldest one before login, NULL when there is none. */
 struct registry_node *registry_first_before_login(struct registry *registry);

@@ -596,6 +596,11 @@ uint64_t session_age_ms(const struct session *session)
     return clock_now_ms() - session->facts.started_ms;
 }
 
+bool session_is_before_login(const struct session *session)
+{
+    return session->before != NULL;
+}
+
 bool session_is_counted_before_login(const struct session *session)
 {
     return session->hold.before_login;

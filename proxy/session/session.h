@@ -52,6 +52,7 @@ struct session *session_of_node(struct registry_node *node);
 bool session_is_in_handshake(const struct session *session);
 /* Since its accept. */
 uint64_t session_age_ms(const struct session *session);
+bool session_is_before_login(const struct session *session);
 /* It holds one of the places of limits.before_login. */
 bool session_is_counted_before_login(const struct session *session);
 /* Its client comes from a network that limits spare. */

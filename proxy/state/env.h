@@ -19,6 +19,7 @@
 
 struct kick;
 struct registry;
+struct sweeps;
 
 struct env {
     struct io io;
@@ -34,6 +35,7 @@ struct env {
     void *deal_owner;
     struct quota *quota;
     struct registry *registry; /* the sessions that live here */
+    struct sweeps *sweeps;     /* what looks at all of them */
     struct warm *warm;         /* connections to backends for their logins */
     struct gate *gate;         /* how many log in at a backend at a time */
     struct failure_times failure_times;
