@@ -247,13 +247,14 @@ def endings():
 @pytest.fixture
 def gatepost(binary, folder, settings, endings, request):
     """gatepost(routes, env={}, **more): a running Gatepost; `more` replaces
-    sections of the settings. Stopped, and its end checked, after the test."""
+    sections of the settings; `started_by` is of activation.py. Stopped, and its end checked, after the test."""
     started = []
 
-    def start(routes, env=None, wait=True, descriptors=None, **more):
+    def start(routes, env=None, wait=True, descriptors=None,
+              started_by=None, **more):
         settings.update(more)
         started.append(Gatepost(binary, folder, settings, routes, env, wait,
-                                descriptors))
+                                descriptors, started_by))
         return started[-1]
 
     yield start

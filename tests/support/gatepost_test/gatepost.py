@@ -1,6 +1,7 @@
 """Gatepost under test: started on free ports with files of its own, read by
 its log, and stopped with every promise of a clean end checked."""
 
+import contextlib
 import json
 import os
 import re
@@ -62,7 +63,7 @@ class Gatepost:
     `folder`; the log is read as JSON lines (`log`, `wait_log`)."""
 
     def __init__(self, binary, folder, settings, routes, env=None,
-                 wait=True, descriptors=None):
+                 wait=True, descriptors=None, started_by=None):
         self.binary, self.folder = binary, folder
         self.sanitizer = sanitizer_of(binary)
         self.config = os.path.join(folder, "gatepost.json")
@@ -85,10 +86,13 @@ class Gatepost:
         # prlimit becomes the program, under limits that hold from its start.
         limits = (["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
                   if descriptors else [])
-        self.process = subprocess.Popen(
-            [*limits, binary, "serve", self.config], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=environment(env or {}))
+        # So does what `started_by` says (activation.py).
+        with started_by or contextlib.nullcontext(([], ())) as (first, kept):
+            self.process = subprocess.Popen(
+                [*first, *limits, binary, "serve", self.config],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, env=environment(env or {}),
+                pass_fds=kept)
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
