@@ -1,75 +1,13 @@
 #include "backend/backend.h"
 
-#include "backend/rendezvous.h"
+#include "backend/backend_private.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* An address in words that can be read and written atomically. */
-enum {
-    WORDS_PER_ADDRESS = 3
-};
-
-struct packed_addresses {
-    _Atomic uint64_t count;
-    _Atomic uint64_t words[BACKEND_ADDRESSES_MAX * WORDS_PER_ADDRESS];
-};
-
-struct backend {
-    struct backend_registry *registry;
-    struct backend *next; /* of the registry, under its lock */
-    char *name;
-    char *host;
-    uint16_t port;
-
-    _Atomic enum backend_mode mode;    /* written under the lock */
-    enum backend_mode configured_mode; /* the latest table's; likewise */
-    _Atomic uint64_t mode_since_ms;
-    char mode_why[BACKEND_WHY_MAX];
-
-    atomic_uint refs;
-    _Atomic uint32_t sessions;
-    _Atomic uint32_t logins; /* under way, where they are limited */
-    _Atomic uint32_t logins_waiting;
-    _Atomic uint32_t failures; /* in a row */
-    /* Those of dials where the probes log in: a greeting ends this row, and
-     * not the other. */
-    _Atomic uint32_t failed_dials;
-    atomic_bool is_failing; /* down, for as many failures */
-    atomic_bool is_probed;
-    atomic_bool is_logged_in_to; /* by the probes */
-    _Atomic uint64_t retry_at_ms;
-    _Atomic uint64_t last_failure_ms;
-    _Atomic uint64_t dials;
-    _Atomic uint64_t dial_failures;
-    _Atomic uint64_t probes;
-    _Atomic uint64_t probe_failures;
-    _Atomic uint64_t state_since_ms;
-    atomic_uint source_turn;
-    atomic_uint notes;
-
-    pthread_mutex_t lock; /* for whoever writes what follows, or the state */
-    unsigned fall;
-    unsigned rise;
-    unsigned successes; /* in a row while it is failing */
-    char state_why[BACKEND_WHY_MAX];
-    /* Readers go to addresses[generation % 2]; a writer fills the other and
-     * raises the generation. Only a reader whose set was replaced meanwhile
-     * tries again, so nobody waits for a writer that lost its processor. */
-    _Atomic uint64_t generation;
-    struct packed_addresses addresses[2];
-};
-
-struct backend_registry {
-    pthread_mutex_t lock;
-    struct backend *first;
-};
 
 static const char no_address[] = "host has no address";
 
@@ -107,6 +45,7 @@ static struct backend *new_backend(struct backend_registry *registry,
     backend->rise = 1;
     backend->state_since_ms = clock_now_ms();
     pthread_mutex_init(&backend->lock, NULL);
+    backend->number = ++registry->numbered;
     backend->next = registry->first;
     registry->first = backend;
     return backend;
@@ -196,9 +135,18 @@ const char *backend_name(const struct backend *backend)
     return backend->name;
 }
 
-/* Called with the backend's lock. */
-static void publish_locked(struct backend *backend,
-                           const struct address *addresses, size_t count)
+const char *backend_host(const struct backend *backend)
+{
+    return backend->host;
+}
+
+uint16_t backend_port(const struct backend *backend)
+{
+    return backend->port;
+}
+
+void backend_publish_locked(struct backend *backend,
+                            const struct address *addresses, size_t count)
 {
     uint64_t next = atomic_load(&backend->generation) + 1;
     struct packed_addresses *to = &backend->addresses[next % 2];
@@ -308,7 +256,7 @@ bool backend_set_addresses(struct backend *backend,
     has_changed = !is_same(backend, addresses, count);
     if (has_changed) {
         note_addresses_locked(backend, has_addresses(backend), count > 0);
-        publish_locked(backend, addresses, count);
+        backend_publish_locked(backend, addresses, count);
         atomic_store(&backend->retry_at_ms, 0);
     }
     pthread_mutex_unlock(&backend->lock);

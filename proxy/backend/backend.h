@@ -74,6 +74,8 @@ struct backend *backend_ref(struct backend *backend);
 void backend_unref(struct backend **backend);
 
 const char *backend_name(const struct backend *backend);
+const char *backend_host(const struct backend *backend);
+uint16_t backend_port(const struct backend *backend);
 
 /* The facts of every backend of one table, for the snapshot that holds the
  * table. The set lends from the table, which must outlive it. */

@@ -1,36 +1,15 @@
 #include "state/homes.h"
 
+#include "state/heir.h"
+#include "state/homes_private.h"
+
 #include <assert.h>
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 enum {
-    SHARDS = 64,
     FIRST_SLOTS = 8
-};
-
-/* Stands for its user by a keyed 64-bit hash alone: a stranger cannot aim at a
- * collision, and by chance it takes billions of users. */
-struct home {
-    uint64_t key;
-    struct backend *at;
-    uint32_t claims;  /* 0: the slot is free */
-    uint32_t seekers; /* those of them that have not arrived */
-};
-
-/* Open addressing, at most three quarters full. */
-struct shard {
-    pthread_mutex_t lock;
-    struct home *slots;
-    size_t slot_count; /* 0 or a power of two */
-    size_t used;
-};
-
-struct homes {
-    uint64_t hash_key[2];
-    struct shard shards[SHARDS];
 };
 
 struct homes *homes_new(void)
@@ -38,7 +17,7 @@ struct homes *homes_new(void)
     struct homes *homes = mem_zalloc(sizeof(*homes));
 
     RAND_bytes((uint8_t *)homes->hash_key, sizeof(homes->hash_key));
-    for (size_t i = 0; i < SHARDS; i++)
+    for (size_t i = 0; i < HOMES_SHARDS; i++)
         pthread_mutex_init(&homes->shards[i].lock, NULL);
     return homes;
 }
@@ -50,7 +29,7 @@ void homes_free(struct homes **homes)
     *homes = NULL;
     if (mine == NULL)
         return;
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < HOMES_SHARDS; i++) {
         assert(mine->shards[i].used == 0);
         pthread_mutex_destroy(&mine->shards[i].lock);
         free(mine->shards[i].slots);
@@ -59,18 +38,18 @@ void homes_free(struct homes **homes)
 }
 
 /* The low bits choose the shard, the others the slot. */
-static struct shard *shard_of(struct homes *homes, uint64_t key)
+struct homes_shard *homes_shard_of(struct homes *homes, uint64_t key)
 {
-    return &homes->shards[key % SHARDS];
+    return &homes->shards[key % HOMES_SHARDS];
 }
 
-static size_t first_slot(const struct shard *shard, uint64_t key)
+static size_t first_slot(const struct homes_shard *shard, uint64_t key)
 {
-    return key / SHARDS & (shard->slot_count - 1);
+    return key / HOMES_SHARDS & (shard->slot_count - 1);
 }
 
 /* The user's, or the free one that would be. There is always a free one. */
-static struct home *find_locked(const struct shard *shard, uint64_t key)
+static struct home *find_locked(const struct homes_shard *shard, uint64_t key)
 {
     size_t at = first_slot(shard, key);
 
@@ -79,7 +58,7 @@ static struct home *find_locked(const struct shard *shard, uint64_t key)
     return &shard->slots[at];
 }
 
-static void resize_locked(struct shard *shard, size_t slot_count)
+static void resize_locked(struct homes_shard *shard, size_t slot_count)
 {
     struct home *former = shard->slots;
     size_t former_count = shard->slot_count;
@@ -94,7 +73,7 @@ static void resize_locked(struct shard *shard, size_t slot_count)
     free(former);
 }
 
-static void make_room_locked(struct shard *shard)
+static void make_room_locked(struct homes_shard *shard)
 {
     if (shard->slot_count == 0)
         resize_locked(shard, FIRST_SLOTS);
@@ -104,7 +83,7 @@ static void make_room_locked(struct shard *shard)
 
 /* Whether what stands at `at` would still be found if `hole` before it were
  * free. */
-static bool may_stay(const struct shard *shard, size_t at, size_t hole)
+static bool may_stay(const struct homes_shard *shard, size_t at, size_t hole)
 {
     size_t mask = shard->slot_count - 1;
     size_t first = first_slot(shard, shard->slots[at].key);
@@ -113,7 +92,7 @@ static bool may_stay(const struct shard *shard, size_t at, size_t hole)
 }
 
 /* Closes the gap, so that searches may end at any free slot. */
-static void remove_locked(struct shard *shard, struct home *home)
+static void remove_locked(struct homes_shard *shard, struct home *home)
 {
     size_t mask = shard->slot_count - 1;
     size_t hole = (size_t)(home - shard->slots);
@@ -135,8 +114,8 @@ static void remove_locked(struct shard *shard, struct home *home)
         resize_locked(shard, shard->slot_count / 2);
 }
 
-static struct home *add_locked(struct shard *shard, uint64_t key,
-                               struct backend *at)
+struct home *homes_add_locked(struct homes_shard *shard, uint64_t key,
+                              struct backend *at)
 {
     struct home *home;
 
@@ -147,33 +126,55 @@ static struct home *add_locked(struct shard *shard, uint64_t key,
     return home;
 }
 
+struct home *homes_find_locked(const struct homes_shard *shard, uint64_t key)
+{
+    struct home *home = shard->used == 0 ? NULL : find_locked(shard, key);
+
+    return home == NULL || home->claims == 0 ? NULL : home;
+}
+
 static uint64_t key_of(const struct homes *homes, const uint8_t *user,
                        size_t len)
 {
     return SIPHASH_24(homes->hash_key, user, len);
 }
 
-bool homes_enter(struct homes *homes, const uint8_t *user, size_t len,
-                 struct backend *wanted, struct home_claim *claim)
+void homes_enter_locked(struct homes_shard *shard, uint64_t key,
+                        struct backend *wanted, struct home_claim *claim)
 {
-    uint64_t key = key_of(homes, user, len);
-    struct shard *shard = shard_of(homes, key);
-    struct home *home = NULL;
+    struct home *home = homes_find_locked(shard, key);
+
+    if (home == NULL && wanted != NULL)
+        home = homes_add_locked(shard, key, wanted);
+    if (home == NULL)
+        return;
+    home->claims++;
+    home->seekers++;
+    *claim = (struct home_claim){
+        .at = backend_ref(home->at), .key = key, .is_seeking = true};
+}
+
+bool homes_enter_key(struct homes *homes, uint64_t key, struct backend *wanted,
+                     struct home_claim *claim)
+{
+    struct homes_shard *shard = homes_shard_of(homes, key);
+    bool is_remote;
 
     assert(claim->at == NULL);
     pthread_mutex_lock(&shard->lock);
-    if (shard->used > 0)
-        home = find_locked(shard, key);
-    if ((home == NULL || home->claims == 0) && wanted != NULL)
-        home = add_locked(shard, key, wanted);
-    if (home != NULL && home->at != NULL) {
-        home->claims++;
-        home->seekers++;
-        *claim = (struct home_claim){
-            .at = backend_ref(home->at), .key = key, .is_seeking = true};
-    }
+    is_remote = shard->is_remote;
+    if (!is_remote)
+        homes_enter_locked(shard, key, wanted, claim);
     pthread_mutex_unlock(&shard->lock);
+    if (is_remote)
+        homes_enter_remotely(homes, key, wanted, claim);
     return claim->at != NULL;
+}
+
+bool homes_enter(struct homes *homes, const uint8_t *user, size_t len,
+                 struct backend *wanted, struct home_claim *claim)
+{
+    return homes_enter_key(homes, key_of(homes, user, len), wanted, claim);
 }
 
 static void replace(struct backend **held, struct backend *by)
@@ -182,8 +183,8 @@ static void replace(struct backend **held, struct backend *by)
     *held = backend_ref(by);
 }
 
-static enum homes_answer
-move_locked(struct home *home, struct home_claim *claim, struct backend *to)
+enum homes_answer homes_move_locked(struct home *home, struct home_claim *claim,
+                                    struct backend *to)
 {
     if (home->at != claim->at) {
         replace(&claim->at, home->at);
@@ -199,45 +200,66 @@ move_locked(struct home *home, struct home_claim *claim, struct backend *to)
 enum homes_answer homes_move(struct homes *homes, struct home_claim *claim,
                              struct backend *to)
 {
-    struct shard *shard = shard_of(homes, claim->key);
-    enum homes_answer answer;
+    struct homes_shard *shard = homes_shard_of(homes, claim->key);
+    enum homes_answer answer = HOMES_WAIT;
+    bool is_remote;
 
     assert(claim->at != NULL && claim->is_seeking);
     pthread_mutex_lock(&shard->lock);
-    answer = move_locked(find_locked(shard, claim->key), claim, to);
+    is_remote = shard->is_remote;
+    if (!is_remote)
+        answer = homes_move_locked(find_locked(shard, claim->key), claim, to);
     pthread_mutex_unlock(&shard->lock);
-    return answer;
+    return is_remote ? homes_move_remotely(homes, claim, to) : answer;
 }
 
-bool homes_arrive(struct homes *homes, struct home_claim *claim)
+void homes_arrive_locked(struct home *home, struct home_claim *claim)
 {
-    struct shard *shard = shard_of(homes, claim->key);
-    struct home *home;
-
-    assert(claim->at != NULL && claim->is_seeking);
-    pthread_mutex_lock(&shard->lock);
-    home = find_locked(shard, claim->key);
     if (home->at == claim->at) {
         home->seekers--;
         claim->is_seeking = false;
     } else {
         replace(&claim->at, home->at);
     }
+}
+
+bool homes_arrive(struct homes *homes, struct home_claim *claim)
+{
+    struct homes_shard *shard = homes_shard_of(homes, claim->key);
+    bool is_remote;
+
+    assert(claim->at != NULL && claim->is_seeking);
+    pthread_mutex_lock(&shard->lock);
+    is_remote = shard->is_remote;
+    if (!is_remote)
+        homes_arrive_locked(find_locked(shard, claim->key), claim);
     pthread_mutex_unlock(&shard->lock);
-    return !claim->is_seeking;
+    if (is_remote)
+        homes_arrive_remotely(homes, claim);
+    return claim->at != NULL && !claim->is_seeking;
+}
+
+void homes_leave_locked(struct homes_shard *shard, uint64_t key,
+                        uint32_t claims, uint32_t seekers)
+{
+    struct home *home = find_locked(shard, key);
+
+    assert(claims <= home->claims && seekers <= home->seekers);
+    home->claims -= claims;
+    home->seekers -= seekers;
+    if (home->claims == 0)
+        remove_locked(shard, home);
 }
 
 static void leave(struct homes *homes, uint64_t key, bool is_seeking)
 {
-    struct shard *shard = shard_of(homes, key);
-    struct home *home;
+    struct homes_shard *shard = homes_shard_of(homes, key);
 
     pthread_mutex_lock(&shard->lock);
-    home = find_locked(shard, key);
-    assert(home->claims > 0);
-    home->seekers -= is_seeking ? 1 : 0;
-    if (--home->claims == 0)
-        remove_locked(shard, home);
+    homes_leave_locked(shard, key, 1, is_seeking ? 1 : 0);
+    if (shard->is_remote)
+        heir_tell(homes->heir, is_seeking ? HEIR_LEFT_EARLY : HEIR_LEFT, key, 0,
+                  0);
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -265,7 +287,7 @@ size_t homes_count(struct homes *homes)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < HOMES_SHARDS; i++) {
         pthread_mutex_lock(&homes->shards[i].lock);
         count += homes->shards[i].used;
         pthread_mutex_unlock(&homes->shards[i].lock);

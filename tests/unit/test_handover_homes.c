@@ -1,0 +1,538 @@
+/* Users' homes over an upgrade in place: one user, one backend, whichever of
+ * the processes a login is at. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "handover_case.h"
+#include "state/handover_wire.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+enum {
+    USERS = 5000,
+    THREADS = 3,
+    ROUNDS = 1500
+};
+
+static struct process former;
+static struct process next;
+static struct process third;
+
+static int set_up(void **state)
+{
+    (void)state;
+    process_init(&former);
+    process_init(&next);
+    process_init(&third);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    process_deinit(&former);
+    process_deinit(&next);
+    process_deinit(&third);
+    return 0;
+}
+
+static void leave(struct process *process, struct home_claim *claim)
+{
+    homes_leave(process->parts.homes, claim);
+}
+
+static enum homes_answer move(struct process *process, struct home_claim *claim,
+                              size_t backend)
+{
+    return homes_move(process->parts.homes, claim, process->backends[backend]);
+}
+
+static void who_has_a_session_is_at_home_there(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim newcomer;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    newcomer = process_enter(&next, "alice", 2);
+
+    assert_int_equal(process_index(&next, newcomer.at), 1);
+    assert_int_equal(move(&next, &newcomer, 2), HOMES_WAIT);
+    leave(&next, &newcomer);
+    leave(&former, &session);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+static void the_end_of_a_session_lets_the_home_move(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim newcomer;
+
+    (void)state;
+    homes_settle(&session);
+    process_upgrade(&former, &next);
+    newcomer = process_enter(&next, "alice", 2);
+    homes_leave_session(former.parts.homes, (const uint8_t *)"alice", 5);
+    while (move(&next, &newcomer, 2) == HOMES_WAIT)
+        usleep(1000);
+
+    assert_int_equal(process_index(&next, newcomer.at), 2);
+    assert_int_equal(heritage_held(next.heritage), 0);
+    leave(&next, &newcomer);
+}
+
+static void
+a_login_of_the_predecessor_goes_where_the_successor_says(void **state)
+{
+    struct home_claim there;
+    struct home_claim here;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    there = process_log_in(&next, "alice", 2);
+    here = process_enter(&former, "alice", 0);
+
+    assert_int_equal(process_index(&former, here.at), 2);
+    assert_int_equal(move(&former, &here, 0), HOMES_WAIT);
+    leave(&next, &there);
+    assert_int_equal(move(&former, &here, 0), HOMES_MOVED);
+    assert_int_equal(process_index(&former, here.at), 0);
+    assert_true(homes_arrive(former.parts.homes, &here));
+    leave(&former, &here);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+static void who_was_on_the_way_follows_the_successor(void **state)
+{
+    struct home_claim here = process_enter(&former, "alice", 0);
+    struct home_claim there;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    there = process_enter(&next, "alice", 1);
+    assert_int_equal(process_index(&next, there.at), 0);
+    assert_int_equal(move(&next, &there, 1), HOMES_MOVED);
+
+    assert_false(homes_arrive(former.parts.homes, &here));
+    assert_int_equal(process_index(&former, here.at), 1);
+    assert_int_equal(move(&former, &here, 1), HOMES_MOVED);
+    assert_true(homes_arrive(former.parts.homes, &here));
+    assert_int_equal(move(&next, &there, 2), HOMES_WAIT);
+    leave(&next, &there);
+    leave(&former, &here);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+static void who_moves_after_another_is_told_where_to(void **state)
+{
+    struct home_claim here = process_enter(&former, "alice", 0);
+    struct home_claim there;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    there = process_enter(&next, "alice", 1);
+    assert_int_equal(move(&next, &there, 1), HOMES_MOVED);
+
+    assert_int_equal(move(&former, &here, 2), HOMES_ELSEWHERE);
+    assert_int_equal(process_index(&former, here.at), 1);
+    leave(&next, &there);
+    leave(&former, &here);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+static void a_backend_that_only_the_successor_knows_is_a_place(void **state)
+{
+    struct backend *fresh =
+        backend_registry_get(next.parts.registry, "fresh", "host", 143);
+    struct home_claim there = {.at = NULL};
+    struct home_claim here;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    assert_true(homes_enter(next.parts.homes, (const uint8_t *)"alice", 5,
+                            fresh, &there));
+    here = process_enter(&former, "alice", 0);
+
+    assert_string_equal(backend_name(here.at), "fresh");
+    leave(&former, &here);
+    leave(&next, &there);
+    backend_unref(&fresh);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+static void nowhere_stays_no_home(void **state)
+{
+    struct home_claim nobody = {.at = NULL};
+
+    (void)state;
+    process_upgrade(&former, &next);
+
+    assert_false(homes_enter(former.parts.homes, (const uint8_t *)"alice", 5,
+                             NULL, &nobody));
+    assert_int_equal(homes_count(next.parts.homes), 0);
+}
+
+static void an_end_of_the_predecessor_gives_all_back(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim seeker = process_enter(&former, "bob", 1);
+    struct home_claim own;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    own = process_log_in(&next, "alice", 1);
+    assert_int_equal(homes_count(next.parts.homes), 2);
+    handover_end(&former.parts);
+
+    assert_int_equal(process_await_homes(&next, 1), 1);
+    while (!heritage_is_over(next.heritage))
+        usleep(1000);
+    assert_int_equal(heritage_held(next.heritage), 0);
+    leave(&next, &own);
+    leave(&former, &session);
+    leave(&former, &seeker);
+}
+
+static void an_end_of_the_successor_leaves_the_own_book(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim later;
+    struct home_claim other;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    later = process_log_in(&former, "bob", 2);
+    heritage_stop(&next.heritage);
+    other = process_enter(&former, "bob", 0);
+
+    assert_int_equal(process_index(&former, other.at), 2);
+    assert_int_equal(move(&former, &other, 0), HOMES_WAIT);
+    leave(&former, &later);
+    assert_int_equal(move(&former, &other, 0), HOMES_MOVED);
+    leave(&former, &other);
+    leave(&former, &session);
+    assert_int_equal(homes_count(former.parts.homes), 0);
+    assert_int_equal(homes_count(next.parts.homes), 0);
+}
+
+static void one_may_be_given_again_after_a_failure(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim newcomer;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    heritage_stop(&next.heritage);
+    handover_end(&former.parts);
+    process_upgrade(&former, &third);
+    newcomer = process_enter(&third, "alice", 0);
+
+    assert_int_equal(process_index(&third, newcomer.at), 1);
+    leave(&third, &newcomer);
+    leave(&former, &session);
+    assert_int_equal(process_await_homes(&third, 0), 0);
+}
+
+static void two_upgrades_in_a_row_make_a_chain(void **state)
+{
+    struct home_claim session = process_log_in(&former, "alice", 1);
+    struct home_claim newcomer;
+    struct home_claim here;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    process_upgrade(&next, &third);
+    newcomer = process_enter(&third, "alice", 2);
+    assert_int_equal(process_index(&third, newcomer.at), 1);
+    leave(&former, &session);
+    while (move(&third, &newcomer, 2) == HOMES_WAIT)
+        usleep(1000);
+    here = process_enter(&former, "alice", 0);
+
+    assert_int_equal(process_index(&former, here.at), 2);
+    assert_true(homes_arrive(former.parts.homes, &here));
+    assert_int_equal(move(&third, &newcomer, 0), HOMES_WAIT);
+    handover_end(&former.parts);
+    while (move(&third, &newcomer, 0) == HOMES_WAIT)
+        usleep(1000);
+    leave(&third, &newcomer);
+    leave(&former, &here);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+    assert_int_equal(process_await_homes(&third, 0), 0);
+}
+
+static void many_users_are_given_each_with_a_place(void **state)
+{
+    static struct home_claim claims[USERS];
+    char user[32];
+
+    (void)state;
+    for (unsigned i = 0; i < USERS; i++) {
+        snprintf(user, sizeof(user), "user%u", i);
+        claims[i] = process_log_in(&former, user, i % PROCESS_BACKENDS);
+    }
+    process_upgrade(&former, &next);
+
+    assert_int_equal(homes_count(next.parts.homes), USERS);
+    for (unsigned i = 0; i < USERS; i++) {
+        struct home_claim again;
+
+        snprintf(user, sizeof(user), "user%u", i);
+        again = process_enter(&next, user, (i + 1) % PROCESS_BACKENDS);
+        assert_int_equal(process_index(&next, again.at), i % PROCESS_BACKENDS);
+        leave(&next, &again);
+        leave(&former, &claims[i]);
+    }
+    assert_int_equal(process_await_homes(&next, 0), 0);
+}
+
+/* --- a successor that does not answer in time --- */
+
+static void *give(void *fd)
+{
+    char why[HANDOVER_WHY_MAX];
+
+    assert_true(handover_give(*(int *)fd, &former.parts, why));
+    return NULL;
+}
+
+static size_t receive(int fd, uint8_t *bytes)
+{
+    ssize_t len = recv(fd, bytes, WIRE_PACKET_MAX, 0);
+
+    assert_true(len > 0);
+    return (size_t)len;
+}
+
+static void receive_kind(int fd, enum wire_kind kind, uint8_t *bytes)
+{
+    do {
+        (void)receive(fd, bytes);
+    } while (bytes[0] != kind);
+}
+
+/* Gives to one that answers nothing by itself; returns its end. */
+static int upgrade_to_a_mute(void)
+{
+    static uint8_t bytes[WIRE_PACKET_MAX];
+    pthread_t thread;
+    int ends[2];
+
+    process_link(ends);
+    pthread_create(&thread, NULL, give, &ends[0]);
+    receive_kind(ends[1], WIRE_END, bytes);
+    pthread_join(thread, NULL);
+    return ends[1];
+}
+
+static void answer(int fd, uint32_t sequence, enum heir_answer answer,
+                   const struct backend *at)
+{
+    static struct wire_writer packet;
+
+    wire_start(&packet, WIRE_ANSWER);
+    wire_put_u32(&packet, sequence);
+    wire_put_u8(&packet, (uint8_t)answer);
+    wire_put_place(&packet, at);
+    assert_int_equal(send(fd, packet.bytes, packet.len, 0), packet.len);
+}
+
+/* The first piece of news of the next packet of them. */
+static uint8_t receive_news(int fd)
+{
+    static uint8_t bytes[WIRE_PACKET_MAX];
+
+    receive_kind(fd, WIRE_NEWS, bytes);
+    return bytes[1];
+}
+
+static bool enter_alice(struct home_claim *claim)
+{
+    *claim = (struct home_claim){.at = NULL};
+    return homes_enter(former.parts.homes, (const uint8_t *)"alice", 5,
+                       former.backends[0], claim);
+}
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void silence_refuses_a_login_and_its_answer_is_undone(void **state)
+{
+    struct home_claim claim;
+    uint64_t begun_ms;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute();
+    assert_false(enter_alice(&claim));
+    begun_ms = real_ms();
+    assert_false(enter_alice(&claim));
+    assert_true(real_ms() - begun_ms < 500);
+
+    answer(fd, 1, HEIR_YES, former.backends[0]);
+    assert_int_equal(receive_news(fd), HEIR_LEFT_EARLY);
+    assert_int_equal(homes_count(former.parts.homes), 0);
+    close(fd);
+}
+
+static void silence_gives_up_who_arrives(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    assert_true(enter_alice(&claim));
+    fd = upgrade_to_a_mute();
+    assert_false(homes_arrive(former.parts.homes, &claim));
+    assert_null(claim.at);
+    assert_int_equal(homes_count(former.parts.homes), 0);
+
+    answer(fd, 1, HEIR_YES, former.backends[0]);
+    assert_int_equal(receive_news(fd), HEIR_LEFT);
+    close(fd);
+}
+
+static void silence_lets_a_move_wait(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    assert_true(enter_alice(&claim));
+    fd = upgrade_to_a_mute();
+
+    assert_int_equal(move(&former, &claim, 1), HOMES_WAIT);
+    assert_int_equal(process_index(&former, claim.at), 0);
+    leave(&former, &claim);
+    assert_int_equal(receive_news(fd), HEIR_LEFT_EARLY);
+    close(fd);
+}
+
+static void an_answer_to_nothing_breaks_the_link(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute();
+    answer(fd, 77, HEIR_YES, former.backends[1]);
+
+    assert_true(enter_alice(&claim));
+    assert_int_equal(process_index(&former, claim.at), 0);
+    leave(&former, &claim);
+    close(fd);
+}
+
+/* --- threads: logins in both processes while homes are given --- */
+
+static atomic_uint sessions_at[PROCESS_BACKENDS];
+static atomic_uint clashes;
+static atomic_bool is_given;
+
+static void visit(size_t at)
+{
+    atomic_fetch_add(&sessions_at[at], 1);
+    for (size_t i = 0; i < PROCESS_BACKENDS; i++) {
+        if (i != at && atomic_load(&sessions_at[i]) > 0)
+            atomic_fetch_add(&clashes, 1);
+    }
+    atomic_fetch_sub(&sessions_at[at], 1);
+}
+
+static void log_in_and_out_once(struct process *process, unsigned *random)
+{
+    size_t wanted = (size_t)rand_r(random) % PROCESS_BACKENDS;
+    struct home_claim claim = process_enter(process, "alice", wanted);
+
+    if (process_index(process, claim.at) != wanted && rand_r(random) % 2 == 0)
+        (void)(move(process, &claim, wanted) == HOMES_MOVED);
+    if (homes_arrive(process->parts.homes, &claim))
+        visit(process_index(process, claim.at));
+    leave(process, &claim);
+}
+
+static void *log_in_at_former(void *seed)
+{
+    unsigned random = (unsigned)(uintptr_t)seed;
+
+    for (unsigned i = 0; i < ROUNDS || !atomic_load(&is_given); i++)
+        log_in_and_out_once(&former, &random);
+    return NULL;
+}
+
+static void *log_in_at_next(void *seed)
+{
+    unsigned random = (unsigned)(uintptr_t)seed;
+
+    while (!atomic_load(&is_given))
+        usleep(100);
+    for (unsigned i = 0; i < ROUNDS; i++)
+        log_in_and_out_once(&next, &random);
+    return NULL;
+}
+
+static void no_login_of_either_process_is_at_a_second_place(void **state)
+{
+    pthread_t threads[2 * THREADS];
+
+    (void)state;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, log_in_at_former, (void *)(i + 1));
+        pthread_create(&threads[THREADS + i], NULL, log_in_at_next,
+                       (void *)(i + 100));
+    }
+    usleep(5000);
+    process_upgrade(&former, &next);
+    atomic_store(&is_given, true);
+    for (size_t i = 0; i < sizeof(threads) / sizeof(*threads); i++)
+        pthread_join(threads[i], NULL);
+
+    assert_int_equal(atomic_load(&clashes), 0);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+    assert_int_equal(homes_count(former.parts.homes), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(who_has_a_session_is_at_home_there),
+        CLAIM(the_end_of_a_session_lets_the_home_move),
+        CLAIM(a_login_of_the_predecessor_goes_where_the_successor_says),
+        CLAIM(who_was_on_the_way_follows_the_successor),
+        CLAIM(who_moves_after_another_is_told_where_to),
+        CLAIM(a_backend_that_only_the_successor_knows_is_a_place),
+        CLAIM(nowhere_stays_no_home),
+        CLAIM(an_end_of_the_predecessor_gives_all_back),
+        CLAIM(an_end_of_the_successor_leaves_the_own_book),
+        CLAIM(one_may_be_given_again_after_a_failure),
+        CLAIM(two_upgrades_in_a_row_make_a_chain),
+        CLAIM(many_users_are_given_each_with_a_place),
+        CLAIM(silence_refuses_a_login_and_its_answer_is_undone),
+        CLAIM(silence_gives_up_who_arrives),
+        CLAIM(silence_lets_a_move_wait),
+        CLAIM(an_answer_to_nothing_breaks_the_link),
+        CLAIM(no_login_of_either_process_is_at_a_second_place),
+    };
+
+    log_set(LOG_ERROR, LOG_TEXT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
