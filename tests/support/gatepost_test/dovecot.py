@@ -121,16 +121,20 @@ class Dovecot:
         os.chown(f"{self.folder}/mail", self._mail.pw_uid, self._mail.pw_gid)
         for user in users:
             self.deliver(user, f"{name}: hello {user}")
-        config = f"{self.folder}/dovecot.conf"
-        with open(config, "w") as out:
+        self._config = f"{self.folder}/dovecot.conf"
+        with open(self._config, "w") as out:
             out.write(_CONFIG.format(
                 folder=self.folder, name=name, internal=internal.pw_name,
                 internal_group=_group(internal), login=login.pw_name,
                 mail=self._mail.pw_uid, mail_gid=self._mail.pw_gid,
                 plain_port=self.plain_port, tls_port=self.tls_port))
             out.write(more)
+        self.come_up()
+
+    def come_up(self):
+        """Starts it, at first and after `go_down`."""
         self.process = subprocess.Popen(
-            ["dovecot", "-F", "-c", config], stdin=subprocess.DEVNULL,
+            ["dovecot", "-F", "-c", self._config], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._wait_ready()
 
@@ -194,8 +198,8 @@ class Dovecot:
         os.chown(f"{box}/tmp/{unique}", self._mail.pw_uid, self._mail.pw_gid)
         os.rename(f"{box}/tmp/{unique}", f"{box}/new/{unique}")
 
-    def stop(self):
-        """Ends this Dovecot and takes its folder away."""
+    def go_down(self):
+        """Ends it, and with it all sessions."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(10)
@@ -203,4 +207,8 @@ class Dovecot:
             self.process.kill()
             self.process.wait()
         self.process.stderr.close()
+
+    def stop(self):
+        """Ends this Dovecot and takes its folder away."""
+        self.go_down()
         shutil.rmtree(self.folder, ignore_errors=True)
