@@ -401,6 +401,7 @@ void worker_stop(struct worker *worker)
 void worker_join(struct worker **worker)
 {
     struct worker *mine = *worker;
+    int error;
 
     *worker = NULL;
     if (mine == NULL)
@@ -412,7 +413,8 @@ void worker_join(struct worker **worker)
     gate_free(&mine->env.gate);
     snapshot_unref(&mine->env.snapshot);
     io_deinit(&mine->env.io);
-    uv_loop_close(&mine->loop);
+    error = uv_loop_close(&mine->loop);
+    assert(error == 0); /* else a handle has outlived its owner */
     free(mine->listeners);
     free(mine);
 }
