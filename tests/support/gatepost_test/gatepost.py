@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from . import procfs
+from . import orphans, procfs
 from .wire import WireClient
 
 # The log's words for what tests wait for.
@@ -94,6 +94,7 @@ class Gatepost:
                 stderr=subprocess.PIPE, env=environment(env or {}),
                 pass_fds=kept)
         self.pid = self.process.pid
+        self._successors = []
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         if wait:
@@ -270,8 +271,18 @@ class Gatepost:
     # -- signals ---------------------------------------------------------
 
     def signal(self, number):
-        """Sends a signal to the process that was started."""
-        self.process.send_signal(number)
+        """Sends a signal to the process, or to the last that took over."""
+        if self._successors:
+            os.kill(self.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    def follow(self, pid):
+        """From now on `pid` and signals mean this process, which took over
+        from the one before (an upgrade in place); it stays in our care, so
+        `orphans.adopt` comes before the upgrade."""
+        self._successors.append(pid)
+        self.pid = pid
 
     def reload(self, expect=RELOADED, timeout=20):
         """SIGHUP, then waits for the reload's line in the log (or for
@@ -298,15 +309,20 @@ class Gatepost:
 
     def wait_exit(self, timeout=20):
         """The exit status, once the process has ended by itself."""
-        status = self.process.wait(timeout)
+        statuses = [self.process.wait(timeout)]
+        for pid in self._successors:
+            statuses.append(orphans.wait(pid, timeout))
         self._reader.join(5)
-        return status
+        return max(statuses, key=abs)
 
     def kill(self):
-        """Ends the process whatever its state."""
+        """Ends the process, and those that took over, whatever their
+        state."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        for pid in self._successors:
+            orphans.kill(pid)
         self._reader.join(5)
 
     def begin_stop(self):
@@ -316,23 +332,29 @@ class Gatepost:
         for client in self._clients:
             client.abandon()
         self._stopping_since = time.monotonic()
-        if self.process.poll() is None:
+        if self._is_running():
             self.signal(signal.SIGTERM)
 
     def finish_stop(self):
         """Waits for the end (a second SIGTERM after 2 s) and checks it."""
-        try:
-            self.process.wait(max(0, self._stopping_since + 2 -
-                                  time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGTERM)
+        while self._is_running():
+            if time.monotonic() > self._stopping_since + 2:
+                self.signal(signal.SIGTERM)
+                break
+            time.sleep(0.01)
         try:
             status = self.wait_exit()
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self.kill()
             raise AssertionError("two SIGTERM did not end it:\n" +
                                  self.stderr) from None
         self.check_end(status)
+
+    def _is_running(self):
+        """Whether the process that a signal reaches has not ended."""
+        if self._successors:
+            return orphans.is_running(self.pid)
+        return self.process.poll() is None
 
     def stop(self):
         """SIGTERM and the checks of a clean end."""
