@@ -41,13 +41,14 @@ static unsigned long count_probes(const struct snapshot *snapshot)
                : snapshot->target_count * PROBES_PER_BACKEND;
 }
 
-/* Both families of each listener. */
+/* Both families of each listener; twice, since all are duplicated to be handed
+ * to a successor. */
 static unsigned long reserve_without_warm(const struct snapshot *snapshot,
                                           unsigned workers)
 {
     unsigned long listeners = snapshot->settings->listener_count;
 
-    return RESERVE + workers * (RESERVE_PER_WORKER + 2 * listeners) +
+    return RESERVE + workers * (RESERVE_PER_WORKER + 4 * listeners) +
            count_probes(snapshot);
 }
 

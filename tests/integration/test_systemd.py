@@ -17,7 +17,8 @@ from gatepost_test.scripts import ImapServer
 
 pytestmark = pytest.mark.threads
 
-UNIT = os.path.join(os.path.dirname(__file__), "../../deploy/gatepost.service")
+DEPLOY = os.path.join(os.path.dirname(__file__), "../../deploy")
+UNIT = os.path.join(DEPLOY, "gatepost.service")
 EXPOSURE_MAX = 1.5
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
@@ -235,6 +236,24 @@ def analyze(*arguments):
 
 def test_systemd_finds_no_fault_in_the_unit(unit):
     assert analyze("verify", "--man=no", unit) == (0, "")
+
+
+@pytest.mark.parametrize("changes", [
+    {},
+    # As the unit says: one socket for each worker.
+    {"ListenStream=993": "ListenStream=993\nListenStream=993",
+     "#ReusePort=": "ReusePort="}])
+def test_systemd_finds_no_fault_in_the_unit_of_the_sockets(unit, changes):
+    with open(os.path.join(DEPLOY, "gatepost.socket")) as source:
+        text = source.read()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = os.path.join(os.path.dirname(unit), "gatepost.socket")
+    with open(path, "w") as out:
+        out.write(text)
+
+    assert analyze("verify", "--man=no", path) == (0, "")
 
 
 @pytest.mark.threat("I8")
