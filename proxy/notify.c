@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,18 @@ int notify_send(const struct notify *notify, const char *text)
                (const struct sockaddr *)&notify->to, notify->to_len) >= 0)
         return 0;
     return uv_translate_sys_error(errno);
+}
+
+bool notify_name(const struct notify *notify, char out[NOTIFY_NAME_MAX])
+{
+    int len = (int)(notify->to_len - offsetof(struct sockaddr_un, sun_path));
+
+    if (notify->fd < 0)
+        return false;
+    snprintf(out, NOTIFY_NAME_MAX, "NOTIFY_SOCKET=%c%.*s",
+             notify->to.sun_path[0] == '\0' ? '@' : notify->to.sun_path[0],
+             len - 1, notify->to.sun_path + 1);
+    return true;
 }
 
 void notify_close(struct notify *notify)

@@ -29,6 +29,15 @@ MUST_USE const char *notify_open(struct notify *notify);
  * again; who tells the same again soon may pass over it. */
 int notify_send(const struct notify *notify, const char *text);
 
+enum {
+    NOTIFY_NAME_MAX = 160
+};
+
+/* "NOTIFY_SOCKET=...", for the environment of another process; false: nobody is
+ * to be told. */
+MUST_USE bool notify_name(const struct notify *notify,
+                          char out[NOTIFY_NAME_MAX]);
+
 /* Leaves the line closed, as if none had been named. */
 void notify_close(struct notify *notify);
 

@@ -42,28 +42,27 @@ MUST_USE struct predecessor *predecessor_open(char why[PREDECESSOR_WHY_MAX]);
 MUST_USE bool predecessor_receive(struct predecessor *predecessor,
                                   char why[PREDECESSOR_WHY_MAX]);
 
-/* What it listened on; lent, and whoever takes a descriptor writes -1 over it.
- * What nobody took is closed by predecessor_serving: the predecessor goes on to
- * accept from its own descriptor until the queue is empty. NULL for NULL. */
+/* What it listened on, for clients and for its administration; lent, and
+ * whoever takes a descriptor writes -1 over it. What nobody took is closed by
+ * predecessor_serving: the predecessor goes on to accept from its own
+ * descriptor until the queue is empty. NULL for NULL. */
 struct inherited *predecessor_listeners(struct predecessor *predecessor);
-struct inherited *predecessor_admin_tcp(struct predecessor *predecessor);
-/* The caller's from then on; -1: it had none. */
-int predecessor_take_admin_socket(struct predecessor *predecessor);
+struct inherited *predecessor_admin(struct predecessor *predecessor);
 
 /* The start has failed: the reasons go to who asked for the upgrade. */
 void predecessor_refuse(struct predecessor *predecessor,
                         const struct reasons *reasons);
 void predecessor_refuse_plainly(struct predecessor *predecessor,
-                                const char *why);
+                                const char *file, const char *why);
 
-/* All that can be refused was looked at: it gives its state on the link that
- * predecessor_state_link lends (state/handover.h); -1 for NULL. False: it is
- * gone. */
-MUST_USE bool predecessor_prepared(struct predecessor *predecessor);
-int predecessor_state_link(const struct predecessor *predecessor);
+/* Our config is read and our sockets are there: it gives its state on the link
+ * that is returned, the caller's from then on, to be given to handover_take
+ * (state/handover.h). */
+MUST_USE int predecessor_prepared(struct predecessor *predecessor);
 
 /* Hears it on the loop from now on. 0 or UV_E*. */
 MUST_USE int predecessor_join(struct predecessor *predecessor, uv_loop_t *loop,
+                              struct backend_registry *registry,
                               const struct predecessor_verbs *verbs,
                               void *owner);
 

@@ -28,18 +28,18 @@ enum {
 struct successor_sockets {
     const int *listeners;
     size_t listener_count;
-    const int *admin_tcp;
-    size_t admin_tcp_count;
-    int admin_socket; /* -1: none */
+    const int *admin;
+    size_t admin_count;
 };
 
 struct successor_verbs {
     /* It has read its config and has our sockets, and waits for our state on
-     * this link, which is lent until successor_free. successor_state_given
-     * follows, from any thread. */
+     * this link, the callee's, who gives it to handover_give
+     * (state/handover.h). */
     void (*give_state)(int link, void *owner);
-    /* It serves: what we do is to end our sessions. */
-    void (*serves)(void *owner);
+    /* It serves, and left so many of our sockets for clients to us: what waits
+     * there is to be accepted. */
+    void (*serves)(uint64_t left_over, void *owner);
     /* It ended, or was ended, before it served. The reasons are lent. We are as
      * before, and successor_free may follow. */
     void (*failed)(const struct reasons *reasons, void *owner);
@@ -54,18 +54,25 @@ struct successor_verbs {
     void (*admin)(int fd, void *owner); /* a connection, which it takes */
 };
 
+/* Who is started how. */
+struct successor_plan {
+    const char *program;
+    const char *config_file;
+    const struct notify *notify; /* whom it may tell how it goes */
+    struct backend_registry *registry;
+    struct successor_sockets sockets;
+};
+
 /* Starts `PROGRAM serve CONFIG`. NULL, with a sentence among the reasons, when
- * that cannot be; nothing is called then. notify is whom the successor may
- * tell how it goes. */
-MUST_USE struct successor *successor_start(
-    uv_loop_t *loop, const char *program, const char *config_file,
-    const struct notify *notify, const struct successor_sockets *sockets,
-    const struct successor_verbs *verbs, void *owner, struct reasons *reasons);
+ * that cannot be; nothing is called then. The plan is lent. */
+MUST_USE struct successor *successor_start(uv_loop_t *loop,
+                                           const struct successor_plan *plan,
+                                           const struct successor_verbs *verbs,
+                                           void *owner,
+                                           struct reasons *reasons);
 
-/* The state is on the link; or why it is not, which ends the successor. */
-void successor_state_given(struct successor *successor, const char *fault);
-
-/* Ends one that does not serve yet, as if it had failed for this reason. */
+/* Ends one that does not serve yet, as if it had failed for this reason. On the
+ * main loop; calls verbs->failed. */
 void successor_abandon(struct successor *successor, const char *why);
 
 /* Its process, which is our child's child; 0 before it has said so. */
