@@ -1,6 +1,5 @@
 #include "config/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,16 +12,11 @@
 /* Percent of the routing table that a reload may lose. */
 #define MAX_SHRINK 20
 
-/* sun_path of a Unix socket, without its NUL. */
-#define SOCKET_PATH_MAX 107
-
 static struct settings *read_settings(const uint8_t *bytes, size_t len,
                                       const char *file,
                                       struct reasons *reasons);
 static void set_defaults(struct settings *settings, const char *file);
 static void read_root(const struct json_place *root, struct settings *settings);
-static void read_admin(const struct json_place *place,
-                       struct settings *settings);
 static void read_log(const struct json_place *place, struct settings *settings);
 
 bool settings_parse(const uint8_t *bytes, size_t len, const char *file,
@@ -90,6 +84,10 @@ void settings_free(struct settings **settings)
     if (mine->admin_listen != NULL)
         free(mine->admin_listen->address);
     free(mine->admin_listen);
+    free(mine->admin_token);
+    for (size_t i = 0; i < mine->admin_host_count; i++)
+        free(mine->admin_hosts[i]);
+    free(mine->admin_hosts);
     identity_rules_deinit(&mine->auth.identity);
     free(mine);
 }
@@ -180,47 +178,10 @@ static void read_root(const struct json_place *root, struct settings *settings)
     if (json_read_get(&members, "upstream", &place))
         settings_read_upstream(&place, settings);
     if (json_read_get(&members, "admin", &place))
-        read_admin(&place, settings);
+        settings_read_admin(&place, settings);
     if (json_read_get(&members, "log", &place))
         read_log(&place, settings);
     settings_check_sections(&members, settings);
-    json_read_close(&members);
-}
-
-/* NULL where there is no path. */
-static char *beside(const char *path, const char *suffix)
-{
-    size_t len, size;
-    char *joined;
-
-    if (path == NULL)
-        return NULL;
-    len = strlen(path);
-    size = len + strlen(suffix) + 1;
-    joined = mem_alloc(size);
-    snprintf(joined, size, "%s%s", path, suffix);
-    return joined;
-}
-
-static void read_admin(const struct json_place *place,
-                       struct settings *settings)
-{
-    struct json_members members;
-    struct json_place socket, listen;
-
-    if (!json_read_open(&members, place))
-        return;
-    if (json_read_require(&members, "socket", "the path of a Unix socket",
-                          &socket) &&
-        json_read_path(&socket, &settings->admin_socket) &&
-        strlen(settings->admin_socket) > SOCKET_PATH_MAX)
-        json_place_fault(&socket, settings->admin_socket,
-                         "a path of at most 107 bytes");
-    if (json_read_get(&members, "listen", &listen))
-        settings->admin_listen = settings_read_plain_listener(&listen);
-    json_read_optional_path(&members, "state", &settings->admin_state);
-    if (settings->admin_state == NULL)
-        settings->admin_state = beside(settings->admin_socket, ".state");
     json_read_close(&members);
 }
 

@@ -165,7 +165,11 @@ struct settings {
     char *admin_socket;               /* NULL: none */
     struct listener_config *admin_listen; /* by TCP; NULL: none. Its tls says
                                              nothing */
-    char *admin_state; /* where commands are kept; NULL with the socket */
+    char *admin_state;  /* where commands are kept; NULL with the socket */
+    char *admin_token;  /* file of who may come by TCP; NULL: nobody for more
+                           than is public */
+    char **admin_hosts; /* names that Host may say, beside localhost */
+    size_t admin_host_count;
     enum settings_log_level log_level;
     enum settings_log_format log_format;
 };

@@ -26,6 +26,8 @@ void settings_read_limits(const struct json_place *place,
                           struct limits_settings *limits);
 void settings_read_timeouts(const struct json_place *place,
                             struct timeouts_settings *timeouts);
+void settings_read_admin(const struct json_place *place,
+                         struct settings *settings);
 void settings_read_upstream(const struct json_place *place,
                             struct settings *settings);
 

@@ -275,6 +275,19 @@ static bool open_doors(struct server_admin *admin, int *given, size_t count)
     return false;
 }
 
+static void set_access(struct server_admin *admin,
+                       const struct snapshot *snapshot)
+{
+    const struct admin_access access = {
+        .hosts = snapshot->settings->admin_hosts,
+        .host_count = snapshot->settings->admin_host_count,
+        .token = snapshot->admin_token.file.bytes,
+        .token_len = snapshot->admin_token.len,
+    };
+
+    admin_set_access(admin->http, &access);
+}
+
 void server_admin_follow(struct server_admin *admin)
 {
     struct server_view view;
@@ -282,6 +295,7 @@ void server_admin_follow(struct server_admin *admin)
     if (admin == NULL)
         return;
     view = look(admin);
+    set_access(admin, view.snapshot);
     for (size_t i = 0; i < admin->orders.count; i++)
         set_mode(&view, admin->orders.items[i].backend,
                  admin->orders.items[i].mode);
@@ -315,6 +329,7 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     admin->has_doors = look(admin).snapshot->settings->admin_socket != NULL;
     admin->http =
         admin_new(loop, routes, sizeof(routes) / sizeof(routes[0]), admin);
+    set_access(admin, look(admin).snapshot);
     admin->sessions = server_sessions_new(loop);
     if (admin->sessions != NULL &&
         (!admin->has_doors ||

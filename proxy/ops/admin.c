@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <microhttpd.h>
+#include <openssl/mem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,6 +36,7 @@ struct admin {
     const struct admin_route *routes;
     size_t route_count;
     void *owner;
+    struct admin_access access;
     struct door doors[DOORS_MAX];
     size_t door_count;
     struct door *inner;          /* for those who are handed in; or NULL */
@@ -185,9 +187,24 @@ static bool is_address(const char *host, size_t len)
            uv_inet_pton(AF_INET6, text, bytes) == 0;
 }
 
+static bool is_name(const char *name, const char *host, size_t len)
+{
+    return len == strlen(name) && strncasecmp(host, name, len) == 0;
+}
+
+static bool is_allowed_name(const struct admin_access *access, const char *host,
+                            size_t len)
+{
+    for (size_t i = 0; i < access->host_count; i++) {
+        if (is_name(access->hosts[i], host, len))
+            return true;
+    }
+    return is_name("localhost", host, len);
+}
+
 /* A page in a browser can have its own name point here and then ask under that
  * name (DNS rebinding). Under an address it cannot. */
-static bool host_is_ours(const char *host)
+static bool host_is_ours(const struct admin_access *access, const char *host)
 {
     size_t len;
 
@@ -196,9 +213,42 @@ static bool host_is_ours(const char *host)
     len = host_len(host);
     if (len == 0 || !is_port(host + len))
         return false;
-    return (len == strlen("localhost") &&
-            strncasecmp(host, "localhost", len) == 0) ||
-           is_address(host, len);
+    return is_allowed_name(access, host, len) || is_address(host, len);
+}
+
+/* What stands behind "Bearer", a word in any case (RFC 9110, 11.1). */
+static const char *said_token(const struct admin_request *request)
+{
+    const char *said = header(request, "Authorization");
+    const size_t len = strlen("Bearer");
+
+    if (said == NULL || strncasecmp(said, "Bearer", len) != 0 ||
+        said[len] != ' ')
+        return NULL;
+    return said + len + strspn(said + len, " ");
+}
+
+/* Takes the same time wherever the first difference is. */
+static bool has_token(const struct admin_request *request)
+{
+    const struct admin_access *access = &request->door->admin->access;
+    const char *said = said_token(request);
+
+    return said != NULL && strlen(said) == access->token_len &&
+           CRYPTO_memcmp(said, access->token, access->token_len) == 0;
+}
+
+static bool may_ask(const struct admin_request *request,
+                    const struct admin_route *route)
+{
+    return request->door->is_local || route->is_public || has_token(request);
+}
+
+static void refuse_stranger(struct admin_request *request)
+{
+    admin_refuse(request, MHD_HTTP_UNAUTHORIZED, "the token is missing");
+    (void)MHD_add_response_header(request->response, "WWW-Authenticate",
+                                  "Bearer realm=\"gatepost\"");
 }
 
 static bool has_body(const struct admin_request *request)
@@ -209,13 +259,18 @@ static bool has_body(const struct admin_request *request)
            (length != NULL && strcmp(length, "0") != 0);
 }
 
-static const struct admin_route *find_route(const struct admin *admin,
-                                            bool is_local, const char *path)
+/* Where no token opens it, what is not public is not even there. */
+static const struct admin_route *find_route(const struct door *door,
+                                            const char *path)
 {
+    const struct admin *admin = door->admin;
+    bool can_be_asked = door->is_local || admin->access.token != NULL;
+
     for (size_t i = 0; i < admin->route_count; i++) {
         const struct admin_route *route = &admin->routes[i];
 
-        if (strcmp(route->path, path) == 0 && (is_local || route->is_public))
+        if (strcmp(route->path, path) == 0 &&
+            (can_be_asked || route->is_public))
             return route;
     }
     return NULL;
@@ -245,12 +300,12 @@ static void refuse_method(struct admin_request *request,
 static void dispatch(struct door *door, struct admin_request *request,
                      bool is_plain, const char *path, const char *method)
 {
-    const struct admin_route *route =
-        find_route(door->admin, door->is_local, path);
+    const struct admin_route *route = find_route(door, path);
 
-    if (!host_is_ours(header(request, "Host")))
+    if (!host_is_ours(&door->admin->access, header(request, "Host")))
         admin_refuse(request, MHD_HTTP_MISDIRECTED_REQUEST,
-                     "Host must be \"localhost\" or an address");
+                     "Host must be \"localhost\", an address or one of "
+                     "\"admin\": {\"hosts\"}");
     else if (header(request, "Origin") != NULL)
         admin_refuse(request, MHD_HTTP_FORBIDDEN, "not for web pages");
     else if (has_body(request))
@@ -258,6 +313,8 @@ static void dispatch(struct door *door, struct admin_request *request,
                      "no request here has a body");
     else if (route == NULL || !is_plain)
         admin_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
+    else if (!may_ask(request, route))
+        refuse_stranger(request);
     else if (!fits_method(route, method))
         refuse_method(request, route);
     else if (door->admin->is_stopping)
@@ -485,6 +542,11 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
     admin->route_count = count;
     admin->owner = owner;
     return admin;
+}
+
+void admin_set_access(struct admin *admin, const struct admin_access *access)
+{
+    admin->access = *access;
 }
 
 void admin_stop(struct admin *admin)

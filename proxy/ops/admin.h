@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* One local, one for each family of addresses. */
@@ -31,7 +32,7 @@ typedef void admin_handler(struct admin_request *request, void *owner);
 struct admin_route {
     const char *path;
     enum admin_method method;
-    bool is_public; /* also for those who come over TCP */
+    bool is_public; /* also for those who come over TCP without a token */
     admin_handler *handle;
 };
 
@@ -41,12 +42,25 @@ enum admin_type {
     ADMIN_METRICS
 };
 
+/* Whom it lets in, beside whoever comes to a local socket under localhost or an
+ * address. */
+struct admin_access {
+    char *const *hosts; /* names that Host may say */
+    size_t host_count;
+    const uint8_t *token; /* NULL: nobody gets more than what is public */
+    size_t token_len;
+};
+
+/* Lent until the next call, or admin_free. */
+void admin_set_access(struct admin *admin, const struct admin_access *access);
+
 /* The routes are lent until admin_free. */
 struct admin *admin_new(uv_loop_t *loop, const struct admin_route *routes,
                         size_t count, void *owner);
 
 /* Serves on a listening socket, which it takes over. For local ones every
- * route, for others the public ones. False: the library cannot; the socket is
+ * route, for others the public ones, and the rest for whoever says the token
+ * (RFC 6750, 2.1). False: the library cannot; the socket is
  * closed then. */
 MUST_USE bool admin_serve(struct admin *admin, int fd, bool is_local);
 

@@ -1,18 +1,16 @@
 #include "state/master_logins.h"
 
 #include "config/json_path.h"
+#include "state/secret_file.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Far above any password that is typed, far below what a login may carry. */
-#define SECRET_MAX 1024
-
 struct entry {
     struct master_login login; /* user NULL: none */
-    struct file_bytes file;
+    struct secret_file secret;
 };
 
 struct master_logins {
@@ -42,8 +40,6 @@ static void load_entry(struct loading *loading, const char *user,
                        const char *file, struct entry *entry);
 static void name_member(struct loading *loading, const char *section,
                         const char *name, const char *member);
-static const char *fault_of(const struct file_bytes *file, size_t len);
-static size_t without_line_end(const struct file_bytes *file);
 static void free_entries(struct entry **entries, size_t count);
 
 struct master_logins *master_logins_load(const struct file_source *files,
@@ -168,52 +164,13 @@ static void load_entry(struct loading *loading, const char *user,
 {
     const struct file_mention mention = {
         loading->routes_file, loading->path.text, "a file that can be read"};
-    const char *fault;
-    size_t len;
 
-    if (!file_source_read(loading->files, file, &mention, &entry->file,
-                          loading->reasons)) {
+    if (secret_file_read(loading->files, file, &mention, &entry->secret,
+                         loading->reasons))
+        entry->login = (struct master_login){user, entry->secret.file.bytes,
+                                             entry->secret.len};
+    else
         loading->is_good = false;
-        return;
-    }
-    len = without_line_end(&entry->file);
-    entry->login = (struct master_login){user, entry->file.bytes, len};
-    fault = fault_of(&entry->file, len);
-    if (fault == NULL)
-        return;
-    loading->is_good = false;
-    reasons_add(loading->reasons, REASON_ERROR, loading->routes_file,
-                loading->path.text, fault,
-                "a file of one line, the secret, that only its user and group "
-                "may read");
-}
-
-/* What is wrong with a secret of len bytes, or NULL. Never says any of it. */
-static const char *fault_of(const struct file_bytes *file, size_t len)
-{
-    if (file->is_world_readable)
-        return "a file that everybody may read";
-    if (len == 0)
-        return "an empty file";
-    if (len > SECRET_MAX)
-        return "more than 1024 bytes";
-    if (memchr(file->bytes, '\0', len) != NULL)
-        return "a NUL byte";
-    if (memchr(file->bytes, '\n', len) != NULL ||
-        memchr(file->bytes, '\r', len) != NULL)
-        return "more than one line";
-    return NULL;
-}
-
-static size_t without_line_end(const struct file_bytes *file)
-{
-    size_t len = file->len;
-
-    if (len > 0 && file->bytes[len - 1] == '\n')
-        len--;
-    if (len > 0 && len < file->len && file->bytes[len - 1] == '\r')
-        len--;
-    return len;
 }
 
 static void free_entries(struct entry **entries, size_t count)
@@ -224,6 +181,6 @@ static void free_entries(struct entry **entries, size_t count)
     if (mine == NULL)
         return;
     for (size_t i = 0; i < count; i++)
-        file_bytes_deinit(&mine[i].file);
+        secret_file_deinit(&mine[i].secret);
     free(mine);
 }

@@ -1,5 +1,6 @@
 #include "state/snapshot.h"
 
+#include "state/admin_token.h"
 #include "state/certificate_dates.h"
 #include "state/certificate_files.h"
 #include "state/config_files.h"
@@ -73,6 +74,7 @@ void snapshot_free(struct snapshot **snapshot)
     trust_store_free(&mine->trust);
     backend_set_free(&mine->backends);
     master_logins_free(&mine->masters);
+    secret_file_deinit(&mine->admin_token);
     user_database_free(&mine->users);
     route_table_free(&mine->table);
     tls_server_context_unref(&mine->tls);
@@ -193,13 +195,15 @@ static bool load(struct snapshot *snapshot, const char *config_file,
 
     bool has_tls = load_clients_tls(snapshot, parts, reasons);
     bool has_table = load_table(snapshot, parts, reasons);
+    bool has_token = admin_token_read(parts->files, snapshot->settings,
+                                      &snapshot->admin_token, reasons);
 
     /* Defaults in the place of what was refused say nothing of the table. */
     if (is_good && snapshot->table != NULL)
         is_good = cross_checks_pass(snapshot->settings, snapshot->table,
                                     &snapshot->own, reasons) &&
                   fits_former(snapshot, parts, reasons);
-    return is_good && has_tls && has_table;
+    return is_good && has_tls && has_table && has_token;
 }
 
 /* Users who could not be counted have not shrunk: why stands in a reason of

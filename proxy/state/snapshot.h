@@ -16,6 +16,7 @@
 #include "state/file_source.h"
 #include "state/master_logins.h"
 #include "state/reaper.h"
+#include "state/secret_file.h"
 #include "state/user_database.h"
 
 #include <stdatomic.h>
@@ -33,6 +34,7 @@ struct snapshot {
     struct route_table *table;
     struct user_database *users; /* NULL: the table has them all */
     struct master_logins *masters;
+    struct secret_file admin_token; /* all zero: none */
     struct backend_set *backends;
     struct link_target *targets; /* as many and in order as backends */
     size_t target_count;

@@ -475,11 +475,11 @@ def test_status_takes_nothing_else(ask, arguments):
 
 # -- by TCP ------------------------------------------------------------------
 
-def by_tcp(port, target, method="GET", host="127.0.0.1"):
+def by_tcp(port, target, method="GET", host="127.0.0.1", headers=()):
     """The Answer to a request by TCP."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers, "", ""]
     with socket.create_connection(("127.0.0.1", port), 10) as plug:
-        plug.sendall(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
-                     .encode())
+        plug.sendall("\r\n".join(lines).encode("latin-1"))
         return admin.Answer(admin.read_all(plug))
 
 
@@ -510,6 +510,113 @@ def test_by_tcp_nothing_else_is_there(port, path, target, method):
 
 def test_by_tcp_a_foreign_host_is_refused(port):
     assert by_tcp(port, "/metrics", host="evil.example").status == 421
+
+
+TOKEN = "a-token-of-some-length"
+
+VERBS = [
+    ("/status", "GET"), ("/sessions", "GET"),
+    ("/route?user=a", "GET"), ("/kick?user=a", "POST"),
+    ("/drain?backend=b1", "POST"), ("/ready?backend=b1", "POST"),
+    ("/reload", "POST")]
+
+
+@pytest.fixture
+def guarded(gatepost, backend, folder):
+    """(server, port) of a Gatepost that hears whoever has the token."""
+    number = free_port()
+    write_token(folder, TOKEN + "\n")
+    return gatepost(routes_to(backend), admin={
+        "socket": admin.SOCKET, "token": "token",
+        "hosts": ["gate.example.org"],
+        "listen": {"address": "127.0.0.1", "port": number}}), number
+
+
+def write_token(folder, text, mode=0o600):
+    """Puts the token in place."""
+    where = os.path.join(folder, "token")
+    with open(where, "w") as out:
+        out.write(text)
+    os.chmod(where, mode)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
+def test_by_tcp_whoever_has_the_token_may_ask_for_all(guarded, scheme):
+    _, port = guarded
+    said = [f"Authorization: {scheme} {TOKEN}"]
+
+    told = {verb: by_tcp(port, *verb, headers=said).status for verb in VERBS}
+
+    assert told == dict.fromkeys(VERBS, 200)
+
+
+@pytest.mark.threat("H6")
+@pytest.mark.parametrize("said", [
+    None, "", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
+    f"Bearer x{TOKEN[1:]}", f"Bearer {TOKEN.upper()}", f"Basic {TOKEN}",
+    f"Bearer{TOKEN}", f"Bearer {TOKEN}, Bearer {TOKEN}", TOKEN,
+    "Bearer \xff" + TOKEN, "Bearer " + "a" * 4000])
+def test_by_tcp_nobody_else_may(guarded, said):
+    server, port = guarded
+    client = server.logged_in()
+    headers = [] if said is None else [f"Authorization: {said}"]
+
+    answer = by_tcp(port, "/kick?user=alice@example.org", "POST",
+                    headers=headers)
+
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="gatepost"'
+    assert TOKEN.encode() not in answer.body
+    client.command("NOOP")
+    client.abandon()
+
+
+def test_a_token_is_not_asked_for_what_is_public(guarded, path):
+    _, port = guarded
+
+    assert by_tcp(port, "/metrics").status == 200
+    assert by_tcp(port, "/nowhere").status == 404
+    assert admin.request(path, "/status").status == 200
+
+
+def test_with_a_token_pages_and_foreign_hosts_are_refused_too(guarded):
+    _, port = guarded
+    said = [f"Authorization: Bearer {TOKEN}"]
+
+    assert by_tcp(port, "/status", host="evil.example",
+                  headers=said).status == 421
+    assert by_tcp(port, "/status", headers=[
+        *said, "Origin: http://127.0.0.1"]).status == 403
+
+
+@pytest.mark.parametrize("host", ["gate.example.org", "GATE.example.ORG:80"])
+def test_names_of_the_config_are_taken_as_host(guarded, host):
+    _, port = guarded
+
+    assert by_tcp(port, "/healthz", host=host).status == 200
+    assert by_tcp(port, "/healthz", host=f"x{host}").status == 421
+
+
+def test_a_reload_takes_another_token(guarded, folder):
+    server, port = guarded
+    write_token(folder, "another-token-of-some-length")
+
+    server.reload()
+
+    assert by_tcp(port, "/status", headers=[
+        f"Authorization: Bearer {TOKEN}"]).status == 401
+    assert by_tcp(port, "/status", headers=[
+        "Authorization: Bearer another-token-of-some-length"]).status == 200
+
+
+def test_a_token_that_all_may_read_is_refused(guarded, folder):
+    server, port = guarded
+    write_token(folder, TOKEN, 0o644)
+
+    server.reload(REFUSED)
+
+    assert by_tcp(port, "/status", headers=[
+        f"Authorization: Bearer {TOKEN}"]).status == 200
 
 
 def test_a_port_that_is_taken_is_no_start(refused, settings):

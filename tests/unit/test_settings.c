@@ -190,7 +190,7 @@ static void the_other_sections_are_read(void **state)
         "\"default_domain\": \"example.org\", \"separators\": \"@%\", "
         "\"master_separator\": \"*\"}}, \"upstream\": {\"resolve_interval\": "
         "5, \"health\": {\"interval\": 1.5, \"timeout\": 4, \"rise\": 5, "
-        "\"fall\": 6}}, \"admin\": {\"socket\": \"/run/gatepost/admin.sock\"}, "
+        "\"fall\": 6}}, \"admin\": {\"socket\": \"/srv/admin.sock\"}, "
         "\"log\": "
         "{\"level\": \"debug\", \"format\": \"json\"}"));
     const struct identity_rules *identity = &settings->auth.identity;
@@ -209,12 +209,38 @@ static void the_other_sections_are_read(void **state)
     assert_int_equal(settings->health.timeout_ms, 4000);
     assert_int_equal(settings->health.rise, 5);
     assert_int_equal(settings->health.fall, 6);
-    assert_string_equal(settings->admin_socket, "/run/gatepost/admin.sock");
-    assert_string_equal(settings->admin_state,
-                        "/run/gatepost/admin.sock.state");
+    assert_string_equal(settings->admin_socket, "/srv/admin.sock");
+    assert_string_equal(settings->admin_state, "/srv/admin.sock.state");
+    assert_null(settings->admin_token);
+    assert_int_equal(settings->admin_host_count, 0);
     assert_int_equal(settings->log_level, SETTINGS_LOG_DEBUG);
     assert_int_equal(settings->log_format, SETTINGS_LOG_JSON);
     settings_free(&settings);
+}
+
+static void who_may_administer_is_read(void **state)
+{
+    struct settings *settings = settings_case_parse(SETTINGS_CASE(
+        ", \"admin\": {\"socket\": \"s\", \"listen\": {\"address\": \"::1\", "
+        "\"port\": 9}, \"token\": \"t\", \"hosts\": [\"gate\", "
+        "\"Gate-2.example.org\"]}"));
+
+    (void)state;
+    assert_string_equal(settings->admin_token, "/etc/gatepost/t");
+    assert_int_equal(settings->admin_host_count, 2);
+    assert_string_equal(settings->admin_hosts[1], "Gate-2.example.org");
+    settings_free(&settings);
+}
+
+static void a_state_file_that_a_stop_takes_away_is_warned_of(void **state)
+{
+    (void)state;
+    settings_case_assert_warned(
+        SETTINGS_CASE(", \"admin\": {\"socket\": \"/run/gatepost/a.sock\"}"),
+        "f: warning: $.admin.state: found nothing, which is beside the socket "
+        "and gone "
+        "with a stop, expected a path that stays, such as "
+        "/var/lib/gatepost/state.json\n");
 }
 
 static void probes_can_be_turned_off(void **state)
@@ -336,6 +362,13 @@ static void empty_lists_are_refused(void **state)
         {SETTINGS_CASE(", \"admin\": {}"),
          "f: $.admin.socket: found nothing, "
          "expected the path of a Unix socket\n"},
+        {SETTINGS_CASE(", \"admin\": {\"socket\": \"s\", \"token\": \"t\"}"),
+         "f: $.admin.token: found a token of those who come by TCP, expected "
+         "\"listen\" beside it, or no token\n"},
+        {SETTINGS_CASE(
+             ", \"admin\": {\"socket\": \"s\", \"hosts\": [\"a:80\"]}"),
+         "f: $.admin.hosts[0]: found \"a:80\", expected the name of a host, "
+         "without a port\n"},
     };
 
     (void)state;
@@ -686,6 +719,8 @@ int main(void)
         cmocka_unit_test(each_limit_is_read_into_its_place),
         cmocka_unit_test(each_timeout_is_read_into_its_place),
         cmocka_unit_test(the_other_sections_are_read),
+        cmocka_unit_test(who_may_administer_is_read),
+        cmocka_unit_test(a_state_file_that_a_stop_takes_away_is_warned_of),
         cmocka_unit_test(probes_can_be_turned_off),
         cmocka_unit_test(probes_come_once_a_second_at_most),
         cmocka_unit_test(several_certificates_and_the_compatible_policy),
