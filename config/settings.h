@@ -119,6 +119,8 @@ struct timeouts_settings {
     uint64_t idle_ms; /* 0: off; otherwise at least 31 min (RFC 9051, 5.4) */
     uint64_t half_closed_ms;
     uint64_t drain_ms;
+    uint64_t upgrade_drain_ms; /* how long a process that was replaced lives
+                                  before it drains; 0: as its sessions do */
     uint64_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the system's. Below what
                                  keepalive takes it cuts keepalive short */
     struct keepalive_settings keepalive;

@@ -89,6 +89,9 @@ void settings_read_timeouts(const struct json_place *place,
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         json_read_optional_seconds(&members, fields[i].key, fields[i].min_ms,
                                    SETTINGS_DAY_MS, fields[i].ms);
+    json_read_optional_seconds(&members, "upgrade_drain", 0,
+                               30 * SETTINGS_DAY_MS,
+                               &timeouts->upgrade_drain_ms);
     read_idle(&members, &timeouts->idle_ms);
     if (json_read_get(&members, "keepalive", &member))
         read_keepalive(&member, &timeouts->keepalive);

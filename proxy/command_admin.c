@@ -233,6 +233,41 @@ static int run_reload(const struct wishes *wishes)
     return result;
 }
 
+static void print_successor(const struct wishes *wishes, const json_t *answer)
+{
+    const json_t *reasons = json_object_get(answer, "reasons");
+    const json_t *successor = json_object_get(answer, "successor");
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(reasons, i, line)
+        fprintf(wishes->out, "%s\n", json_string_value(line));
+    if (json_is_integer(successor))
+        fprintf(wishes->out, "process %lld serves\n",
+                (long long)json_integer_value(successor));
+    else
+        fprintf(wishes->out, "not upgraded: the old process serves on\n");
+}
+
+static int run_upgrade(const struct wishes *wishes)
+{
+    bool was_good;
+    json_t *answer =
+        admin_client_ask(wishes->socket, "POST", "/upgrade", RELOAD_WAIT_S,
+                         wishes->problems, &was_good);
+
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (wishes->wants_json)
+        (void)print_json(wishes, answer);
+    else if (json_object_get(answer, "successor") == NULL)
+        (void)print_refusal(wishes, answer);
+    else
+        print_successor(wishes, answer);
+    json_decref(answer);
+    return was_good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run_live_route(const struct wishes *wishes)
 {
     struct text target = {.bytes = NULL};
@@ -260,6 +295,7 @@ static int run_live_route(const struct wishes *wishes)
 static const struct admin_command commands[] = {
     {"route --live", true, "", run_live_route},
     {"reload", false, "f", run_reload},
+    {"upgrade", false, "", run_upgrade},
     {"status", false, "", run_status},
     {"sessions", false, "ub", run_sessions},
     {"kick", false, "ubo", run_kick},

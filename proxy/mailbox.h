@@ -22,6 +22,7 @@ enum letter_kind {
     LETTER_CONNECTION, /* serve whom another worker accepted */
     LETTER_SOCKETS,    /* give the listening sockets to a successor, too */
     LETTER_LIST,       /* say which sessions there are */
+    LETTER_RETIRE,     /* accept no more: a successor does */
     LETTER_DRAIN,      /* accept no more, end what lives within drain_ms */
     LETTER_STOP        /* end everything now */
 };
@@ -37,6 +38,7 @@ struct letter {
     struct arrival arrival;    /* LETTER_CONNECTION: the reader's own, and the
                                   reader's reference */
     struct socket_call *call;  /* LETTER_SOCKETS: the reader's reference */
+    bool has_left_over;        /* LETTER_RETIRE: some accept only here */
     uint64_t drain_ms;         /* LETTER_DRAIN */
 };
 

@@ -26,6 +26,8 @@ static const char usage[] =
     "                [--over SECONDS]    end sessions\n"
     "       gatepost route --live USER   where a user goes now\n"
     "       gatepost reload [--force]    take changed files, or say why not\n"
+    "       gatepost upgrade             start the program anew and keep all\n"
+    "                                    sessions, or say why not\n"
     "       gatepost drain BACKEND       give it no new users\n"
     "       gatepost maintenance BACKEND give it nobody, end its sessions\n"
     "       gatepost ready BACKEND       take either back\n"

@@ -9,11 +9,13 @@
 #include "modes.h"
 #include "openings.h"
 #include "post.h"
+#include "predecessor.h"
 #include "provider.h"
 #include "reload.h"
 #include "server_admin.h"
 #include "server_log.h"
 #include "server_notify.h"
+#include "server_upgrade.h"
 #include "session/tls_hooks.h"
 #include "state/burst.h"
 #include "state/reaper.h"
@@ -31,6 +33,12 @@ enum {
     CHORES_MS = 60 * 1000
 };
 
+/* Who asked for the upgrade is to read the answer before an idle process has
+ * ended. */
+enum {
+    FAREWELL_MS = 1000
+};
+
 /* How long the last log lines may take. */
 enum {
     LAST_LINES_MS = 2000
@@ -46,6 +54,8 @@ struct server {
     uv_timer_t chores_timer;
     struct burst burst;
     uv_async_t idle_bell; /* a worker has ended */
+    uv_timer_t farewell;
+    uv_timer_t overtime; /* of one that has retired */
 
     struct snapshot_parts parts;
     struct snapshot *snapshot; /* the one in force */
@@ -63,6 +73,9 @@ struct server {
     struct openings openings;                /* until the workers have them */
     struct server_admin *admin;
     struct server_notify notify;
+    struct predecessor *predecessor; /* NULL: none */
+    struct server_upgrade upgrade;
+    uint64_t retired_ms; /* on base/clock's scale; 0: not yet */
     uint64_t started_ms; /* on base/clock's scale */
     struct worker **workers;
     struct post post;
@@ -70,6 +83,7 @@ struct server {
     unsigned started;
     atomic_uint idle;
     bool is_draining;
+    bool is_reload_due; /* when the upgrade is over */
 };
 
 static enum log_level level_of(const struct settings *settings)
@@ -121,6 +135,8 @@ static void on_kick(const struct kick *kick, void *owner)
     struct server *server = owner;
 
     post_kick(&server->post, kick);
+    predecessor_kick(server->predecessor, kick);
+    successor_kick(server_upgrade_successor(&server->upgrade), kick);
 }
 
 static bool on_arrival(const struct arrival *arrival, unsigned turn,
@@ -129,6 +145,15 @@ static bool on_arrival(const struct arrival *arrival, unsigned turn,
     struct server *server = owner;
 
     return post_deal(&server->post, arrival, turn, own);
+}
+
+/* Whoever asked for the upgrade hears of it, if it is one. */
+static bool refuse_start(struct server *server, const char *what,
+                         const char *why)
+{
+    server_log_error("start-failed", what, why);
+    predecessor_refuse_plainly(server->predecessor, server->config_file, why);
+    return false;
 }
 
 static bool start_worker(struct server *server, unsigned index)
@@ -150,10 +175,8 @@ static bool start_worker(struct server *server, unsigned index)
         worker_start(index, &parts, counters_set_at(server->counters, index),
                      server->snapshot, sockets, count, &error);
     free(sockets);
-    if (server->workers[index] == NULL) {
-        server_log_error("start-failed", "worker", uv_strerror(error));
-        return false;
-    }
+    if (server->workers[index] == NULL)
+        return refuse_start(server, "worker", uv_strerror(error));
     server->started++;
     post_add(&server->post);
     return true;
@@ -173,26 +196,23 @@ static bool start_workers(struct server *server)
 }
 
 /* The service manager's are all to be served: a client that comes by another
- * would wait for ever. */
+ * would wait for ever. What a predecessor has and we do not want, it accepts
+ * from to the end. */
 static bool open_sockets(struct server *server)
 {
+    struct inherited *given = predecessor_listeners(server->predecessor);
     char why[PROVIDER_WHY_MAX];
     size_t failed;
 
-    if (server->inherited_fault[0] != '\0') {
-        server_log_error("start-failed", "listener", server->inherited_fault);
-        return false;
-    }
+    if (server->inherited_fault[0] != '\0')
+        return refuse_start(server, "listener", server->inherited_fault);
     if (!openings_make(&server->openings, NULL, server->snapshot->settings,
-                       &server->inherited, &server->snapshot->keepalive,
-                       server->worker_count, 0, &failed, why)) {
-        server_log_error("start-failed", "listener", why);
-        return false;
-    }
-    if (inherited_is_empty(&server->inherited, server->inherited_fault))
-        return true;
-    server_log_error("start-failed", "listener", server->inherited_fault);
-    return false;
+                       given != NULL ? given : &server->inherited,
+                       &server->snapshot->keepalive, server->worker_count, 0,
+                       &failed, why))
+        return refuse_start(server, "listener", why);
+    return inherited_is_empty(&server->inherited, server->inherited_fault) ||
+           refuse_start(server, "listener", server->inherited_fault);
 }
 
 /* Of a reload. */
@@ -216,24 +236,43 @@ static void each_worker(struct server *server, void (*tell)(struct worker *))
         tell(server->workers[i]);
 }
 
+static void stop_now(struct server *server)
+{
+    server->is_draining = true;
+    server_log_plain("stopping");
+    each_worker(server, worker_stop);
+    predecessor_drain(server->predecessor, 0);
+}
+
+static void begin_to_drain(struct server *server, uint64_t drain_ms)
+{
+    server->is_draining = true;
+    server_upgrade_abandon(&server->upgrade, "the end of the running server");
+    server_log_drain(drain_ms);
+    server_notify_stopping(&server->notify, drain_ms);
+    for (unsigned i = 0; i < server->started; i++)
+        worker_drain(server->workers[i], drain_ms);
+    predecessor_drain(server->predecessor, drain_ms);
+}
+
 /* A second signal means now. */
 static void on_terminate(uv_signal_t *signal, int number)
 {
     struct server *server = signal->data;
-    uint64_t drain_ms = server->snapshot->settings->timeouts.drain_ms;
-    unsigned i;
 
     (void)number;
-    if (server->is_draining) {
-        server_log_plain("stopping");
-        each_worker(server, worker_stop);
-        return;
-    }
-    server->is_draining = true;
-    server_log_drain(drain_ms);
-    server_notify_stopping(&server->notify, drain_ms);
-    for (i = 0; i < server->started; i++)
-        worker_drain(server->workers[i], drain_ms);
+    if (server->is_draining)
+        stop_now(server);
+    else
+        begin_to_drain(server, server->snapshot->settings->timeouts.drain_ms);
+}
+
+static void on_overtime(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+
+    if (!server->is_draining)
+        begin_to_drain(server, server->snapshot->settings->timeouts.drain_ms);
 }
 
 static void request_reload(struct server *server, bool is_forced)
@@ -243,22 +282,25 @@ static void request_reload(struct server *server, bool is_forced)
     reload_request(server->reload, server->snapshot, is_forced);
 }
 
+/* Not by command. A successor may have read the files as they were before. */
+static void reload_by_itself(struct server *server)
+{
+    if (server_upgrade_is_running(&server->upgrade))
+        server->is_reload_due = true;
+    else if (!server->is_draining && server->retired_ms == 0)
+        request_reload(server, false);
+}
+
 static void on_hangup(uv_signal_t *signal, int number)
 {
-    struct server *server = signal->data;
-
     (void)number;
-    if (!server->is_draining)
-        request_reload(server, false);
+    reload_by_itself(signal->data);
 }
 
 static void on_renamed(void *owner)
 {
-    struct server *server = owner;
-
     server_log_plain("file-renamed");
-    if (!server->is_draining)
-        request_reload(server, false);
+    reload_by_itself(owner);
 }
 
 static void on_user1(uv_signal_t *signal, int number)
@@ -349,6 +391,7 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
         return server->snapshot;
     }
     put_in_force(server, snapshot);
+    predecessor_no_more_logins(server->predecessor);
     hand_out(server, openings);
     counters_add(counters, COUNTER_RELOADS_OK, 1);
     server_log_snapshot("reloaded", snapshot);
@@ -364,19 +407,205 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->user1, NULL);
     uv_close((uv_handle_t *)&server->chores_timer, NULL);
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
+    uv_close((uv_handle_t *)&server->farewell, NULL);
+    uv_close((uv_handle_t *)&server->overtime, NULL);
+    predecessor_close(server->predecessor);
+    server_upgrade_stop(&server->upgrade);
     server_notify_stop(&server->notify);
     server_admin_stop(server->admin);
     reload_stop(server->reload);
     file_watch_stop(server->watch);
 }
 
+/* The service manager ends our predecessor with us. */
+static void end_if_over(struct server *server)
+{
+    if (atomic_load(&server->idle) == server->started &&
+        predecessor_pid(server->predecessor) == 0 &&
+        !uv_is_active((uv_handle_t *)&server->farewell) &&
+        !uv_is_closing((uv_handle_t *)&server->idle_bell))
+        close_handles(server);
+}
+
 static void on_idle_bell(uv_async_t *bell)
 {
-    struct server *server = bell->data;
+    end_if_over(bell->data);
+}
 
-    if (atomic_load(&server->idle) == server->started &&
-        !uv_is_closing((uv_handle_t *)bell))
-        close_handles(server);
+static void on_farewell(uv_timer_t *timer)
+{
+    end_if_over(timer->data);
+}
+
+/* What a successor does, and wants of us. */
+
+static void give_state(int link, void *owner)
+{
+    struct server *server = owner;
+
+    server_upgrade_give_state(&server->upgrade, link);
+}
+
+static void on_upgrade_failed(const struct reasons *reasons, void *owner)
+{
+    struct server *server = owner;
+
+    server_upgrade_failed(&server->upgrade);
+    server_log_reasons(reasons);
+    server_log_error("upgrade-failed", "file", server->config_file);
+    server_admin_upgraded(server->admin, 0, reasons);
+    if (server->is_reload_due)
+        reload_by_itself(server);
+    server->is_reload_due = false;
+}
+
+static void retire(struct server *server, pid_t successor, bool has_left_over)
+{
+    uint64_t overtime_ms =
+        server->snapshot->settings->timeouts.upgrade_drain_ms;
+
+    server->retired_ms = clock_now_ms();
+    server_log_retired(successor);
+    server_notify_hand_over(&server->notify, successor);
+    for (unsigned i = 0; i < server->started; i++)
+        worker_retire(server->workers[i], has_left_over);
+    server_admin_upgraded(server->admin, successor, NULL);
+    server_admin_retire(server->admin);
+    uv_timer_start(&server->farewell, on_farewell, FAREWELL_MS, 0);
+    if (overtime_ms > 0)
+        uv_timer_start(&server->overtime, on_overtime,
+                       clock_real_delay_ms(overtime_ms), 0);
+}
+
+static void on_successor_serves(uint64_t left_over, void *owner)
+{
+    struct server *server = owner;
+    pid_t pid;
+
+    server_upgrade_serves(&server->upgrade);
+    pid = successor_pid(server_upgrade_successor(&server->upgrade));
+    retire(server, pid, left_over > 0);
+    if (server->is_reload_due)
+        (void)kill(pid, SIGHUP);
+}
+
+static void on_successor_gone(void *owner)
+{
+    (void)owner;
+    server_log_plain("successor-gone");
+}
+
+static void on_successor_kick(const struct kick *kick, void *owner)
+{
+    struct server *server = owner;
+
+    post_kick(&server->post, kick);
+    predecessor_kick(server->predecessor, kick);
+}
+
+static void on_successor_mode(const char *backend, enum backend_mode mode,
+                              const char *why, void *owner)
+{
+    struct server *server = owner;
+    bool is_there = modes_set(server->snapshot, server->workers,
+                              server->started, backend, mode, why);
+
+    (void)is_there; /* it may have another table */
+    predecessor_mode(server->predecessor, backend, mode, why);
+}
+
+static void on_no_more_logins(void *owner)
+{
+    struct server *server = owner;
+
+    predecessor_no_more_logins(server->predecessor);
+}
+
+static void on_successor_drain(uint64_t drain_ms, void *owner)
+{
+    struct server *server = owner;
+
+    if (drain_ms == 0)
+        stop_now(server);
+    else if (!server->is_draining)
+        begin_to_drain(server, drain_ms);
+}
+
+static void on_admin_connection(int fd, void *owner)
+{
+    struct server *server = owner;
+
+    server_admin_take(server->admin, fd);
+}
+
+static void join_upgrade(struct server *server)
+{
+    static const struct successor_verbs verbs = {.give_state = give_state,
+                                                 .serves = on_successor_serves,
+                                                 .failed = on_upgrade_failed,
+                                                 .gone = on_successor_gone,
+                                                 .kick = on_successor_kick,
+                                                 .mode = on_successor_mode,
+                                                 .no_more_logins =
+                                                     on_no_more_logins,
+                                                 .drain = on_successor_drain,
+                                                 .admin = on_admin_connection};
+    const struct server_upgrade_parts parts = {
+        .loop = &server->loop,
+        .config_file = server->config_file,
+        .notify = &server->notify.line,
+        .registry = server->parts.registry,
+        .verbs = &verbs,
+        .server = server};
+
+    server_upgrade_join(&server->upgrade, &parts);
+}
+
+/* What a predecessor does, and wants of us. */
+
+static void on_predecessor_kick(const struct kick *kick, void *owner)
+{
+    struct server *server = owner;
+
+    post_kick(&server->post, kick);
+    successor_kick(server_upgrade_successor(&server->upgrade), kick);
+}
+
+static void on_predecessor_gone(void *owner)
+{
+    struct server *server = owner;
+
+    server_log_plain("predecessor-gone");
+    end_if_over(server);
+}
+
+static bool find_predecessor(struct server *server)
+{
+    char why[PREDECESSOR_WHY_MAX];
+
+    server->predecessor = predecessor_open(why);
+    if (why[0] == '\0' && predecessor_receive(server->predecessor, why))
+        return true;
+    return refuse_start(server, "predecessor", why);
+}
+
+static void take_state(struct server *server)
+{
+    if (server->predecessor != NULL)
+        close(predecessor_prepared(server->predecessor));
+}
+
+/* From here on there are two of us. */
+static void succeed(struct server *server)
+{
+    static const struct predecessor_verbs verbs = {.kick = on_predecessor_kick,
+                                                   .gone = on_predecessor_gone};
+
+    if (predecessor_join(server->predecessor, &server->loop,
+                         server->parts.registry, &verbs, server) != 0)
+        abort();
+    predecessor_serving(server->predecessor);
+    server_admin_follow(server->admin);
 }
 
 static void watch(struct server *server, uv_signal_t *watcher,
@@ -421,6 +650,11 @@ static void prepare_loop(struct server *server)
                    CHORES_MS);
     server->idle_bell.data = server;
     uv_async_init(&server->loop, &server->idle_bell, on_idle_bell);
+    server->farewell.data = server;
+    uv_timer_init(&server->loop, &server->farewell);
+    server->overtime.data = server;
+    uv_timer_init(&server->loop, &server->overtime);
+    join_upgrade(server);
     server_notify_join(&server->notify, &server->loop, workers_answer, server);
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
@@ -435,16 +669,19 @@ static void look(void *owner, struct server_view *out)
 {
     const struct server *server = owner;
 
-    *out =
-        (struct server_view){.snapshot = server->snapshot,
-                             .counters = server->counters,
-                             .quota = &server->quota,
-                             .worker_list = server->workers,
-                             .workers = server->worker_count,
-                             .started_ms = server->started_ms,
-                             .is_reloading = reload_is_running(server->reload),
-                             .homes = server->homes,
-                             .is_draining = server->is_draining};
+    *out = (struct server_view){
+        .snapshot = server->snapshot,
+        .counters = server->counters,
+        .quota = &server->quota,
+        .worker_list = server->workers,
+        .workers = server->worker_count,
+        .started_ms = server->started_ms,
+        .is_reloading = reload_is_running(server->reload),
+        .homes = server->homes,
+        .predecessor = server->predecessor,
+        .retired_ms = server->retired_ms,
+        .is_upgrading = server_upgrade_is_running(&server->upgrade),
+        .is_draining = server->is_draining};
 }
 
 /* Likewise. */
@@ -455,11 +692,27 @@ static void reload(void *owner, bool is_forced)
     request_reload(server, is_forced);
 }
 
+/* Likewise. */
+static void upgrade(void *owner)
+{
+    struct server *server = owner;
+    struct server_upgrade_view view = {.workers = server->workers,
+                                       .worker_count = server->started};
+
+    server_log_plain("upgrading");
+    view.admin_count = server_admin_sockets(server->admin, view.admin);
+    server_upgrade_begin(&server->upgrade, &view);
+}
+
 static bool start_admin(struct server *server)
 {
-    static const struct server_verbs verbs = {.look = look, .reload = reload};
+    static const struct server_verbs verbs = {
+        .look = look, .reload = reload, .upgrade = upgrade};
+    struct inherited *given = predecessor_admin(server->predecessor);
 
-    server->admin = server_admin_start(&server->loop, &verbs, server, NULL, 0);
+    server->admin = server_admin_start(&server->loop, &verbs, server,
+                                       given == NULL ? NULL : given->fds,
+                                       given == NULL ? 0 : given->count);
     return server->admin != NULL && server_admin_serve(server->admin);
 }
 
@@ -488,6 +741,8 @@ static bool load_first(struct server *server)
             capacity_suffices(server->snapshot, server->worker_count, reasons);
     }
     server_log_reasons(reasons);
+    if (!is_good)
+        predecessor_refuse(server->predecessor, reasons);
     reasons_free(&reasons);
     return is_good;
 }
@@ -504,10 +759,8 @@ static bool start(struct server *server)
     quota_init(&server->quota, sessions);
     if (!open_sockets(server))
         return false;
-    if (!log_start(level_of(settings), format_of(settings))) {
-        server_log_error("start-failed", "log", "no thread can be had");
-        return false;
-    }
+    if (!log_start(level_of(settings), format_of(settings)))
+        return refuse_start(server, "log", "no thread can be had");
     server->limits = limits_new();
     server->homes = homes_new();
     server->penalties = penalties_new();
@@ -517,6 +770,7 @@ static bool start(struct server *server)
                     settings->resolve_interval_ms);
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
+    take_state(server);
     modes_follow(server->snapshot, NULL, 0);
     certificate_watch_follow(&server->certificates, server->snapshot,
                              own_counters(server), time(NULL));
@@ -526,6 +780,7 @@ static bool start(struct server *server)
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);
     server_notify_ready(&server->notify, "Serving");
+    succeed(server);
     hold_hangup(SIG_UNBLOCK);
     return true;
 }
@@ -540,11 +795,13 @@ static void join_threads(struct server *server)
         worker_join(&server->workers[i]);
     post_deinit(&server->post);
     reload_free(&server->reload);
+    server_upgrade_deinit(&server->upgrade);
 }
 
 static void free_server(struct server *server)
 {
     server_notify_close(&server->notify);
+    predecessor_free(&server->predecessor);
     free(server->workers);
     server_admin_free(&server->admin);
     file_watch_free(&server->watch);
@@ -573,8 +830,11 @@ int server_run(const char *config_file)
     if (!inherited_from_environment(&server.inherited, server.inherited_fault))
         inherited_deinit(&server.inherited);
     server_notify_open(&server.notify);
+    server_upgrade_init(&server.upgrade);
+    is_started = find_predecessor(&server); /* forks: no threads before */
     make_parts(&server);
-    if (!load_first(&server)) {
+    if (!is_started || !load_first(&server)) {
+        server_upgrade_deinit(&server.upgrade);
         free_server(&server);
         return 1;
     }

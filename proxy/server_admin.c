@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     HTTP_OK = 200,
@@ -40,6 +41,7 @@ struct server_admin {
     struct orders orders;
     struct last_reload last_reload;
     struct waiter *waiters;
+    struct admin_request *upgrader; /* who asked for the upgrade under way */
     struct server_routes routes;
     uv_loop_t *loop;
     struct server_sessions *sessions;
@@ -241,6 +243,37 @@ static void on_reload(struct admin_request *request, void *owner)
                          admin_parameter(request, "force") != NULL);
 }
 
+/* NULL, or why there can be no upgrade now. A container ends with its first
+ * process, so there is nothing that a second could go on with. */
+static const char *upgrade_obstacle(const struct server_view *view)
+{
+    if (getpid() == 1)
+        return "this is process 1: start a new container instead";
+    if (view->is_draining)
+        return "the server drains";
+    if (view->retired_ms != 0)
+        return "another process serves by now: ask again";
+    if (view->is_upgrading)
+        return "an upgrade is under way";
+    if (view->is_reloading)
+        return "a reload is under way: ask again when it is over";
+    return NULL;
+}
+
+static void on_upgrade(struct admin_request *request, void *owner)
+{
+    struct server_admin *admin = owner;
+    struct server_view view = look(admin);
+    const char *obstacle = upgrade_obstacle(&view);
+
+    if (obstacle != NULL) {
+        admin_refuse(request, HTTP_CONFLICT, obstacle);
+        return;
+    }
+    admin->upgrader = request;
+    admin->verbs->upgrade(admin->server);
+}
+
 static void on_route(struct admin_request *request, void *owner)
 {
     struct server_admin *admin = owner;
@@ -258,6 +291,7 @@ static const struct admin_route routes[] = {
     {"/route", ADMIN_GET, false, on_route},
     {"/kick", ADMIN_POST, false, on_kick},
     {"/reload", ADMIN_POST, false, on_reload},
+    {"/upgrade", ADMIN_POST, false, on_upgrade},
     {"/drain", ADMIN_POST, false, on_drain},
     {"/maintenance", ADMIN_POST, false, on_maintenance},
     {"/ready", ADMIN_POST, false, on_ready},
@@ -400,6 +434,27 @@ void server_admin_reloaded(struct server_admin *admin, bool was_taken,
     }
 }
 
+void server_admin_upgraded(struct server_admin *admin, pid_t successor,
+                           const struct reasons *reasons)
+{
+    struct text body = {.bytes = NULL};
+
+    if (admin == NULL || admin->upgrader == NULL)
+        return;
+    text_add(&body, "{\"successor\": ");
+    if (successor != 0)
+        text_add(&body, "%ld", (long)successor);
+    else
+        text_add(&body, "null");
+    text_add(&body, ", \"reasons\": [");
+    if (reasons != NULL)
+        server_status_add_reasons(&body, reasons);
+    text_add(&body, "]}\n");
+    admin_answer(admin->upgrader, successor != 0 ? HTTP_OK : HTTP_CONFLICT,
+                 ADMIN_JSON, &body);
+    admin->upgrader = NULL;
+}
+
 static void drop_waiters(struct server_admin *admin)
 {
     while (admin->waiters != NULL) {
@@ -417,6 +472,7 @@ void server_admin_stop(struct server_admin *admin)
     if (admin->sessions != NULL)
         server_sessions_stop(admin->sessions);
     drop_waiters(admin);
+    admin->upgrader = NULL;
     server_route_stop(&admin->routes);
     admin_stop(admin->http);
     admin_doors_close(&admin->doors);

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 /* The server as it is at the moment of looking; all lent by it. */
@@ -38,6 +39,9 @@ struct server_verbs {
     /* Its end is told by server_admin_reloaded; where one is under way, by the
      * second call. */
     void (*reload)(void *server, bool is_forced);
+    /* Not while one of either is under way. Its end is told by
+     * server_admin_upgraded, perhaps at once. */
+    void (*upgrade)(void *server);
 };
 
 struct server_admin;
@@ -72,6 +76,11 @@ void server_admin_follow(struct server_admin *admin);
 
 /* A reload has ended; the reasons are lent. Accepts NULL. */
 void server_admin_reloaded(struct server_admin *admin, bool was_taken,
+                           const struct reasons *reasons);
+
+/* An upgrade has ended: the successor's process, or 0 and the reasons, which
+ * are lent. Accepts NULL. */
+void server_admin_upgraded(struct server_admin *admin, pid_t successor,
                            const struct reasons *reasons);
 
 /* No more is served, the socket is gone. Accepts NULL. */

@@ -35,6 +35,15 @@ void server_log_drain(uint64_t drain_ms)
     log_end(&entry);
 }
 
+void server_log_retired(pid_t successor)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "retired");
+    log_u64(&entry, "successor", (uint64_t)successor);
+    log_end(&entry);
+}
+
 void server_log_started(const struct settings *settings, unsigned workers,
                         unsigned sessions, unsigned long descriptors)
 {

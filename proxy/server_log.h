@@ -9,11 +9,14 @@
 #include "state/snapshot.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* An event without facts. */
 void server_log_plain(const char *event);
 void server_log_error(const char *event, const char *key, const char *value);
 void server_log_drain(uint64_t drain_ms);
+/* Another process serves by now. */
+void server_log_retired(pid_t successor);
 void server_log_started(const struct settings *settings, unsigned workers,
                         unsigned sessions, unsigned long descriptors);
 void server_log_snapshot(const char *event, const struct snapshot *snapshot);

@@ -94,11 +94,22 @@ void server_notify_reloading(struct server_notify *notify)
 
 void server_notify_stopping(struct server_notify *notify, uint64_t drain_ms)
 {
+    if (notify->is_over)
+        return;
     snprintf(notify->state, sizeof(notify->state),
              "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64
              "\nSTATUS=Draining for at most %" PRIu64 " s",
              (drain_ms + LAST_MOMENTS_MS) * US_PER_MS, (drain_ms + 999) / 1000);
     tell_state(notify);
+}
+
+void server_notify_hand_over(struct server_notify *notify, pid_t successor)
+{
+    uv_timer_stop(&notify->watchdog);
+    snprintf(notify->state, sizeof(notify->state), "MAINPID=%ld",
+             (long)successor);
+    tell_state(notify);
+    notify->is_over = true;
 }
 
 void server_notify_stop(struct server_notify *notify)

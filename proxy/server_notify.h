@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 enum {
@@ -20,6 +21,7 @@ struct server_notify {
     uv_timer_t watchdog;
     uv_timer_t retry;                   /* of what a full queue refused */
     char state[SERVER_NOTIFY_TEXT_MAX]; /* told last */
+    bool is_over;                       /* a successor speaks now */
     bool (*is_alive)(void *owner);
     void *owner;
 };
@@ -40,6 +42,9 @@ void server_notify_reloading(struct server_notify *notify);
 /* Ends within drain_ms and the moments that the last bytes take; asks for that
  * much time. */
 void server_notify_stopping(struct server_notify *notify, uint64_t drain_ms);
+
+/* The successor is the service's main process; we have nothing more to say. */
+void server_notify_hand_over(struct server_notify *notify, pid_t successor);
 
 /* Closes its timers; the loop is to run until they are gone. */
 void server_notify_stop(struct server_notify *notify);

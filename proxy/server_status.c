@@ -14,7 +14,7 @@ static uint64_t seconds_since(uint64_t then_ms)
     return (clock_now_ms() - then_ms) / 1000;
 }
 
-static void add_reasons(struct text *out, const struct reasons *reasons)
+void server_status_add_reasons(struct text *out, const struct reasons *reasons)
 {
     size_t count =
         reasons->count < REASONS_SHOWN_MAX ? reasons->count : REASONS_SHOWN_MAX;
@@ -36,7 +36,7 @@ void last_reload_set(struct last_reload *last, bool was_taken,
     last_reload_deinit(last);
     last->at_ms = clock_now_ms();
     last->was_taken = was_taken;
-    add_reasons(&last->reasons, reasons);
+    server_status_add_reasons(&last->reasons, reasons);
 }
 
 void last_reload_deinit(struct last_reload *last)

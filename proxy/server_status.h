@@ -22,6 +22,9 @@ void last_reload_set(struct last_reload *last, bool was_taken,
                      const struct reasons *reasons);
 void last_reload_deinit(struct last_reload *last);
 
+/* The members of a JSON list of lines, not all where there are very many. */
+void server_status_add_reasons(struct text *out, const struct reasons *reasons);
+
 /* {"taken": ..., "seconds": ..., "reasons": [...]}, or null. */
 void server_status_add_reload(struct text *out, const struct last_reload *last);
 

@@ -21,7 +21,8 @@
 
 /* How often an ending worker looks whether it is empty. */
 enum {
-    EMPTY_CHECK_MS = 50
+    EMPTY_CHECK_MS = 50,
+    RETIRED_EMPTY_CHECK_MS = 500 /* for days, perhaps */
 };
 
 struct worker {
@@ -51,7 +52,9 @@ static void end_if_empty(struct wheel_timer *timer)
      * login are still being ended. */
     if (worker->listener_count > 0 || worker->registry.count > 0 ||
         worker->env.io.streams > 0) {
-        io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
+        io_arm(&worker->env.io, &worker->empty_timer,
+               worker->env.is_draining ? EMPTY_CHECK_MS
+                                       : RETIRED_EMPTY_CHECK_MS);
         return;
     }
     drain_stop(&worker->drain);
@@ -103,6 +106,19 @@ static void close_listeners(struct worker *worker)
 
     for (i = 0; i < worker->listener_count; i++)
         listener_close(worker->listeners[i]);
+}
+
+/* Who waits in a queue that the successor has too is its client already; one
+ * that a reload gave up is only ours. */
+static void retire(struct worker *worker, bool has_left_over)
+{
+    size_t i;
+
+    for (i = 0; i < worker->listener_count && !has_left_over; i++) {
+        if (listener_stop(worker->listeners[i], on_listener_closed, worker))
+            listener_close(worker->listeners[i]);
+    }
+    stop_listening(worker);
 }
 
 static bool watch_idle(struct sweep *sweep, struct session *session)
@@ -237,6 +253,9 @@ static void on_letter(const struct letter *letter, void *owner)
     case LETTER_LIST:
         listing_fill(&letter->question->listing, &worker->env, on_listed,
                      letter->question);
+        break;
+    case LETTER_RETIRE:
+        retire(worker, letter->has_left_over);
         break;
     case LETTER_DRAIN:
         stop_listening(worker);
@@ -382,6 +401,14 @@ bool worker_give(struct worker *worker, const struct arrival *arrival)
 bool worker_answers(struct worker *worker)
 {
     return mailbox_knock(&worker->mailbox);
+}
+
+void worker_retire(struct worker *worker, bool has_left_over)
+{
+    struct letter letter = {.kind = LETTER_RETIRE,
+                            .has_left_over = has_left_over};
+
+    mailbox_put(&worker->mailbox, &letter);
 }
 
 void worker_drain(struct worker *worker, uint64_t drain_ms)

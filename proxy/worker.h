@@ -80,6 +80,11 @@ MUST_USE bool worker_give(struct worker *worker, const struct arrival *arrival);
  * first time it is true. */
 MUST_USE bool worker_answers(struct worker *worker);
 
+/* Accepts no more, since a successor has the sockets; what waits in those that
+ * it left over is accepted first. The thread ends when the last session has,
+ * those before login included, which may still log in. */
+void worker_retire(struct worker *worker, bool has_left_over);
+
 /* Accepts what waits, then no more; ends all sessions within drain_ms. The
  * thread ends when none is left. */
 void worker_drain(struct worker *worker, uint64_t drain_ms);

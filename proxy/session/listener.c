@@ -285,15 +285,16 @@ void listener_close(struct listener *listener)
     close(listener->fd);
 }
 
-void listener_stop(struct listener *listener, listener_closed *closed,
+bool listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner)
 {
     if (listener->is_stopping)
-        return;
+        return false;
     listener->is_stopping = true;
     listener->closed = closed;
     listener->owner = owner;
     listener->stop_by_ms = clock_now_ms() + STOP_BUSY_MS;
     if (!listener->is_paused)
         look_again(listener, STOP_QUIET_MS);
+    return true;
 }

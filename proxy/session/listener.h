@@ -31,9 +31,9 @@ MUST_USE int listener_dup(const struct listener *listener);
 void listener_take(struct env *env, const struct arrival *arrival);
 
 /* Accepts what already waits in the queue, then closes (decision 3): a socket
- * that is closed before resets who waits there. Nothing happens to one that is
- * being stopped. */
-void listener_stop(struct listener *listener, listener_closed *closed,
+ * that is closed before resets who waits there. False: nothing happens to one
+ * that is being stopped. */
+bool listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner);
 
 /* Of one that is being stopped: closes it now, whoever waits. Not after its

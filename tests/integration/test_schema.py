@@ -200,6 +200,7 @@ SETTINGS = [
       [-1, 0.0001, 1, 1859, 1859.9, 86401, "0", None, False])),
     (["timeouts", "half_closed"], seconds()),
     (["timeouts", "drain"], seconds(0)),
+    (["timeouts", "upgrade_drain"], seconds(0, 2592000)),
     (["timeouts", "user_timeout"], seconds(0)),
     (["timeouts", "keepalive"], OBJECT),
     (["timeouts", "keepalive", "idle"], whole(1, 32767)),

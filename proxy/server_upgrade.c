@@ -1,0 +1,169 @@
+#include "server_upgrade.h"
+
+#include "program.h"
+#include "socket_call.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Of workers that do not answer. */
+enum {
+    WORKERS_PATIENCE_MS = 5000
+};
+
+void server_upgrade_init(struct server_upgrade *upgrade)
+{
+    *upgrade = (struct server_upgrade){.program = program_path()};
+    atomic_init(&upgrade->serving, NULL);
+}
+
+void server_upgrade_join(struct server_upgrade *upgrade,
+                         const struct server_upgrade_parts *parts)
+{
+    upgrade->parts = *parts;
+    upgrade->patience.data = upgrade;
+    uv_timer_init(parts->loop, &upgrade->patience);
+}
+
+static void fail(struct server_upgrade *upgrade, const struct reasons *reasons)
+{
+    upgrade->parts.verbs->failed(reasons, upgrade->parts.server);
+}
+
+static void fail_plainly(struct server_upgrade *upgrade, const char *found,
+                         const char *expected)
+{
+    struct reasons *reasons = reasons_new();
+
+    reasons_add(reasons, REASON_ERROR, upgrade->parts.config_file, NULL, found,
+                expected);
+    fail(upgrade, reasons);
+    reasons_free(&reasons);
+}
+
+static void start(struct server_upgrade *upgrade,
+                  const struct inherited *sockets)
+{
+    const struct server_upgrade_parts *parts = &upgrade->parts;
+    const struct successor_plan plan = {
+        .program = upgrade->program,
+        .config_file = parts->config_file,
+        .notify = parts->notify,
+        .registry = parts->registry,
+        .sockets = {.listeners = sockets->fds,
+                    .listener_count = sockets->count,
+                    .admin = upgrade->view.admin,
+                    .admin_count = upgrade->view.admin_count}};
+    struct reasons *reasons = reasons_new();
+
+    successor_free(&upgrade->former);
+    upgrade->starting = successor_start(parts->loop, &plan, parts->verbs,
+                                        parts->server, reasons);
+    if (upgrade->starting == NULL)
+        fail(upgrade, reasons);
+    reasons_free(&reasons);
+}
+
+static void on_sockets(int error, struct inherited *sockets, void *owner)
+{
+    struct server_upgrade *upgrade = owner;
+
+    upgrade->call = NULL;
+    uv_timer_stop(&upgrade->patience);
+    if (error != 0)
+        fail_plainly(upgrade, uv_strerror(error),
+                     "a copy of each listening socket");
+    else
+        start(upgrade, sockets);
+}
+
+static void on_impatience(uv_timer_t *timer)
+{
+    struct server_upgrade *upgrade = timer->data;
+
+    socket_call_cancel(&upgrade->call);
+    fail_plainly(upgrade, "a worker that does not answer",
+                 "its listening sockets");
+}
+
+void server_upgrade_begin(struct server_upgrade *upgrade,
+                          const struct server_upgrade_view *view)
+{
+    assert(!upgrade->is_running);
+    upgrade->is_running = true;
+    upgrade->view = *view;
+    if (upgrade->program == NULL) {
+        fail_plainly(upgrade, "no name of this program", "one to start it by");
+        return;
+    }
+    upgrade->call = socket_call_start(upgrade->parts.loop, view->workers,
+                                      view->worker_count, on_sockets, upgrade);
+    if (upgrade->call == NULL)
+        fail_plainly(upgrade, "no room in the loop", "room for one handle");
+    else
+        uv_timer_start(&upgrade->patience, on_impatience, WORKERS_PATIENCE_MS,
+                       0);
+}
+
+bool server_upgrade_is_running(const struct server_upgrade *upgrade)
+{
+    return upgrade->is_running;
+}
+
+void server_upgrade_abandon(struct server_upgrade *upgrade, const char *why)
+{
+    if (upgrade->starting != NULL) {
+        successor_abandon(upgrade->starting, why);
+        return;
+    }
+    if (upgrade->call == NULL)
+        return;
+    uv_timer_stop(&upgrade->patience);
+    socket_call_cancel(&upgrade->call);
+    fail_plainly(upgrade, why, "a server that goes on until then");
+}
+
+void server_upgrade_give_state(struct server_upgrade *upgrade, int link)
+{
+    (void)upgrade;
+    close(link);
+}
+
+void server_upgrade_serves(struct server_upgrade *upgrade)
+{
+    atomic_store(&upgrade->serving, upgrade->starting);
+    upgrade->starting = NULL;
+    upgrade->is_running = false;
+}
+
+void server_upgrade_failed(struct server_upgrade *upgrade)
+{
+    successor_close(upgrade->starting);
+    upgrade->former = upgrade->starting;
+    upgrade->starting = NULL;
+    upgrade->is_running = false;
+}
+
+struct successor *server_upgrade_successor(struct server_upgrade *upgrade)
+{
+    return atomic_load(&upgrade->serving);
+}
+
+void server_upgrade_stop(struct server_upgrade *upgrade)
+{
+    assert(!upgrade->is_running);
+    uv_close((uv_handle_t *)&upgrade->patience, NULL);
+    successor_close(server_upgrade_successor(upgrade));
+}
+
+void server_upgrade_deinit(struct server_upgrade *upgrade)
+{
+    struct successor *serving = server_upgrade_successor(upgrade);
+
+    atomic_store(&upgrade->serving, NULL);
+    successor_free(&serving);
+    successor_free(&upgrade->former);
+    free(upgrade->program);
+    upgrade->program = NULL;
+}
