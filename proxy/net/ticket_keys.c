@@ -38,6 +38,9 @@ enum {
 _Static_assert(sizeof(struct key_set) % sizeof(uint64_t) == 0,
                "the set is copied in words");
 
+_Static_assert(sizeof(struct key_set) == TICKET_KEYS_SIZE,
+               "the set is copied as it is");
+
 struct ticket_keys {
     atomic_uint refs;
     /* A sequence lock: the version is odd while a rotation writes the words,
@@ -146,6 +149,31 @@ bool ticket_keys_rotate_if_due(struct ticket_keys *keys, uint64_t now_ms)
         rotate(keys);
     pthread_mutex_unlock(&keys->rotation);
     return periods > 0;
+}
+
+void ticket_keys_read(struct ticket_keys *keys, struct ticket_keys_copy *out)
+{
+    struct key_set set;
+
+    pthread_mutex_lock(&keys->rotation);
+    load_set(keys, &set);
+    out->rotated_ms = keys->rotated_ms;
+    pthread_mutex_unlock(&keys->rotation);
+    memcpy(out->keys, &set, sizeof(set));
+    OPENSSL_cleanse(&set, sizeof(set));
+}
+
+void ticket_keys_replace(struct ticket_keys *keys,
+                         const struct ticket_keys_copy *copy)
+{
+    struct key_set set;
+
+    memcpy(&set, copy->keys, sizeof(set));
+    pthread_mutex_lock(&keys->rotation);
+    store_set(keys, &set);
+    keys->rotated_ms = copy->rotated_ms;
+    pthread_mutex_unlock(&keys->rotation);
+    OPENSSL_cleanse(&set, sizeof(set));
 }
 
 static int seal(const struct ticket_key *key, uint8_t *name, uint8_t *iv,

@@ -8,6 +8,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A key seals tickets for this long and opens them for as long again
@@ -32,5 +33,22 @@ bool ticket_keys_rotate_if_due(struct ticket_keys *keys, uint64_t now_ms);
 MUST_USE int ticket_keys_apply(struct ticket_keys *keys, uint8_t *name,
                                uint8_t *iv, EVP_CIPHER_CTX *cipher,
                                HMAC_CTX *hmac, int is_sealing);
+
+/* All of them, for a process that takes the place of this one; a secret. */
+enum {
+    TICKET_KEYS_SIZE = 3 * 64
+};
+
+struct ticket_keys_copy {
+    uint8_t keys[TICKET_KEYS_SIZE];
+    uint64_t rotated_ms;
+};
+
+/* Whoever has the copy wipes it. */
+void ticket_keys_read(struct ticket_keys *keys, struct ticket_keys_copy *out);
+
+/* Tickets are sealed and opened by these from now on. */
+void ticket_keys_replace(struct ticket_keys *keys,
+                         const struct ticket_keys_copy *copy);
 
 #endif

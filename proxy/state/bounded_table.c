@@ -7,10 +7,6 @@
 
 /* An entry may stand in any of the few places of its one set: so finding it,
  * making it, and choosing who gives way cost the same whatever is in there. */
-enum {
-    SHARDS = 64
-};
-
 struct shard {
     pthread_mutex_t lock;
     uint8_t *entries; /* NULL at first */
@@ -23,7 +19,7 @@ struct bounded_table {
     size_t ways;     /* places of a set */
     size_t sets_max; /* per shard, a power of two */
     bounded_table_worth *worth;
-    struct shard shards[SHARDS];
+    struct shard shards[BOUNDED_TABLE_SHARDS];
 };
 
 struct bounded_table *bounded_table_new(size_t entry_size, size_t ways,
@@ -36,9 +32,9 @@ struct bounded_table *bounded_table_new(size_t entry_size, size_t ways,
     table->ways = ways;
     table->worth = worth;
     table->sets_max = 1;
-    while (table->sets_max * SHARDS * ways < entries_max)
+    while (table->sets_max * BOUNDED_TABLE_SHARDS * ways < entries_max)
         table->sets_max *= 2;
-    for (size_t i = 0; i < SHARDS; i++)
+    for (size_t i = 0; i < BOUNDED_TABLE_SHARDS; i++)
         pthread_mutex_init(&table->shards[i].lock, NULL);
     return table;
 }
@@ -50,7 +46,7 @@ void bounded_table_free(struct bounded_table **table)
     *table = NULL;
     if (mine == NULL)
         return;
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < BOUNDED_TABLE_SHARDS; i++) {
         pthread_mutex_destroy(&mine->shards[i].lock);
         free(mine->shards[i].entries);
     }
@@ -60,7 +56,7 @@ void bounded_table_free(struct bounded_table **table)
 /* The low bits choose the shard, the others the set. */
 static struct shard *shard_of(struct bounded_table *table, uint64_t hash)
 {
-    return &table->shards[hash % SHARDS];
+    return &table->shards[hash % BOUNDED_TABLE_SHARDS];
 }
 
 void bounded_table_lock(struct bounded_table *table, uint64_t hash)
@@ -77,7 +73,7 @@ static struct bounded_table_key *way_of(const struct bounded_table *table,
                                         const struct shard *shard,
                                         uint64_t hash, size_t way)
 {
-    size_t set = hash / SHARDS & (shard->sets - 1);
+    size_t set = hash / BOUNDED_TABLE_SHARDS & (shard->sets - 1);
 
     return (struct bounded_table_key *)(void *)(shard->entries +
                                                 (set * table->ways + way) *
@@ -194,11 +190,33 @@ void bounded_table_remove(struct bounded_table *table, void *entry)
     shard->count--;
 }
 
+void *bounded_table_copy(struct bounded_table *table, size_t index,
+                         size_t *count_out)
+{
+    struct shard *shard = &table->shards[index];
+    uint8_t *copy;
+    size_t count = 0;
+
+    pthread_mutex_lock(&shard->lock);
+    copy = mem_alloc(shard->count * table->entry_size);
+    for (size_t i = 0; i < shard->sets * table->ways; i++) {
+        const struct bounded_table_key *entry =
+            (const void *)(shard->entries + i * table->entry_size);
+
+        if (entry->hash != 0)
+            memcpy(copy + count++ * table->entry_size, entry,
+                   table->entry_size);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    *count_out = count;
+    return copy;
+}
+
 size_t bounded_table_count(struct bounded_table *table)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < BOUNDED_TABLE_SHARDS; i++) {
         bounded_table_lock(table, i);
         count += table->shards[i].count;
         bounded_table_unlock(table, i);
@@ -210,7 +228,7 @@ size_t bounded_table_bytes(struct bounded_table *table)
 {
     size_t places = 0;
 
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < BOUNDED_TABLE_SHARDS; i++) {
         bounded_table_lock(table, i);
         places += table->shards[i].sets * table->ways;
         bounded_table_unlock(table, i);

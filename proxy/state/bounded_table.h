@@ -26,6 +26,10 @@ enum {
 
 struct bounded_table;
 
+enum {
+    BOUNDED_TABLE_SHARDS = 64
+};
+
 /* An entry has its choice of `ways` places: more fill the table better before
  * it grows, and take longer to look at. entries_max is rounded up to what
  * shards of a power of two can hold. */
@@ -50,6 +54,10 @@ void *bounded_table_get(struct bounded_table *table, uint64_t hash,
 
 /* Of an entry just found: its place is free. */
 void bounded_table_remove(struct bounded_table *table, void *entry);
+
+/* Copies the entries of one shard, without its lock; the caller frees. */
+MUST_USE void *bounded_table_copy(struct bounded_table *table, size_t shard,
+                                  size_t *count_out);
 
 /* For tests and for those who look on. */
 size_t bounded_table_count(struct bounded_table *table);

@@ -11,12 +11,17 @@
 #include <unistd.h>
 
 enum {
-    HOME_SIZE = 8 + 4 + 4 + 4
+    HOME_SIZE = 8 + 4 + 4 + 4,
+    COUNT_SIZE = 8 + 4,
+    FAILING_SIZE = 8 + 8 + 8 + 4 * PENALTY_SECRETS + 1 + 1,
+    KNOWN_SIZE = 8 + 4 + 4
 };
 
 void handover_prepare(const struct handover_parts *parts)
 {
     homes_set_heir(parts->homes, parts->heir);
+    limits_set_heir(parts->limits, parts->heir);
+    penalties_set_heir(parts->penalties, parts->heir);
 }
 
 /* One who gives. */
@@ -39,12 +44,31 @@ static bool give_hello(struct giver *giver)
 
 static bool give_keys(struct giver *giver)
 {
+    struct limits_basis basis;
     uint64_t key[2];
 
-    homes_read_key(giver->parts->homes, key);
     wire_start(&giver->packet, WIRE_KEYS);
+    homes_read_key(giver->parts->homes, key);
+    wire_put(&giver->packet, key, sizeof(key));
+    limits_read_basis(giver->parts->limits, &basis);
+    wire_put(&giver->packet, basis.key, sizeof(basis.key));
+    wire_put_u64(&giver->packet, basis.rate_full_at_us);
+    penalties_read_key(giver->parts->penalties, key);
     wire_put(&giver->packet, key, sizeof(key));
     OPENSSL_cleanse(key, sizeof(key));
+    OPENSSL_cleanse(&basis, sizeof(basis));
+    return send_packet(giver);
+}
+
+static bool give_tickets(struct giver *giver)
+{
+    struct ticket_keys_copy copy;
+
+    ticket_keys_read(giver->parts->tickets, &copy);
+    wire_start(&giver->packet, WIRE_TICKETS);
+    wire_put(&giver->packet, copy.keys, sizeof(copy.keys));
+    wire_put_u64(&giver->packet, copy.rotated_ms);
+    OPENSSL_cleanse(&copy, sizeof(copy));
     return send_packet(giver);
 }
 
@@ -105,6 +129,130 @@ static bool give_backends(struct giver *giver)
     return is_sent;
 }
 
+static bool send_failing(struct giver *giver, enum wire_kind kind,
+                         const struct failing_record *records, size_t count)
+{
+    struct wire_writer *packet = &giver->packet;
+    bool is_sent = true;
+    size_t i = 0;
+
+    while (is_sent && i < count) {
+        wire_start(packet, kind);
+        for (; i < count && wire_has_room(packet, FAILING_SIZE); i++) {
+            const struct penalty *penalty = &records[i].penalty;
+
+            wire_put_u64(packet, records[i].hash);
+            wire_put_u64(packet, penalty->since_ms);
+            wire_put_u64(packet, penalty->turn_ms);
+            wire_put(packet, penalty->secrets, sizeof(penalty->secrets));
+            wire_put_u8(packet, penalty->failures);
+            wire_put_u8(packet, penalty->next_secret);
+        }
+        is_sent = send_packet(giver);
+    }
+    return is_sent;
+}
+
+static bool give_failing(struct giver *giver, enum penalties_table table,
+                         enum wire_kind kind)
+{
+    bool is_sent = true;
+
+    for (size_t i = 0; is_sent && i < PENALTIES_SHARDS; i++) {
+        size_t count;
+        struct failing_record *records =
+            penalties_copy_failing(giver->parts->penalties, table, i, &count);
+
+        is_sent = send_failing(giver, kind, records, count);
+        free(records);
+    }
+    return is_sent;
+}
+
+static bool send_known(struct giver *giver, const struct known_record *records,
+                       size_t count)
+{
+    struct wire_writer *packet = &giver->packet;
+    bool is_sent = true;
+    size_t i = 0;
+
+    while (is_sent && i < count) {
+        wire_start(packet, WIRE_KNOWN);
+        for (; i < count && wire_has_room(packet, KNOWN_SIZE); i++) {
+            wire_put_u64(packet, records[i].hash);
+            wire_put_u32(packet, records[i].seen_s);
+            wire_put_u32(packet, records[i].turn_ms);
+        }
+        is_sent = send_packet(giver);
+    }
+    return is_sent;
+}
+
+static bool give_known(struct giver *giver)
+{
+    bool is_sent = true;
+
+    for (size_t i = 0; is_sent && i < PENALTIES_SHARDS; i++) {
+        size_t count;
+        struct known_record *records =
+            penalties_copy_known(giver->parts->penalties, i, &count);
+
+        is_sent = send_known(giver, records, count);
+        free(records);
+    }
+    return is_sent;
+}
+
+static bool give_penalties(struct giver *giver)
+{
+    return give_failing(giver, PENALTIES_ADDRESSES, WIRE_FAILING_ADDRESSES) &&
+           give_failing(giver, PENALTIES_USERS, WIRE_FAILING_USERS) &&
+           give_known(giver);
+}
+
+static bool send_counts(struct giver *giver,
+                        const struct limits_record *records, size_t count)
+{
+    bool is_sent = true;
+    size_t i = 0;
+
+    while (is_sent && i < count) {
+        wire_start(&giver->packet, WIRE_COUNTS);
+        for (; i < count && wire_has_room(&giver->packet, COUNT_SIZE); i++) {
+            wire_put_u64(&giver->packet, records[i].hash);
+            wire_put_u32(&giver->packet, records[i].count);
+        }
+        is_sent = send_packet(giver);
+    }
+    return is_sent;
+}
+
+/* No question may arrive before the counts that it is about; what changes
+ * meanwhile is news, which are sent behind them. */
+static bool give_counts_of(struct giver *giver, size_t shard)
+{
+    struct heir *heir = giver->parts->heir;
+    struct limits_record *records;
+    size_t count;
+    bool is_sent;
+
+    heir_lock(heir);
+    records = limits_give(giver->parts->limits, shard, &count);
+    is_sent = send_counts(giver, records, count);
+    heir_unlock(heir);
+    free(records);
+    return is_sent && heir_send_news(heir);
+}
+
+static bool give_limits(struct giver *giver)
+{
+    for (size_t i = 0; i < LIMITS_SHARDS; i++) {
+        if (!give_counts_of(giver, i))
+            return false;
+    }
+    return true;
+}
+
 static bool send_homes(struct giver *giver, const struct home_record *records,
                        size_t count)
 {
@@ -124,8 +272,7 @@ static bool send_homes(struct giver *giver, const struct home_record *records,
     return is_sent;
 }
 
-/* No question may arrive before the homes that it is about; whoever leaves one
- * meanwhile is news, which are sent behind them. */
+/* Likewise. */
 static bool give_shard(struct giver *giver, size_t shard)
 {
     struct heir *heir = giver->parts->heir;
@@ -158,9 +305,10 @@ static bool give_end(struct giver *giver)
 
 static bool give_all(struct giver *giver)
 {
-    return give_hello(giver) && give_keys(giver) && give_backends(giver) &&
-           heir_send_sessions(giver->parts->heir) && give_homes(giver) &&
-           give_end(giver);
+    return give_hello(giver) && give_keys(giver) && give_tickets(giver) &&
+           give_backends(giver) && give_penalties(giver) &&
+           give_limits(giver) && give_homes(giver) &&
+           heir_send_sessions(giver->parts->heir) && give_end(giver);
 }
 
 bool handover_give(int fd, const struct handover_parts *parts,
@@ -188,4 +336,5 @@ void handover_end(const struct handover_parts *parts)
 {
     heir_close(parts->heir);
     homes_keep(parts->homes);
+    limits_keep(parts->limits);
 }

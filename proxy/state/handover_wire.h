@@ -26,7 +26,6 @@ enum wire_kind {
     WIRE_FAILING_ADDRESSES,
     WIRE_FAILING_USERS,
     WIRE_KNOWN,
-    WIRE_RATE,
     WIRE_COUNTS,
     WIRE_HOMES,
     WIRE_END, /* of what is given */

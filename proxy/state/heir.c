@@ -1,7 +1,6 @@
 #include "state/heir.h"
 
 #include "backend/backend_memory.h"
-#include "base/clock.h"
 #include "base/thread.h"
 #include "state/heir_private.h"
 

@@ -1,14 +1,17 @@
 #include "state/heritage_private.h"
 
 #include "backend/backend_memory.h"
+#include "base/clock.h"
 #include "state/tally.h"
 
+#include <openssl/mem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    PLACES_MAX = 1000 * 1000
+    PLACES_MAX = 1000 * 1000,
+    RATE_LATER_MS = 60 * 1000
 };
 
 /* A backend by the predecessor's number. */
@@ -25,6 +28,7 @@ struct inherited_sessions {
 struct heritage_book {
     struct handover_parts parts;
     bool is_greeted;
+    bool has_keys; /* which what else is given is good for */
     bool is_complete;
     struct place *places; /* from the highest number down */
     size_t place_count;
@@ -52,6 +56,16 @@ static void give_homes_back(struct heritage_book *book)
     tally_deinit(&book->homes);
 }
 
+static void give_counts_back(struct heritage_book *book)
+{
+    struct tally_entry entry;
+    size_t cursor = 0;
+
+    while (tally_next(&book->counts, &cursor, &entry))
+        limits_drop(book->parts.limits, entry.key, entry.ones);
+    tally_deinit(&book->counts);
+}
+
 static void give_sessions_back(struct heritage_book *book)
 {
     for (size_t i = 0; i < book->session_places; i++) {
@@ -70,6 +84,7 @@ void heritage_book_free(struct heritage_book **book)
     if (mine == NULL)
         return;
     give_homes_back(mine);
+    give_counts_back(mine);
     give_sessions_back(mine);
     for (size_t i = 0; i < mine->place_count; i++)
         backend_unref(&mine->places[i].backend);
@@ -97,15 +112,46 @@ static bool take_hello(struct heritage_book *book, struct wire_reader *reader,
     return book->is_greeted;
 }
 
+/* A bucket that is full later than this would refuse everybody for long. */
+static bool is_possible(const struct limits_basis *basis)
+{
+    return basis->rate_full_at_us / 1000 <= clock_now_ms() + RATE_LATER_MS;
+}
+
 static bool take_keys(struct heritage_book *book, struct wire_reader *reader)
 {
-    uint64_t key[2];
+    struct limits_basis basis;
+    uint64_t homes_key[2];
+    uint64_t penalties_key[2];
 
-    wire_get(reader, key, sizeof(key));
-    if (!wire_is_whole(reader) || book->homes.used > 0)
-        return false;
-    homes_set_key(book->parts.homes, key);
-    return true;
+    wire_get(reader, homes_key, sizeof(homes_key));
+    wire_get(reader, basis.key, sizeof(basis.key));
+    basis.rate_full_at_us = wire_get_u64(reader);
+    wire_get(reader, penalties_key, sizeof(penalties_key));
+    book->has_keys = wire_is_whole(reader) && is_possible(&basis);
+    if (book->has_keys) {
+        homes_set_key(book->parts.homes, homes_key);
+        limits_set_basis(book->parts.limits, &basis);
+        penalties_set_key(book->parts.penalties, penalties_key);
+    }
+    OPENSSL_cleanse(homes_key, sizeof(homes_key));
+    OPENSSL_cleanse(&basis, sizeof(basis));
+    OPENSSL_cleanse(penalties_key, sizeof(penalties_key));
+    return book->has_keys;
+}
+
+static bool take_tickets(struct heritage_book *book, struct wire_reader *reader)
+{
+    struct ticket_keys_copy copy;
+    bool is_good;
+
+    wire_get(reader, copy.keys, sizeof(copy.keys));
+    copy.rotated_ms = wire_get_u64(reader);
+    is_good = wire_is_whole(reader) && copy.rotated_ms <= clock_now_ms();
+    if (is_good)
+        ticket_keys_replace(book->parts.tickets, &copy);
+    OPENSSL_cleanse(&copy, sizeof(copy));
+    return is_good;
 }
 
 static enum backend_mode read_mode(struct wire_reader *reader)
@@ -219,6 +265,55 @@ static bool take_home(struct heritage_book *book, struct wire_reader *reader)
     return false;
 }
 
+static bool take_count(struct heritage_book *book, struct wire_reader *reader)
+{
+    uint64_t hash = wire_get_u64(reader);
+    uint32_t count = wire_get_count(reader);
+
+    if (reader->is_bad || count == 0 ||
+        !tally_add(&book->counts, hash, count, 0))
+        return false;
+    limits_add(book->parts.limits, hash, count);
+    return true;
+}
+
+static bool take_failing(struct heritage_book *book, struct wire_reader *reader,
+                         enum penalties_table table)
+{
+    struct failing_record record = {.hash = wire_get_u64(reader)};
+
+    record.penalty.since_ms = wire_get_u64(reader);
+    record.penalty.turn_ms = wire_get_u64(reader);
+    wire_get(reader, record.penalty.secrets, sizeof(record.penalty.secrets));
+    record.penalty.failures = wire_get_u8(reader);
+    record.penalty.next_secret = wire_get_u8(reader);
+    return !reader->is_bad &&
+           penalties_add_failing(book->parts.penalties, table, &record,
+                                 clock_now_ms());
+}
+
+static bool take_failing_address(struct heritage_book *book,
+                                 struct wire_reader *reader)
+{
+    return take_failing(book, reader, PENALTIES_ADDRESSES);
+}
+
+static bool take_failing_user(struct heritage_book *book,
+                              struct wire_reader *reader)
+{
+    return take_failing(book, reader, PENALTIES_USERS);
+}
+
+static bool take_known(struct heritage_book *book, struct wire_reader *reader)
+{
+    struct known_record record = {.hash = wire_get_u64(reader)};
+
+    record.seen_s = wire_get_u32(reader);
+    record.turn_ms = wire_get_u32(reader);
+    return !reader->is_bad &&
+           penalties_add_known(book->parts.penalties, &record, clock_now_ms());
+}
+
 /* --- what is told --- */
 
 static struct inherited_sessions *sessions_of(struct heritage_book *book,
@@ -264,25 +359,52 @@ static bool take_sessions(struct heritage_book *book,
     return true;
 }
 
+static bool leave_home(struct heritage_book *book, uint64_t key,
+                       uint32_t arrived, uint32_t seekers)
+{
+    if (!tally_take(&book->homes, key, arrived, seekers))
+        return false;
+    homes_drop(book->parts.homes, key, arrived, seekers);
+    return true;
+}
+
+static bool add_count(struct heritage_book *book, uint64_t hash)
+{
+    if (!tally_add(&book->counts, hash, 1, 0))
+        return false;
+    limits_add(book->parts.limits, hash, 1);
+    return true;
+}
+
+static bool drop_count(struct heritage_book *book, uint64_t hash)
+{
+    if (!tally_take(&book->counts, hash, 1, 0))
+        return false;
+    limits_drop(book->parts.limits, hash, 1);
+    return true;
+}
+
 static bool take_news(struct heritage_book *book, struct wire_reader *reader)
 {
     uint8_t news = wire_get_u8(reader);
     uint64_t key = wire_get_u64(reader);
+    uint64_t user = wire_get_u64(reader);
+    uint32_t secret = wire_get_u32(reader);
 
-    (void)wire_get_u64(reader);
-    (void)wire_get_u32(reader);
     if (reader->is_bad)
         return false;
     switch (news) {
     case HEIR_LEFT:
-        if (!tally_take(&book->homes, key, 1, 0))
-            return false;
-        homes_drop(book->parts.homes, key, 1, 0);
-        return true;
+        return leave_home(book, key, 1, 0);
     case HEIR_LEFT_EARLY:
-        if (!tally_take(&book->homes, key, 0, 1))
-            return false;
-        homes_drop(book->parts.homes, key, 0, 1);
+        return leave_home(book, key, 0, 1);
+    case HEIR_COUNTED:
+        return add_count(book, key);
+    case HEIR_UNCOUNTED:
+        return drop_count(book, key);
+    case HEIR_LOGIN_FAILED:
+        penalties_hear(book->parts.penalties, key, user, secret,
+                       clock_now_ms());
         return true;
     default: /* a byte of the wire, no enum yet */
         return false;
@@ -370,6 +492,20 @@ static bool answer_arrive(struct heritage_book *book, struct question *question,
     return true;
 }
 
+static bool answer_count(struct heritage_book *book,
+                         const struct question *question,
+                         enum heir_answer *answer_out)
+{
+    bool is_counted =
+        limits_count(book->parts.limits, question->key, question->max);
+
+    *answer_out = is_counted ? HEIR_YES : HEIR_NO;
+    if (!is_counted || tally_add(&book->counts, question->key, 1, 0))
+        return true;
+    limits_drop(book->parts.limits, question->key, 1);
+    return false;
+}
+
 static bool answer_verb(struct heritage_book *book, struct question *question,
                         enum heir_answer *answer_out)
 {
@@ -380,6 +516,8 @@ static bool answer_verb(struct heritage_book *book, struct question *question,
         return answer_move(book, question, answer_out);
     case HEIR_ARRIVE:
         return answer_arrive(book, question, answer_out);
+    case HEIR_COUNT:
+        return answer_count(book, question, answer_out);
     default: /* a byte of the wire, no enum yet */
         return false;
     }
@@ -421,9 +559,37 @@ static bool take_each(struct heritage_book *book, struct wire_reader *reader,
     return wire_is_whole(reader);
 }
 
+static bool take_gift(struct heritage_book *book, uint8_t kind,
+                      struct wire_reader *reader)
+{
+    switch (kind) {
+    case WIRE_TICKETS:
+        return take_tickets(book, reader);
+    case WIRE_BACKEND:
+        return take_backend(book, reader);
+    case WIRE_FAILING_ADDRESSES:
+        return take_each(book, reader, take_failing_address);
+    case WIRE_FAILING_USERS:
+        return take_each(book, reader, take_failing_user);
+    case WIRE_KNOWN:
+        return take_each(book, reader, take_known);
+    case WIRE_COUNTS:
+        return take_each(book, reader, take_count);
+    case WIRE_HOMES:
+        return take_each(book, reader, take_home);
+    case WIRE_END:
+        book->is_complete = wire_is_whole(reader);
+        return book->is_complete;
+    default: /* a byte of the wire, no enum yet */
+        return false;
+    }
+}
+
 static bool take_packet(struct heritage_book *book, uint8_t kind,
                         struct wire_reader *reader, struct wire_writer *out)
 {
+    if (!book->has_keys)
+        return kind == WIRE_KEYS && take_keys(book, reader);
     switch (kind) {
     case WIRE_NEWS:
         return take_each(book, reader, take_news);
@@ -431,23 +597,8 @@ static bool take_packet(struct heritage_book *book, uint8_t kind,
         return answer(book, reader, out);
     case WIRE_SESSIONS:
         return take_sessions(book, reader);
-    default: /* a byte of the wire, no enum yet */
-        break;
-    }
-    if (book->is_complete)
-        return false;
-    switch (kind) {
-    case WIRE_KEYS:
-        return take_keys(book, reader);
-    case WIRE_BACKEND:
-        return take_backend(book, reader);
-    case WIRE_HOMES:
-        return take_each(book, reader, take_home);
-    case WIRE_END:
-        book->is_complete = wire_is_whole(reader);
-        return book->is_complete;
     default: /* likewise */
-        return false;
+        return !book->is_complete && take_gift(book, kind, reader);
     }
 }
 

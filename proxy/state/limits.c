@@ -1,43 +1,16 @@
 #include "state/limits.h"
 
+#include "state/heir.h"
+#include "state/limits_private.h"
+
 #include <assert.h>
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    SHARDS = 64,
     FIRST_BUCKETS = 8
-};
-
-/* Stands for its key by a keyed 64-bit hash alone: a stranger cannot aim at a
- * collision, and by chance it takes billions of sessions. */
-struct limits_entry {
-    struct limits_entry *next;
-    uint64_t hash;
-    unsigned count; /* never 0 */
-};
-
-struct bucket {
-    struct limits_entry *first;
-};
-
-struct shard {
-    pthread_mutex_t lock;
-    struct bucket *buckets;
-    size_t bucket_count; /* 0 or a power of two */
-    size_t entry_count;
-};
-
-struct limits {
-    uint64_t hash_key[2];
-    /* When a bucket that fills at accept_rate will be full again. */
-    _Atomic uint64_t rate_full_at_us;
-    atomic_uint before_login;
-    struct shard shards[SHARDS];
 };
 
 enum key_kind {
@@ -65,7 +38,7 @@ struct limits *limits_new(void)
     struct limits *limits = mem_zalloc(sizeof(*limits));
 
     RAND_bytes((uint8_t *)limits->hash_key, sizeof(limits->hash_key));
-    for (size_t i = 0; i < SHARDS; i++)
+    for (size_t i = 0; i < LIMITS_SHARDS; i++)
         pthread_mutex_init(&limits->shards[i].lock, NULL);
     return limits;
 }
@@ -77,7 +50,7 @@ void limits_free(struct limits **limits)
     *limits = NULL;
     if (mine == NULL)
         return;
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < LIMITS_SHARDS; i++) {
         assert(mine->shards[i].entry_count == 0);
         pthread_mutex_destroy(&mine->shards[i].lock);
         free(mine->shards[i].buckets);
@@ -123,27 +96,28 @@ static uint64_t hash_user(const struct limits *limits, enum key_kind kind,
 }
 
 /* The low bits choose the shard, the others the bucket. */
-static struct shard *shard_of(struct limits *limits, uint64_t hash)
+struct limits_shard *limits_shard_of(struct limits *limits, uint64_t hash)
 {
-    return &limits->shards[hash % SHARDS];
+    return &limits->shards[hash % LIMITS_SHARDS];
 }
 
-static struct bucket *bucket_of(const struct shard *shard, uint64_t hash)
+static struct limits_bucket *bucket_of(const struct limits_shard *shard,
+                                       uint64_t hash)
 {
-    return &shard->buckets[hash / SHARDS & (shard->bucket_count - 1)];
+    return &shard->buckets[hash / LIMITS_SHARDS & (shard->bucket_count - 1)];
 }
 
-static void link_locked(struct shard *shard, struct limits_entry *entry)
+static void link_locked(struct limits_shard *shard, struct limits_entry *entry)
 {
-    struct bucket *bucket = bucket_of(shard, entry->hash);
+    struct limits_bucket *bucket = bucket_of(shard, entry->hash);
 
     entry->next = bucket->first;
     bucket->first = entry;
 }
 
-static void grow_locked(struct shard *shard)
+static void grow_locked(struct limits_shard *shard)
 {
-    struct bucket *former = shard->buckets;
+    struct limits_bucket *former = shard->buckets;
     size_t former_count = shard->bucket_count;
 
     shard->bucket_count = former_count == 0 ? FIRST_BUCKETS : former_count * 2;
@@ -159,7 +133,7 @@ static void grow_locked(struct shard *shard)
     free(former);
 }
 
-static struct limits_entry *find_locked(const struct shard *shard,
+struct limits_entry *limits_find_locked(const struct limits_shard *shard,
                                         uint64_t hash)
 {
     struct limits_entry *entry;
@@ -172,7 +146,8 @@ static struct limits_entry *find_locked(const struct shard *shard,
     return entry;
 }
 
-static struct limits_entry *add_locked(struct shard *shard, uint64_t hash)
+static struct limits_entry *add_locked(struct limits_shard *shard,
+                                       uint64_t hash)
 {
     struct limits_entry *entry = mem_zalloc(sizeof(*entry));
 
@@ -184,26 +159,51 @@ static struct limits_entry *add_locked(struct shard *shard, uint64_t hash)
     return entry;
 }
 
-/* Counts one more, or returns NULL when there are max already. */
-static struct limits_entry *take_entry(struct limits *limits, uint64_t hash,
-                                       unsigned max)
+struct limits_entry *limits_take_locked(struct limits_shard *shard,
+                                        uint64_t hash, unsigned max)
 {
-    struct shard *shard = shard_of(limits, hash);
-    struct limits_entry *entry;
+    struct limits_entry *entry = limits_find_locked(shard, hash);
 
-    pthread_mutex_lock(&shard->lock);
-    entry = find_locked(shard, hash);
     if (entry == NULL)
         entry = add_locked(shard, hash);
     else if (entry->count >= max)
-        entry = NULL;
-    if (entry != NULL)
-        entry->count++;
+        return NULL;
+    entry->count++;
+    return entry;
+}
+
+/* While addresses are counted, no successor does so yet: it is told only. */
+static struct limits_entry *take_entry(struct limits *limits, uint64_t hash,
+                                       unsigned max)
+{
+    struct limits_shard *shard = limits_shard_of(limits, hash);
+    struct limits_entry *entry;
+
+    pthread_mutex_lock(&shard->lock);
+    entry = limits_take_locked(shard, hash, max);
+    if (shard->is_remote && entry != NULL)
+        heir_tell(limits->heir, HEIR_COUNTED, hash, 0, 0);
     pthread_mutex_unlock(&shard->lock);
     return entry;
 }
 
-static void remove_locked(struct shard *shard, struct limits_entry *entry)
+struct limits_entry *limits_ask_entry(struct limits *limits, uint64_t hash,
+                                      unsigned max)
+{
+    struct limits_shard *shard = limits_shard_of(limits, hash);
+    struct limits_entry *entry = NULL;
+    bool is_remote;
+
+    pthread_mutex_lock(&shard->lock);
+    is_remote = shard->is_remote;
+    if (!is_remote)
+        entry = limits_take_locked(shard, hash, max);
+    pthread_mutex_unlock(&shard->lock);
+    return is_remote ? limits_take_remotely(limits, hash, max) : entry;
+}
+
+static void remove_locked(struct limits_shard *shard,
+                          struct limits_entry *entry)
 {
     struct limits_entry **link = &bucket_of(shard, entry->hash)->first;
 
@@ -213,23 +213,31 @@ static void remove_locked(struct shard *shard, struct limits_entry *entry)
     shard->entry_count--;
 }
 
+void limits_release_locked(struct limits_shard *shard,
+                           struct limits_entry *entry, unsigned count)
+{
+    assert(count <= entry->count);
+    entry->count -= count;
+    if (entry->count > 0)
+        return;
+    remove_locked(shard, entry);
+    free(entry);
+}
+
 static void release_entry(struct limits *limits, struct limits_entry **held)
 {
     struct limits_entry *entry = *held;
-    struct shard *shard;
-    bool is_last;
+    struct limits_shard *shard;
 
     *held = NULL;
     if (entry == NULL)
         return;
-    shard = shard_of(limits, entry->hash);
+    shard = limits_shard_of(limits, entry->hash);
     pthread_mutex_lock(&shard->lock);
-    is_last = --entry->count == 0;
-    if (is_last)
-        remove_locked(shard, entry);
+    if (shard->is_remote)
+        heir_tell(limits->heir, HEIR_UNCOUNTED, entry->hash, 0, 0);
+    limits_release_locked(shard, entry, 1);
     pthread_mutex_unlock(&shard->lock);
-    if (is_last)
-        free(entry);
 }
 
 bool limits_is_exempt(const struct limits_settings *rules,
@@ -328,7 +336,8 @@ static bool take_user(struct limits *limits, enum key_kind kind,
 {
     if (max == 0)
         return true;
-    *held = take_entry(limits, hash_user(limits, kind, user_hash, peer), max);
+    *held =
+        limits_ask_entry(limits, hash_user(limits, kind, user_hash, peer), max);
     return *held != NULL;
 }
 
@@ -374,8 +383,8 @@ size_t limits_entries(struct limits *limits)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &limits->shards[i];
+    for (size_t i = 0; i < LIMITS_SHARDS; i++) {
+        struct limits_shard *shard = &limits->shards[i];
 
         pthread_mutex_lock(&shard->lock);
         count += shard->entry_count;

@@ -23,6 +23,11 @@
 
 struct limits;
 struct limits_entry;
+struct heir;
+
+enum {
+    LIMITS_SHARDS = 64
+};
 
 /* What one session holds of the counts. All NULL: nothing. */
 struct limits_hold {
@@ -86,5 +91,39 @@ size_t limits_entries(struct limits *limits);
 
 /* Sessions before login that are counted. */
 unsigned limits_before_login(const struct limits *limits);
+
+/* --- for state/handover.h --- */
+
+/* Whom the counts are given to one day, or NULL. Before there are workers. */
+void limits_set_heir(struct limits *limits, struct heir *heir);
+
+/* What hashes are made with, and when the rate's bucket will be full. One that
+ * takes another's counts takes these first, while nothing is counted. */
+struct limits_basis {
+    uint64_t key[2];
+    uint64_t rate_full_at_us;
+};
+void limits_read_basis(const struct limits *limits, struct limits_basis *out);
+void limits_set_basis(struct limits *limits, const struct limits_basis *basis);
+
+struct limits_record {
+    uint64_t hash;
+    uint32_t count;
+};
+
+/* Copies one shard of LIMITS_SHARDS; the caller frees. From now on users are
+ * counted in both processes together, by asking the heir, whose lock is held
+ * until the records have gone. */
+MUST_USE struct limits_record *limits_give(struct limits *limits, size_t shard,
+                                           size_t *count_out);
+
+/* We count alone again. */
+void limits_keep(struct limits *limits);
+
+/* For another process: so many more, whatever their number; one more, of max at
+ * most; so many less, of as many at least. */
+void limits_add(struct limits *limits, uint64_t hash, uint32_t count);
+MUST_USE bool limits_count(struct limits *limits, uint64_t hash, unsigned max);
+void limits_drop(struct limits *limits, uint64_t hash, uint32_t count);
 
 #endif

@@ -1,8 +1,8 @@
 #include "state/penalties.h"
 
-#include "auth/penalty.h"
-#include "state/bounded_table.h"
+#include "state/heir.h"
 #include "state/limits.h"
+#include "state/penalties_private.h"
 
 #include <assert.h>
 #include <openssl/rand.h>
@@ -17,29 +17,6 @@ enum {
     KNOWN_WAYS = 16,
     PLACE_SOON_MS = 50,
     PLACE_LATE_MS = 1000
-};
-
-/* An address or a user. */
-struct failing {
-    struct bounded_table_key key;
-    struct penalty penalty;
-    uint16_t waiting; /* with a turn taken */
-    uint16_t unanswered;
-};
-
-/* A user who has logged in from an address. Of the time of the last turn the
- * low bits are enough, since turns lie seconds ahead at most. */
-struct known {
-    struct bounded_table_key key;
-    uint32_t seen_s;
-    uint32_t turn_ms;
-};
-
-struct penalties {
-    uint64_t hash_key[2];
-    struct bounded_table *addresses;
-    struct bounded_table *users;
-    struct bounded_table *known;
 };
 
 enum key_kind {
@@ -395,18 +372,18 @@ penalties_ask(struct penalties *penalties, const struct settings *settings,
     return answer;
 }
 
-static void fail_user(struct penalties *penalties,
-                      const struct penalty_claim *claim, uint64_t now_ms)
+void penalties_fail_in(struct bounded_table *table, uint64_t hash,
+                       uint32_t secret, uint64_t now_ms)
 {
     struct failing *entry;
 
-    if (claim->user == 0)
+    if (hash == 0)
         return;
-    bounded_table_lock(penalties->users, claim->user);
-    entry = bounded_table_get(penalties->users, claim->user, now_ms);
+    bounded_table_lock(table, hash);
+    entry = bounded_table_get(table, hash, now_ms);
     if (entry != NULL)
-        (void)penalty_fail(&entry->penalty, claim->secret, now_ms);
-    bounded_table_unlock(penalties->users, claim->user);
+        (void)penalty_fail(&entry->penalty, secret, now_ms);
+    bounded_table_unlock(table, hash);
 }
 
 /* From here on this is an address at which the user is at home. */
@@ -454,7 +431,9 @@ static void settle(struct penalties *penalties,
         know(penalties, claim, now_ms);
         break;
     case PENALTIES_FAILED:
-        fail_user(penalties, claim, now_ms);
+        penalties_fail_in(penalties->users, claim->user, claim->secret, now_ms);
+        heir_tell(penalties->heir, HEIR_LOGIN_FAILED, claim->address,
+                  claim->user, claim->secret);
         break;
     case PENALTIES_OTHER:
         break;

@@ -18,6 +18,7 @@
 #ifndef STATE_PENALTIES_H
 #define STATE_PENALTIES_H
 
+#include "auth/penalty.h"
 #include "config/mem.h"
 #include "config/settings.h"
 #include "net/address.h"
@@ -33,6 +34,7 @@ enum {
 };
 
 struct penalties;
+struct heir;
 
 enum penalties_answer {
     PENALTIES_GO,
@@ -111,5 +113,57 @@ struct penalties_size {
 
 void penalties_read_size(struct penalties *penalties,
                          struct penalties_size *out);
+
+/* --- for state/handover.h --- */
+
+/* Who hears of failures from the day on which all is given, or NULL. Before
+ * there are workers. */
+void penalties_set_heir(struct penalties *penalties, struct heir *heir);
+
+/* What hashes are made with. One that takes another's penalties takes it first,
+ * while there are none. */
+void penalties_read_key(const struct penalties *penalties, uint64_t key_out[2]);
+void penalties_set_key(struct penalties *penalties, const uint64_t key[2]);
+
+enum penalties_table {
+    PENALTIES_ADDRESSES,
+    PENALTIES_USERS
+};
+
+struct failing_record {
+    uint64_t hash;
+    struct penalty penalty;
+};
+
+struct known_record {
+    uint64_t hash;
+    uint32_t seen_s;
+    uint32_t turn_ms;
+};
+
+enum {
+    PENALTIES_SHARDS = 64
+};
+
+/* What is remembered of one shard of PENALTIES_SHARDS; the caller frees. */
+MUST_USE struct failing_record *
+penalties_copy_failing(struct penalties *penalties, enum penalties_table table,
+                       size_t shard, size_t *count_out);
+MUST_USE struct known_record *penalties_copy_known(struct penalties *penalties,
+                                                   size_t shard,
+                                                   size_t *count_out);
+
+/* False, and nothing is done, where it could not have been remembered here. */
+MUST_USE bool penalties_add_failing(struct penalties *penalties,
+                                    enum penalties_table table,
+                                    const struct failing_record *record,
+                                    uint64_t now_ms);
+MUST_USE bool penalties_add_known(struct penalties *penalties,
+                                  const struct known_record *record,
+                                  uint64_t now_ms);
+
+/* A login failed in another process; a hash of 0 is nobody. */
+void penalties_hear(struct penalties *penalties, uint64_t address,
+                    uint64_t user, uint32_t secret, uint64_t now_ms);
 
 #endif
