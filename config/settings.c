@@ -128,6 +128,7 @@ static void set_defaults(struct settings *settings, const char *file)
         .bad_commands = 5,
         .wrong_state_commands = 20,
         .backend_queue = 100,
+        .disconnect_rate = 1000,
     };
     settings->timeouts = (struct timeouts_settings){
         .handshake_ms = 20000,

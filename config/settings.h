@@ -93,12 +93,14 @@ struct limits_settings {
     unsigned per_address;
     unsigned per_user;
     unsigned per_user_and_address;
-    unsigned accept_rate;    /* new connections a second, whole process */
-    unsigned before_login;   /* sessions before login, whole process */
-    unsigned backend_logins; /* logins in flight at one backend */
-    unsigned backend_queue;  /* how many more wait for that; 0: none */
-    struct network *exempt;  /* from every limit from per_address on, and from
-                                the delay of logins */
+    unsigned accept_rate;     /* new connections a second, whole process */
+    unsigned before_login;    /* sessions before login, whole process */
+    unsigned backend_logins;  /* logins in flight at one backend */
+    unsigned backend_queue;   /* how many more wait for that; 0: none */
+    unsigned disconnect_rate; /* quiet clients a second that hear of a lost
+                                 backend, whole process */
+    struct network *exempt;   /* from every limit from per_address on, and from
+                                 the delay of logins */
     size_t exempt_count;
 };
 

@@ -47,6 +47,7 @@ void settings_read_limits(const struct json_place *place,
         {"before_login", 0, COUNT_MAX, &limits->before_login},
         {"backend_logins", 0, COUNT_MAX, &limits->backend_logins},
         {"backend_queue", 0, COUNT_MAX, &limits->backend_queue},
+        {"disconnect_rate", 0, COUNT_MAX, &limits->disconnect_rate},
     };
     struct json_members members;
     struct json_place list;

@@ -52,6 +52,8 @@ enum counter_kind {
     X(HTTP_REQUESTS, http_requests, TOTAL,                                     \
       "Connections ended because they spoke HTTP")                             \
     X(TIMEOUTS, timeouts, TOTAL, "Sessions ended by a timeout")                \
+    X(CLIENTS_HELD_BACK, clients_held_back, TOTAL,                             \
+      "Quiet clients that heard late of a lost backend, lest all come back")   \
     X(DIALS, dials, TOTAL, "Connections to backends begun")                    \
     X(DIAL_FAILURES, dial_failures, TOTAL,                                     \
       "Connections to backends that failed before their greeting")             \

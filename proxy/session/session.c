@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/slab.h"
+#include "session/drain.h"
 #include "session/evict.h"
 #include "session/parting.h"
 #include "session/session_private.h"
@@ -20,6 +21,11 @@ static void on_timeout(struct wheel_timer *timer);
  * the system calls. */
 enum {
     KEEPALIVE_AFTER_MS = 60000
+};
+
+/* How often those who are held back are looked at. */
+enum {
+    HELD_LOOK_MS = 1000
 };
 
 static bool may_enter(enum session_state from, enum session_state next)
@@ -213,19 +219,102 @@ static void log_end_of(struct session *session, const char *reason,
                  session->splice.to_backend);
 }
 
-void session_finish(struct session *session, const char *reason,
-                    const char *detail)
+/* The client hears now that its session is over. */
+static void let_go(struct session *session)
 {
-    if (session->state == SESSION_ENDING)
-        return;
+    io_disarm(&session->env->io, &session->timer);
+    end_stream(session, session_client(session));
+}
+
+static void on_held_back(struct stream *client, enum stream_event event,
+                         void *owner)
+{
+    struct session *session = owner;
+
+    switch (event) {
+    case STREAM_DATA: /* it wants something: it shall get it elsewhere */
+    case STREAM_EOF:
+    case STREAM_FAILED:
+        let_go(session);
+        break;
+    case STREAM_CLOSED:
+        io_disarm(&session->env->io, &session->timer);
+        on_ending(client, event, owner);
+        break;
+    case STREAM_SECURE:
+    case STREAM_DRAINED:
+        break;
+    }
+}
+
+/* A drain shall not wait for those who are held back. */
+static void wait_held_back(struct session *session)
+{
+    uint64_t now_ms = clock_now_ms();
+    uint64_t until_ms = session->splice.active_ms;
+    uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+
+    if (left_ms == 0 || session->env->is_draining)
+        let_go(session);
+    else
+        io_arm(&session->env->io, &session->timer,
+               left_ms < HELD_LOOK_MS ? left_ms : HELD_LOOK_MS);
+}
+
+static void hold_client_back(struct session *session, uint64_t hold_ms)
+{
+    struct stream *client = session_client(session);
+
+    counters_add(session->env->counters, COUNTER_CLIENTS_HELD_BACK, 1);
+    session->splice.active_ms = clock_now_ms() + hold_ms;
+    stream_set_owner(client, on_held_back, session);
+    stream_resume(client);
+    wait_held_back(session);
+}
+
+/* All of it but its client, who may hear of it later. */
+static void finish_but_client(struct session *session, const char *reason,
+                              const char *detail)
+{
     log_end_of(session, reason, detail);
     session_enter(session, SESSION_ENDING);
     limits_release(session->env->limits, &session->hold);
     if (session->backend != NULL)
         backend_session_closed(&session->backend);
     end_stream(session, session->splice.upstream);
-    end_stream(session, session_client(session));
     free_before(session);
+}
+
+void session_finish(struct session *session, const char *reason,
+                    const char *detail)
+{
+    if (session->state == SESSION_ENDING)
+        return;
+    finish_but_client(session, reason, detail);
+    end_stream(session, session_client(session));
+}
+
+/* Of those that a backend has left, only the quiet ones may have to wait: who
+ * is at work, or says good-bye, has a use for the answer. */
+static uint64_t hold_back_ms(const struct session *session)
+{
+    const struct env *env = session->env;
+
+    if (env->is_draining || session_quiet_ms(session) < DRAIN_QUIET_MS)
+        return 0;
+    return limits_hold_back_ms(env->limits, &session_settings(session)->limits,
+                               &session->facts.peer, clock_now_ms());
+}
+
+static bool lose_backend(struct session *session, const char *detail)
+{
+    uint64_t hold_ms = hold_back_ms(session);
+
+    if (hold_ms == 0)
+        return false;
+    finish_but_client(session, session->splice.reason, detail);
+    hold_client_back(session, hold_ms);
+    return true;
 }
 
 void session_end(struct session *session, const char *reason, const char *bye)
@@ -264,8 +353,13 @@ static void on_splice(struct splice *splice, enum splice_event event,
     case SPLICE_HALF_CLOSED:
         arm(session, session_settings(session)->timeouts.half_closed_ms);
         break;
+    case SPLICE_BACKEND_ENDED:
+        if (!lose_backend(session, detail))
+            splice_pass_end(splice);
+        break;
     case SPLICE_OVER:
-        session_finish(session, splice->reason, detail);
+        if (!splice_has_lost_backend(splice) || !lose_backend(session, detail))
+            session_finish(session, splice->reason, detail);
         break;
     }
 }
@@ -460,6 +554,7 @@ static void on_timeout(struct wheel_timer *timer)
         on_splice_timeout(session);
         break;
     case SESSION_ENDING:
+        wait_held_back(session);
         break;
     }
 }

@@ -23,6 +23,21 @@ static void end_direction(struct splice *splice, struct stream *to,
     splice->handler(splice, SPLICE_HALF_CLOSED, NULL);
 }
 
+static void end_upstream(struct splice *splice, const char *reason)
+{
+    if (splice->client_ended) {
+        end_direction(splice, splice->client, reason);
+        return;
+    }
+    splice->reason = reason;
+    splice->handler(splice, SPLICE_BACKEND_ENDED, NULL);
+}
+
+void splice_pass_end(struct splice *splice)
+{
+    end_direction(splice, splice->client, splice->reason);
+}
+
 static void pump(struct splice *splice, struct stream *from, struct stream *to,
                  uint64_t *moved)
 {
@@ -55,6 +70,7 @@ static void on_client(struct stream *client, enum stream_event event,
                                                    : "client-closed");
         break;
     case STREAM_FAILED:
+        splice->client_ended = true;
         finish(splice, "client-failed", stream_failure(client));
         break;
     case STREAM_SECURE:
@@ -78,11 +94,12 @@ static void on_upstream(struct stream *upstream, enum stream_event event,
         break;
     case STREAM_EOF:
         splice->upstream_ended = true;
-        end_direction(splice, splice->client,
-                      stream_was_truncated(upstream) ? "backend-truncated"
-                                                     : "backend-closed");
+        end_upstream(splice, stream_was_truncated(upstream)
+                                 ? "backend-truncated"
+                                 : "backend-closed");
         break;
     case STREAM_FAILED:
+        splice->upstream_ended = true;
         finish(splice, "backend-failed", stream_failure(upstream));
         break;
     case STREAM_SECURE:
@@ -108,4 +125,9 @@ void splice_start(struct splice *splice, splice_handler *handler,
     if (client_len > 0 &&
         !stream_write(splice->upstream, rest_of_client, client_len))
         stream_pause(splice->client);
+}
+
+bool splice_has_lost_backend(const struct splice *splice)
+{
+    return splice->upstream_ended && !splice->client_ended;
 }

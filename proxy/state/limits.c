@@ -254,21 +254,22 @@ bool limits_is_exempt(const struct limits_settings *rules,
 
 /* A token bucket as one number, the moment when it will be full again: each
  * token taken moves it on by what one takes to fill, and a bucket holds what
- * a second fills. */
-static bool take_token(struct limits *limits, unsigned rate, uint64_t now_ms)
+ * a second fills. A token may be taken up to ahead_us before it is there; how
+ * long that is, or UINT64_MAX: none is to be had. */
+static uint64_t take_token_us(_Atomic uint64_t *full_at_us, unsigned rate,
+                              uint64_t now_us, uint64_t ahead_us)
 {
-    uint64_t now_us = now_ms * 1000;
+    uint64_t burst_us = now_us + 1000000;
     uint64_t token_us = rate > 1000000 ? 1 : 1000000 / rate;
-    uint64_t known = atomic_load(&limits->rate_full_at_us);
+    uint64_t known = atomic_load(full_at_us);
     uint64_t next;
 
     do {
         next = (known > now_us ? known : now_us) + token_us;
-        if (next > now_us + 1000000)
-            return false;
-    } while (
-        !atomic_compare_exchange_weak(&limits->rate_full_at_us, &known, next));
-    return true;
+        if (next > burst_us + ahead_us)
+            return UINT64_MAX;
+    } while (!atomic_compare_exchange_weak(full_at_us, &known, next));
+    return next > burst_us ? next - burst_us : 0;
 }
 
 static bool take_before_login(struct limits *limits, unsigned max)
@@ -309,7 +310,8 @@ static enum limits_answer take_for_accept(struct limits *limits,
             return LIMITS_BEFORE_LOGIN;
     }
     if (rules->accept_rate != 0 &&
-        !take_token(limits, rules->accept_rate, now_ms))
+        take_token_us(&limits->rate_full_at_us, rules->accept_rate,
+                      now_ms * 1000, 0) != 0)
         return LIMITS_ACCEPT_RATE;
     return LIMITS_OK;
 }
@@ -377,6 +379,24 @@ void limits_release(struct limits *limits, struct limits_hold *hold)
 unsigned limits_before_login(const struct limits *limits)
 {
     return atomic_load(&limits->before_login);
+}
+
+uint64_t limits_hold_back_ms(struct limits *limits,
+                             const struct limits_settings *rules,
+                             const struct address *peer, uint64_t now_ms)
+{
+    uint64_t wait_us;
+    uint32_t random;
+
+    if (rules->disconnect_rate == 0 || limits_is_exempt(rules, peer))
+        return 0;
+    wait_us =
+        take_token_us(&limits->disconnects_full_at_us, rules->disconnect_rate,
+                      now_ms * 1000, LIMITS_HOLD_MAX_MS * UINT64_C(1000));
+    if (wait_us != UINT64_MAX)
+        return wait_us / 1000;
+    RAND_bytes((uint8_t *)&random, sizeof(random));
+    return random % LIMITS_HOLD_MAX_MS;
 }
 
 size_t limits_entries(struct limits *limits)

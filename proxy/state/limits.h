@@ -86,6 +86,19 @@ void limits_settle(struct limits *limits, struct limits_hold *hold);
 /* The connection has gone; releases all that is held. */
 void limits_release(struct limits *limits, struct limits_hold *hold);
 
+/* For a quiet session that has lost its backend: how long its client shall not
+ * hear of it, lest all of them come back in one moment. A second's worth of
+ * rules->disconnect_rate hears at once, the others at that rate, and those for
+ * whom that would take longer than LIMITS_HOLD_MAX_MS by chance within it. */
+MUST_USE uint64_t limits_hold_back_ms(struct limits *limits,
+                                      const struct limits_settings *rules,
+                                      const struct address *peer,
+                                      uint64_t now_ms);
+
+enum {
+    LIMITS_HOLD_MAX_MS = 30000
+};
+
 /* How many entries are counted now, for tests and for those who look on. */
 size_t limits_entries(struct limits *limits);
 

@@ -33,6 +33,7 @@ struct limits {
     struct heir *heir; /* NULL: not even nobody */
     /* When a bucket that fills at accept_rate will be full again. */
     _Atomic uint64_t rate_full_at_us;
+    _Atomic uint64_t disconnects_full_at_us; /* likewise, disconnect_rate */
     atomic_uint before_login;
     struct limits_shard shards[LIMITS_SHARDS];
 };

@@ -185,6 +185,7 @@ SETTINGS = [
     (["limits", "before_login"], whole(0, 100000000)),
     (["limits", "backend_logins"], whole(0, 100000000)),
     (["limits", "backend_queue"], whole(0, 100000000)),
+    (["limits", "disconnect_rate"], whole(0, 100000000)),
     (["limits", "exempt"], NETWORKS),
     (["limits", "exempt"], ([[]], [])),
     (["timeouts"], OBJECT),

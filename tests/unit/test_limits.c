@@ -278,6 +278,50 @@ static void accept_rate_holds_over_time(void **state)
     assert_in_range(accepted, 30 * 10, 30 * 11 + 1);
 }
 
+static uint64_t hold_back_from(const char *text, uint64_t now_ms)
+{
+    struct address peer = at(text);
+
+    return limits_hold_back_ms(limits, &rules, &peer, now_ms);
+}
+
+static void disconnects_go_at_once_and_then_at_the_rate(void **state)
+{
+    (void)state;
+    rules.disconnect_rate = 100;
+
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(hold_back_from("192.0.2.1", 5000), 0);
+    for (unsigned i = 1; i <= 3000; i++)
+        assert_int_equal(hold_back_from("192.0.2.1", 5000), i * 10);
+    assert_int_equal(hold_back_from("192.0.2.1", 40000), 0);
+}
+
+static void nobody_is_held_back_for_longer_than_the_most(void **state)
+{
+    uint64_t sum_ms = 0;
+
+    (void)state;
+    rules.disconnect_rate = 1;
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t hold_ms = hold_back_from("192.0.2.1", 5000);
+
+        assert_in_range(hold_ms, 0, LIMITS_HOLD_MAX_MS);
+        sum_ms += hold_ms;
+    }
+
+    assert_in_range(sum_ms / 1000, LIMITS_HOLD_MAX_MS / 2 - 2000,
+                    LIMITS_HOLD_MAX_MS / 2 + 2000);
+}
+
+static void nobody_is_held_back_where_the_rate_is_off(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 0; i < 10000; i++)
+        assert_int_equal(hold_back_from("192.0.2.1", 5000), 0);
+}
+
 static void connection_refused_for_the_rate_is_not_counted(void **state)
 {
     struct limits_hold first;
@@ -430,6 +474,9 @@ int main(void)
         CLAIM(reload_changes_a_limit_and_keeps_the_counts),
         CLAIM(accept_rate_allows_a_second_of_burst),
         CLAIM(accept_rate_holds_over_time),
+        CLAIM(disconnects_go_at_once_and_then_at_the_rate),
+        CLAIM(nobody_is_held_back_for_longer_than_the_most),
+        CLAIM(nobody_is_held_back_where_the_rate_is_off),
         CLAIM(connection_refused_for_the_rate_is_not_counted),
         CLAIM(many_addresses_are_told_apart),
         CLAIM(so_many_may_be_before_login),

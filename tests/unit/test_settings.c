@@ -62,6 +62,7 @@ static void limits_have_the_designed_defaults(void **state)
     assert_int_equal(limits->before_login, 0);
     assert_int_equal(limits->backend_logins, 0);
     assert_int_equal(limits->backend_queue, 100);
+    assert_int_equal(limits->disconnect_rate, 1000);
     assert_int_equal(limits->exempt_count, 0);
     settings_free(&settings);
 }
@@ -130,7 +131,8 @@ static void each_limit_is_read_into_its_place(void **state)
         "\"bad_commands\": 6, \"wrong_state_commands\": 7, \"sessions\": 8,"
         "\"per_address\": 9, \"per_user\": 10, \"per_user_and_address\": 11,"
         "\"accept_rate\": 12, \"before_login\": 13, \"backend_logins\": 14,"
-        "\"backend_queue\": 0, \"exempt\": [\"10.0.0.0/8\", \"::1\"]}"));
+        "\"backend_queue\": 0, \"disconnect_rate\": 15,"
+        "\"exempt\": [\"10.0.0.0/8\", \"::1\"]}"));
     const struct limits_settings *limits = &settings->limits;
 
     (void)state;
@@ -147,6 +149,7 @@ static void each_limit_is_read_into_its_place(void **state)
     assert_int_equal(limits->before_login, 13);
     assert_int_equal(limits->backend_logins, 14);
     assert_int_equal(limits->backend_queue, 0);
+    assert_int_equal(limits->disconnect_rate, 15);
     assert_int_equal(limits->exempt_count, 2);
     assert_int_equal(limits->exempt[0].prefix, 8);
     assert_int_equal(limits->exempt[1].family, NETWORK_IPV6);

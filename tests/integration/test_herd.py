@@ -1,0 +1,257 @@
+"""Many sessions lose their backend in one moment: their clients come back one
+after the other, and to a backend that can bear it (row E14)."""
+
+import os
+import select
+import signal
+import threading
+import time
+
+import pytest
+
+from gatepost_test import admin
+from gatepost_test.gatepost import routes_to
+from gatepost_test.mortal import Mortal
+from gatepost_test.scripts import ImapServer
+
+SCALE = 20
+QUIET = 5.5  # seconds after which a session is quiet
+
+pytestmark = [pytest.mark.threads, pytest.mark.threat("E14")]
+
+
+@pytest.fixture
+def gate(gatepost, fake_backend):
+    """gate(backend, rate, **settings): Gatepost on a clock that runs fast."""
+    def start(backend, rate, scale=SCALE, **settings):
+        limits = {"disconnect_rate": rate, **settings.pop("limits", {})}
+        return gatepost(routes_to(backend), {
+            "GATEPOST_FAULT_CLOCK_SCALE": str(scale)}, limits=limits,
+            **settings)
+    return start
+
+
+def log_in(front, count, scale=SCALE):
+    clients = [front.logged_in(f"user{number}@example.org")
+               for number in range(count)]
+    time.sleep(QUIET / scale)
+    return clients
+
+
+class Doomed(ImapServer):
+    """One whose sessions all end when it dies, as at the death of a process:
+    by FIN, or by RST where the kernel has bytes that it had not read."""
+
+    def __init__(self, how="closed"):
+        super().__init__(after=self._live)
+        self.how = how
+        self.end = threading.Event()
+
+    def _live(self, conversation):
+        self.end.wait()
+        if self.how == "reset":
+            conversation.reset()
+
+    def die(self, backend):
+        backend.refuse()
+        self.end.set()
+
+
+@pytest.fixture
+def doomed():
+    server = Doomed()
+    yield server
+    server.end.set()
+
+
+def hear(clients, timeout, scale=SCALE):
+    """When each of them heard of its end, in Gatepost's seconds from now, in
+    order."""
+    start, heard = time.monotonic(), []
+    poll, left = select.poll(), len(clients)
+    for client in clients:
+        poll.register(client.sock, select.POLLIN)
+    while left > 0:
+        assert time.monotonic() < start + timeout, f"{left} heard nothing"
+        for number, _ in poll.poll(100):
+            poll.unregister(number)
+            heard.append((time.monotonic() - start) * scale)
+            left -= 1
+    return heard
+
+
+def wait_held_back(front, count=10):
+    """Until at least so many clients do not know yet."""
+    deadline = time.monotonic() + 5
+    while front.counters()["clients_held_back"] < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_backend_sessions(front, count):
+    """Until the backend has so many."""
+    deadline = time.monotonic() + 5
+    while admin.metrics(os.path.join(front.folder, admin.SOCKET))[
+            'gatepost_backend_sessions{backend="b1"}'] != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def most_in_a_second(moments):
+    return max(sum(first <= other < first + 1 for other in moments)
+               for first in moments)
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_e14_quiet_clients_hear_of_it_at_the_rate(
+        gate, fake_backend, doomed, how):
+    doomed.how = how
+    backend = fake_backend(doomed)
+    front = gate(backend, 20)
+    clients = log_in(front, 60)
+
+    doomed.die(backend)
+    heard = hear(clients, 10)
+
+    assert all(client.read_to_end() == b"" for client in clients)
+    # A second's worth at once, and two more in as many seconds.
+    assert heard[15] < 1 + SCALE / 2
+    assert 1.2 < heard[-1] < 2.1 + SCALE / 2
+    # Each twentieth of a second that the deaths themselves take lets one more
+    # go at once.
+    assert 25 <= front.counters()["clients_held_back"] <= 40
+
+
+def test_e14_one_who_is_at_work_hears_at_once(gate, fake_backend, doomed):
+    backend = fake_backend(doomed)
+    front = gate(backend, 1)
+    log_in(front, 3)
+    busy = front.logged_in("busy@example.org")
+
+    doomed.die(backend)
+    start = time.monotonic()
+    busy.read_to_end()
+
+    assert (time.monotonic() - start) * SCALE < 1 + SCALE / 2
+    assert 1 <= front.counters()["clients_held_back"] <= 2
+
+
+def test_e14_who_speaks_while_held_back_hears_at_once(gate, fake_backend, doomed):
+    backend = fake_backend(doomed)
+    front = gate(backend, 1)
+    clients = log_in(front, 30)
+    doomed.die(backend)
+    wait_held_back(front)
+    last = clients[-1]
+
+    last.send(b"z NOOP\r\n")
+
+    assert last.read_to_end() == b""
+    assert last.saw_close_notify
+    assert front.counters()["sessions_open"] > 1
+    for client in clients:
+        client.abandon()
+    front.wait_counters(sessions_open=0)
+
+
+def test_e14_their_places_are_free_while_they_are_held_back(
+        gate, fake_backend, doomed):
+    """At the limits, and of their backend."""
+    backend = fake_backend(doomed)
+    front = gate(backend, 1, admin={"socket": admin.SOCKET},
+                 limits={"per_user": 1, "per_address": 20})
+    clients = log_in(front, 20)
+
+    doomed.die(backend)
+    wait_held_back(front)
+    first = select.select([one.sock for one in clients], [], [], 5)[0]
+    for client in clients:
+        if client.sock in first:
+            client.abandon()
+    wait_backend_sessions(front, 0)
+    assert front.counters()["sessions_open"] > 10
+    fake_backend(ImapServer(), port=backend.port)
+    again = front.secure()
+    assert again.login("user19@example.org").startswith(b"OK")
+    route = admin.request(os.path.join(front.folder, admin.SOCKET),
+                          "/route?user=user18@example.org")
+    assert not route.json.get("home")
+
+
+def test_e14_a_drain_does_not_wait_for_them(gate, fake_backend, doomed):
+    backend = fake_backend(doomed)
+    front = gate(backend, 1, timeouts={"drain": 2})
+    clients = log_in(front, 30)
+    doomed.die(backend)
+    wait_held_back(front)
+    start = time.monotonic()
+
+    front.signal(signal.SIGTERM)
+
+    assert all(client.read_to_end() == b"" for client in clients)
+    assert front.wait_exit() == 0
+    assert time.monotonic() - start < 3
+
+
+def test_e14_without_a_rate_all_hear_at_once(gate, fake_backend, doomed):
+    backend = fake_backend(doomed)
+    front = gate(backend, 0)
+    clients = log_in(front, 30)
+
+    doomed.die(backend)
+
+    assert hear(clients, 10)[-1] < SCALE / 2
+    assert front.counters()["clients_held_back"] == 0
+
+
+def test_e14_a_backend_that_is_away_is_not_called_by_who_comes_back(
+        gate, fake_backend, doomed):
+    """A probe in five seconds looks after it; logins do not."""
+    backend = fake_backend(doomed)
+    front = gate(backend, 1000, upstream={"health": {"interval": 5}})
+    clients = log_in(front, 20)
+    doomed.die(backend)
+    hear(clients, 10)
+    front.wait_log("backend-down")
+    before = front.counters()["dials"]
+
+    for number in range(20):
+        answer = front.secure().login(f"user{number}@example.org")
+        assert answer.startswith(b"NO [UNAVAILABLE]")
+
+    assert front.counters()["dials"] == before
+
+
+@pytest.mark.slow
+@pytest.mark.limit(30)
+def test_e14_five_thousand_come_back(gate, leaf, folder):
+    """The real thing: a process is killed, and whoever hears of it comes back
+    and logs in until that works."""
+    count, rate, scale = 5000, 250, 4
+    mortal = Mortal("none", leaf.save(folder, "backend"))
+    try:
+        front = gate(mortal, rate, scale, upstream={"health": {}},
+                     limits={"backend_logins": 50, "backend_queue": 5000})
+        clients = log_in(front, count, scale)
+        mortal.die()
+        heard = hear(clients, 60, scale)
+        print(f"\n{count} clients heard within {heard[-1]:.1f} s, at most "
+              f"{most_in_a_second(heard)} in a second")
+        # A second's worth at once, those of the next second, and of the time
+        # that so many deaths take.
+        assert most_in_a_second(heard) < 4 * rate
+        assert (count / rate - 1) * 0.9 < heard[-1] < count / rate + scale
+        for client in clients:
+            client.abandon()
+        mortal.live()
+        front.wait_log("backend-up", timeout=20)
+        start = time.monotonic()
+        again = [front.secure() for _ in range(500)]
+        for number, client in enumerate(again):
+            client.send(b"a LOGIN user%d@example.org pw\r\n" % number)
+        for client in again:
+            assert client.read_reply("a")[-1].startswith(b"a OK")
+        print(f"500 logins at once, 50 at a time: "
+              f"{(time.monotonic() - start):.1f} s of the machine")
+    finally:
+        mortal.stop()
