@@ -183,7 +183,8 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buf)
     struct stream *stream = (struct stream *)(void *)handle;
 
     count_turn(stream_io(stream), got, buf->len);
-    if (got == 0 || got == UV_ENOBUFS)
+    /* libuv's word for on_alloc's empty buffer, which the kernel has too. */
+    if (got == 0 || (got == UV_ENOBUFS && buf->len == 0))
         return;
     if (got > 0 || got == UV_EOF)
         stream_forget(stream, STREAM_IS_DIALING);
