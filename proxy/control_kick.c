@@ -21,8 +21,11 @@ void control_kick_send(struct control_link *link, const struct kick *kick)
     message.texts[CONTROL_KICK_REASON] = kick->reason;
     message.flags = (kick->while_in_maintenance ? WHILE_IN_MAINTENANCE : 0u) |
                     (kick->spares_seekers ? SPARES_SEEKERS : 0u);
-    if (kick->at != NULL)
+    if (kick->at != NULL) {
         message.texts[CONTROL_KICK_AT_NAME] = backend_name(kick->at);
+        message.texts[CONTROL_KICK_AT_HOST] = backend_host(kick->at);
+        message.flags |= (uint32_t)backend_port(kick->at) << PORT_SHIFT;
+    }
     control_link_send(link, &message, NULL, 0);
 }
 

@@ -66,6 +66,9 @@ struct server {
     struct limits *limits;
     struct penalties *penalties;
     struct homes *homes;
+    struct heir *heir;
+    struct handover_parts state; /* all of it that outlives us */
+    struct heritage *heritage;   /* what our predecessor holds of it */
     struct quota quota;
     struct counters_set *counters;
     struct inherited inherited;              /* until the listeners are open */
@@ -491,8 +494,10 @@ static void on_successor_serves(uint64_t left_over, void *owner)
 
 static void on_successor_gone(void *owner)
 {
-    (void)owner;
+    struct server *server = owner;
+
     server_log_plain("successor-gone");
+    server_upgrade_gone(&server->upgrade);
 }
 
 static void on_successor_kick(const struct kick *kick, void *owner)
@@ -550,13 +555,13 @@ static void join_upgrade(struct server *server)
                                                      on_no_more_logins,
                                                  .drain = on_successor_drain,
                                                  .admin = on_admin_connection};
-    const struct server_upgrade_parts parts = {
-        .loop = &server->loop,
-        .config_file = server->config_file,
-        .notify = &server->notify.line,
-        .registry = server->parts.registry,
-        .verbs = &verbs,
-        .server = server};
+    const struct server_upgrade_parts parts = {.loop = &server->loop,
+                                               .config_file =
+                                                   server->config_file,
+                                               .notify = &server->notify.line,
+                                               .state = &server->state,
+                                               .verbs = &verbs,
+                                               .server = server};
 
     server_upgrade_join(&server->upgrade, &parts);
 }
@@ -589,10 +594,22 @@ static bool find_predecessor(struct server *server)
     return refuse_start(server, "predecessor", why);
 }
 
-static void take_state(struct server *server)
+static bool take_state(struct server *server)
 {
-    if (server->predecessor != NULL)
-        close(predecessor_prepared(server->predecessor));
+    char why[HANDOVER_WHY_MAX];
+
+    server->state = (struct handover_parts){.heir = server->heir,
+                                            .homes = server->homes,
+                                            .limits = server->limits,
+                                            .penalties = server->penalties,
+                                            .tickets = server->parts.tickets,
+                                            .registry = server->parts.registry};
+    handover_prepare(&server->state);
+    if (server->predecessor == NULL)
+        return true;
+    server->heritage = handover_take(predecessor_prepared(server->predecessor),
+                                     &server->state, why);
+    return server->heritage != NULL || refuse_start(server, "state", why);
 }
 
 /* From here on there are two of us. */
@@ -764,13 +781,15 @@ static bool start(struct server *server)
     server->limits = limits_new();
     server->homes = homes_new();
     server->penalties = penalties_new();
+    server->heir = heir_new(server->parts.registry);
     server->counters = counters_set_new(server->worker_count + 1);
     server->resolver = resolver_new(settings->resolve_interval_ms, NULL);
     resolver_update(server->resolver, server->snapshot->backends,
                     settings->resolve_interval_ms);
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
-    take_state(server);
+    if (!take_state(server))
+        return false;
     modes_follow(server->snapshot, NULL, 0);
     certificate_watch_follow(&server->certificates, server->snapshot,
                              own_counters(server), time(NULL));
@@ -796,6 +815,7 @@ static void join_threads(struct server *server)
     post_deinit(&server->post);
     reload_free(&server->reload);
     server_upgrade_deinit(&server->upgrade);
+    heritage_stop(&server->heritage);
 }
 
 static void free_server(struct server *server)
@@ -810,6 +830,7 @@ static void free_server(struct server *server)
     resolver_free(&server->resolver);
     snapshot_unref(&server->snapshot);
     reaper_free(&server->parts.reaper);
+    heir_free(&server->heir);
     limits_free(&server->limits);
     homes_free(&server->homes);
     penalties_free(&server->penalties);

@@ -18,12 +18,16 @@ void server_upgrade_init(struct server_upgrade *upgrade)
     atomic_init(&upgrade->serving, NULL);
 }
 
+static void on_given(uv_async_t *given);
+
 void server_upgrade_join(struct server_upgrade *upgrade,
                          const struct server_upgrade_parts *parts)
 {
     upgrade->parts = *parts;
     upgrade->patience.data = upgrade;
     uv_timer_init(parts->loop, &upgrade->patience);
+    upgrade->given.data = upgrade;
+    uv_async_init(parts->loop, &upgrade->given, on_given);
 }
 
 static void fail(struct server_upgrade *upgrade, const struct reasons *reasons)
@@ -50,7 +54,7 @@ static void start(struct server_upgrade *upgrade,
         .program = upgrade->program,
         .config_file = parts->config_file,
         .notify = parts->notify,
-        .registry = parts->registry,
+        .registry = parts->state->registry,
         .sockets = {.listeners = sockets->fds,
                     .listener_count = sockets->count,
                     .admin = upgrade->view.admin,
@@ -124,14 +128,47 @@ void server_upgrade_abandon(struct server_upgrade *upgrade, const char *why)
     fail_plainly(upgrade, why, "a server that goes on until then");
 }
 
+static void give(void *argument)
+{
+    struct server_upgrade *upgrade = argument;
+
+    upgrade->was_given =
+        handover_give(upgrade->state_link, upgrade->parts.state, upgrade->why);
+    uv_async_send(&upgrade->given);
+}
+
+static void end_giving(struct server_upgrade *upgrade)
+{
+    if (upgrade->is_giving)
+        uv_thread_join(&upgrade->giver);
+    upgrade->is_giving = false;
+}
+
+/* By then it may be over already. */
+static void on_given(uv_async_t *given)
+{
+    struct server_upgrade *upgrade = given->data;
+
+    if (!upgrade->is_giving)
+        return;
+    end_giving(upgrade);
+    if (!upgrade->was_given)
+        successor_abandon(upgrade->starting, upgrade->why);
+}
+
 void server_upgrade_give_state(struct server_upgrade *upgrade, int link)
 {
-    (void)upgrade;
+    upgrade->state_link = link;
+    upgrade->is_giving = uv_thread_create(&upgrade->giver, give, upgrade) == 0;
+    if (upgrade->is_giving)
+        return;
     close(link);
+    successor_abandon(upgrade->starting, "no thread to give our state");
 }
 
 void server_upgrade_serves(struct server_upgrade *upgrade)
 {
+    end_giving(upgrade);
     atomic_store(&upgrade->serving, upgrade->starting);
     upgrade->starting = NULL;
     upgrade->is_running = false;
@@ -139,10 +176,17 @@ void server_upgrade_serves(struct server_upgrade *upgrade)
 
 void server_upgrade_failed(struct server_upgrade *upgrade)
 {
+    end_giving(upgrade); /* soon: who was to take it is gone */
+    handover_end(upgrade->parts.state);
     successor_close(upgrade->starting);
     upgrade->former = upgrade->starting;
     upgrade->starting = NULL;
     upgrade->is_running = false;
+}
+
+void server_upgrade_gone(struct server_upgrade *upgrade)
+{
+    handover_end(upgrade->parts.state);
 }
 
 struct successor *server_upgrade_successor(struct server_upgrade *upgrade)
@@ -154,6 +198,7 @@ void server_upgrade_stop(struct server_upgrade *upgrade)
 {
     assert(!upgrade->is_running);
     uv_close((uv_handle_t *)&upgrade->patience, NULL);
+    uv_close((uv_handle_t *)&upgrade->given, NULL);
     successor_close(server_upgrade_successor(upgrade));
 }
 
@@ -161,6 +206,8 @@ void server_upgrade_deinit(struct server_upgrade *upgrade)
 {
     struct successor *serving = server_upgrade_successor(upgrade);
 
+    if (upgrade->parts.state != NULL)
+        handover_end(upgrade->parts.state);
     atomic_store(&upgrade->serving, NULL);
     successor_free(&serving);
     successor_free(&upgrade->former);

@@ -7,6 +7,7 @@
 #include "config/mem.h"
 #include "notify.h"
 #include "ops/admin.h"
+#include "state/handover.h"
 #include "successor.h"
 #include "worker.h"
 
@@ -22,7 +23,7 @@ struct server_upgrade_parts {
     uv_loop_t *loop;
     const char *config_file;
     const struct notify *notify;
-    struct backend_registry *registry;
+    const struct handover_parts *state;
     /* Whose owner the server is. Its first three answer by the functions of
      * the same names below, before they do anything else. */
     const struct successor_verbs *verbs;
@@ -44,7 +45,13 @@ struct server_upgrade {
     uv_timer_t patience; /* with the workers' answers to it */
     struct server_upgrade_view view;
     struct successor *starting;
-    struct successor *former; /* failed; freed when the next begins */
+    int state_link;    /* of the giver */
+    uv_thread_t giver; /* gives our state, which may take seconds */
+    uv_async_t given;  /* it has ended */
+    bool is_giving;
+    bool was_given;
+    char why[HANDOVER_WHY_MAX]; /* where it was not */
+    struct successor *former;   /* failed; freed when the next begins */
     _Atomic(struct successor *) serving; /* whom workers may tell */
     bool is_running;
 };
@@ -69,6 +76,9 @@ void server_upgrade_give_state(struct server_upgrade *upgrade, int link);
 void server_upgrade_serves(struct server_upgrade *upgrade);
 void server_upgrade_failed(struct server_upgrade *upgrade);
 
+/* The one that served is gone: our own books hold again. */
+void server_upgrade_gone(struct server_upgrade *upgrade);
+
 /* The one that serves; NULL: none. From any thread, until
  * server_upgrade_deinit. */
 struct successor *server_upgrade_successor(struct server_upgrade *upgrade);
@@ -76,7 +86,7 @@ struct successor *server_upgrade_successor(struct server_upgrade *upgrade);
 /* Closes its handles. */
 void server_upgrade_stop(struct server_upgrade *upgrade);
 
-/* After the loop and the workers have ended. */
+/* After the loop and the workers have ended; before what the state is in. */
 void server_upgrade_deinit(struct server_upgrade *upgrade);
 
 #endif
