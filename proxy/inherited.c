@@ -56,6 +56,7 @@ bool inherited_from_environment(struct inherited *inherited_out,
     if (count_text != NULL &&
         read_number(getenv("LISTEN_PID"), INT32_MAX, &pid) &&
         pid == (unsigned long)getpid()) {
+        inherited_out->are_kept = true;
         inherited_out->names = names == NULL ? NULL : mem_strdup(names);
         is_good = take_descriptors(count_text, inherited_out, why);
     }

@@ -18,7 +18,8 @@ enum {
 struct inherited {
     int *fds; /* ours; -1 where somebody took it */
     size_t count;
-    char *names; /* as LISTEN_FDNAMES has them, or NULL */
+    bool are_kept; /* by a service manager, for the next process */
+    char *names;   /* as LISTEN_FDNAMES has them, or NULL */
 };
 
 /* Takes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES out of the environment, and

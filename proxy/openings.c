@@ -102,8 +102,9 @@ static size_t adopt_address(const struct making *making,
         *takes_ipv4 = *takes_ipv4 || inherited_takes_ipv4(fd);
         count++;
     }
+    /* Parted unevenly, some workers would have more to do than others. */
     if (count % making->workers != 0)
-        opening->is_dealt = true;
+        opening->sharing.is_dealt = true;
     return count;
 }
 
@@ -118,6 +119,7 @@ static bool adopt(const struct making *making, struct opening *opening,
 
     if (making->inherited == NULL)
         return true;
+    opening->sharing.is_kept = making->inherited->are_kept;
     missing->count = 0;
     for (size_t i = 0; i < wanted.count; i++) {
         if (adopt_address(making, opening, &wanted.list[i], &takes_ipv4) == 0)
@@ -236,7 +238,7 @@ static int take_adopted(struct opening *opening, size_t worker, size_t workers)
 }
 
 int openings_take(struct openings *openings, size_t worker,
-                  unsigned *listener_out, bool *is_dealt_out)
+                  unsigned *listener_out, struct listener_sharing *sharing_out)
 {
     int fd = -1;
 
@@ -244,11 +246,11 @@ int openings_take(struct openings *openings, size_t worker,
         struct opening *opening = &openings->list[i];
 
         *listener_out = opening->listener;
-        *is_dealt_out = false;
+        *sharing_out = (struct listener_sharing){.is_dealt = false};
         fd = take_opened(&opening->sockets, worker);
         if (fd >= 0)
             continue;
-        *is_dealt_out = opening->is_dealt;
+        *sharing_out = opening->sharing;
         fd = take_adopted(opening, worker, openings->workers);
     }
     return fd;

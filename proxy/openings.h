@@ -7,6 +7,7 @@
 #include "config/settings.h"
 #include "inherited.h"
 #include "provider.h"
+#include "session/listener.h"
 
 #include <stddef.h>
 
@@ -16,7 +17,7 @@ struct opening {
     struct inherited adopted;          /* of its other addresses; any number */
     struct provider_addresses missing; /* those that none was adopted of */
     bool is_shared;                    /* a socket of ours is in the way */
-    bool is_dealt; /* the adopted cannot be parted evenly among workers */
+    struct listener_sharing sharing;   /* of the adopted */
 };
 
 struct openings {
@@ -47,11 +48,11 @@ MUST_USE bool openings_make(struct openings *openings_out,
                             size_t workers, uint64_t patience_ms,
                             size_t *failed_out, char why[PROVIDER_WHY_MAX]);
 
-/* Takes the next socket that is this worker's, -1 when none is left. What is
- * accepted from one that is dealt is to be handed out to all workers in turn.
- * (Not so of a reload's.) */
+/* Takes the next socket that is this worker's, -1 when none is left. (A
+ * reload's are shared with nobody.) */
 MUST_USE int openings_take(struct openings *openings, size_t worker,
-                           unsigned *listener_out, bool *is_dealt_out);
+                           unsigned *listener_out,
+                           struct listener_sharing *sharing_out);
 
 /* Closes what nobody took. */
 void openings_deinit(struct openings *openings);

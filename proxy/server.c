@@ -118,7 +118,7 @@ static struct worker_socket *sockets_for(struct server *server, unsigned worker,
 
     *count_out = 0;
     while ((next.fd = openings_take(&server->openings, worker, &next.listener,
-                                    &next.is_dealt)) >= 0) {
+                                    &next.sharing)) >= 0) {
         mine = mem_realloc_array(mine, *count_out + 1, sizeof(*mine));
         mine[(*count_out)++] = next;
     }
@@ -222,11 +222,11 @@ static bool open_sockets(struct server *server)
 static void hand_out(struct server *server, struct openings *openings)
 {
     unsigned i, listener;
-    bool is_dealt;
+    struct listener_sharing sharing;
     int fd;
 
     for (i = 0; i < server->started; i++) {
-        while ((fd = openings_take(openings, i, &listener, &is_dealt)) >= 0)
+        while ((fd = openings_take(openings, i, &listener, &sharing)) >= 0)
             worker_listen(server->workers[i], fd, listener);
     }
 }

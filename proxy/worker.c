@@ -94,7 +94,7 @@ static void stop_listening(struct worker *worker)
         return;
     worker->is_ending = true;
     for (i = 0; i < worker->listener_count; i++)
-        listener_stop(worker->listeners[i], on_listener_closed, worker);
+        listener_leave(worker->listeners[i], on_listener_closed, worker);
     warm_stop(worker->env.warm);
     health_stop(worker->health);
     io_arm(&worker->env.io, &worker->empty_timer, EMPTY_CHECK_MS);
@@ -171,10 +171,10 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
 }
 
 static int open_listener(struct worker *worker, int fd, unsigned index,
-                         bool is_dealt)
+                         struct listener_sharing sharing)
 {
     struct listener *listener;
-    int result = listener_open(&worker->env, fd, index, is_dealt, &listener);
+    int result = listener_open(&worker->env, fd, index, sharing, &listener);
 
     if (result != 0)
         return result;
@@ -189,8 +189,11 @@ static int open_listener(struct worker *worker, int fd, unsigned index,
 static void begin_to_listen(struct worker *worker, int fd, unsigned index)
 {
     struct log_entry entry;
-    int result = worker->is_ending ? UV_ECANCELED
-                                   : open_listener(worker, fd, index, false);
+    int result =
+        worker->is_ending
+            ? UV_ECANCELED
+            : open_listener(worker, fd, index,
+                            (struct listener_sharing){.is_kept = false});
 
     if (result == 0)
         return;
@@ -276,7 +279,7 @@ static int open_listeners(struct worker *worker, struct worker_socket *sockets,
 
     for (i = 0; i < count; i++) {
         int result = open_listener(worker, sockets[i].fd, sockets[i].listener,
-                                   sockets[i].is_dealt);
+                                   sockets[i].sharing);
 
         if (result != 0)
             return result;

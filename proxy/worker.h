@@ -8,6 +8,7 @@
 #include "config/settings.h"
 #include "question.h"
 #include "session/kick.h"
+#include "session/listener.h"
 #include "socket_call.h"
 #include "state/arrival.h"
 #include "state/homes.h"
@@ -41,7 +42,7 @@ struct worker_parts {
 struct worker_socket {
     int fd;
     unsigned listener; /* index in the settings' list */
-    bool is_dealt;     /* what it accepts is dealt out to all workers in turn */
+    struct listener_sharing sharing;
 };
 
 /* Starts the thread; takes a reference to the snapshot and the sockets. NULL

@@ -35,7 +35,7 @@ struct listener {
     struct wheel_timer timer;
     struct snapshot *snapshot;            /* which the next line is lent by */
     const struct listener_config *config; /* what sessions go by */
-    bool is_dealt;
+    struct listener_sharing sharing;
     unsigned turn; /* of the workers, where it is dealt */
     bool is_paused;
     bool is_stopping;
@@ -98,7 +98,7 @@ static bool is_given(struct listener *listener, const struct arrival *arrival)
 {
     struct env *env = listener->env;
 
-    return listener->is_dealt && !listener->is_stopping &&
+    return listener->sharing.is_dealt && !listener->is_stopping &&
            env->deal(arrival, listener->turn++, env->worker, env->deal_owner);
 }
 
@@ -208,7 +208,8 @@ static void set_up(const struct listener *listener)
                           listener->config->tls == LISTENER_TLS_IMPLICIT);
 }
 
-int listener_open(struct env *env, int fd, unsigned index, bool is_dealt,
+int listener_open(struct env *env, int fd, unsigned index,
+                  struct listener_sharing sharing,
                   struct listener **listener_out)
 {
     struct listener *listener = mem_zalloc(sizeof(*listener));
@@ -223,7 +224,7 @@ int listener_open(struct env *env, int fd, unsigned index, bool is_dealt,
     listener->snapshot = snapshot_ref(env->snapshot);
     assert(index < env->snapshot->settings->listener_count);
     listener->config = &env->snapshot->settings->listeners[index];
-    listener->is_dealt = is_dealt;
+    listener->sharing = sharing;
     set_up(listener);
     wheel_timer_init(&listener->timer, on_timer);
     watch(listener);
@@ -297,4 +298,11 @@ bool listener_stop(struct listener *listener, listener_closed *closed,
     if (!listener->is_paused)
         look_again(listener, STOP_QUIET_MS);
     return true;
+}
+
+void listener_leave(struct listener *listener, listener_closed *closed,
+                    void *owner)
+{
+    if (listener_stop(listener, closed, owner) && listener->sharing.is_kept)
+        listener_close(listener);
 }

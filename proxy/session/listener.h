@@ -12,16 +12,22 @@
 
 struct listener;
 
+/* Who else has to do with a listening socket. Zeroed: nobody. */
+struct listener_sharing {
+    bool is_dealt; /* what it accepts goes to all workers in turn */
+    bool is_kept;  /* a service manager gives it to the next process, too */
+};
+
 /* Called when a listener that was stopped is closed. */
 typedef void listener_closed(struct listener *listener, void *owner);
 
 /* Takes the descriptor, which is bound and listening, and sets on it what the
  * settings say of connections: an inherited one has somebody else's options.
  * Accepting starts at once. index is the listener's in the settings of
- * env->snapshot. What is accepted through one that is dealt goes to all workers
- * in turn. 0 or UV_E*. */
+ * env->snapshot. 0 or UV_E*. */
 MUST_USE int listener_open(struct env *env, int fd, unsigned index,
-                           bool is_dealt, struct listener **listener_out);
+                           struct listener_sharing sharing,
+                           struct listener **listener_out);
 
 /* A duplicate of its descriptor for a successor, or UV_E*; UV_ECANCELED of one
  * that is being stopped. */
@@ -35,6 +41,11 @@ void listener_take(struct env *env, const struct arrival *arrival);
  * that is being stopped. */
 bool listener_stop(struct listener *listener, listener_closed *closed,
                    void *owner);
+
+/* For the end of the process: the same, but one that a service manager keeps is
+ * closed at once, since who waits there is the next process' client. */
+void listener_leave(struct listener *listener, listener_closed *closed,
+                    void *owner);
 
 /* Of one that is being stopped: closes it now, whoever waits. Not after its
  * listener_closed. */

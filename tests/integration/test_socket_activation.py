@@ -157,6 +157,27 @@ def test_the_other_family_is_opened_beside_an_inherited_one(activated):
     greeted(port, "::1").abandon()
 
 
+def test_an_inherited_socket_gets_the_options_of_its_listener(activated):
+    held = listening()
+    held.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+
+    def option(level, name):
+        return held.getsockopt(level, name)
+
+    front = activated([held], timeouts={"keepalive": {"idle": 77}})
+
+    assert not os.get_blocking(held.fileno())
+    assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert option(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
+    assert option(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    # The server speaks first: who waits for data would wait for ever.
+    assert option(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) == 0
+    front.write_settings({**front.settings, "listeners": [
+        {**listener(held), "tls": "implicit"}]})
+    front.reload()
+    assert option(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+
+
 def test_what_is_not_inherited_is_opened(gatepost, backend):
     held = listening()
     own = {"address": "127.0.0.1", "port": free_port(), "tls": "starttls"}
@@ -205,16 +226,13 @@ def test_a_restart_refuses_nobody(gatepost, backend, times):
     process and the start of the next."""
     held = listening()
     port = port_of(held)
-    stop, failures, served = threading.Event(), [], [0]
+    stop, failures, first_lines = threading.Event(), [], []
 
     def connect():
         while not stop.is_set():
             try:
                 client = WireClient(("127.0.0.1", port), timeout=20)
-                line = client.read_line()
-                # BYE: still accepted by the one that goes, which said so.
-                assert line.startswith((b"* OK", b"* BYE")), line
-                served[0] += line.startswith(b"* OK")
+                first_lines.append(client.read_line()[:5])
                 client.abandon()
             except (OSError, AssertionError, EOFError) as failure:
                 failures.append(repr(failure))
@@ -225,10 +243,11 @@ def test_a_restart_refuses_nobody(gatepost, backend, times):
                         listeners=[listener(held)])
 
     front = start()
+    rounds = times(2, 50)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for _ in range(8):
             pool.submit(connect)
-        for _ in range(times(1, 50)):
+        for _ in range(rounds):
             time.sleep(0.2)
             front.stop()
             front = start()
@@ -236,7 +255,10 @@ def test_a_restart_refuses_nobody(gatepost, backend, times):
         stop.set()
 
     assert failures == []
-    assert served[0] > 100
+    # A BYE is for who was dealt in the moment of the end, to a worker that
+    # had heard of it before.
+    assert first_lines.count(b"* BYE") <= 8 * rounds
+    assert first_lines.count(b"* OK ") > 100
     held.close()
 
 
@@ -253,7 +275,8 @@ def test_the_places_of_dealt_connections_come_back(activated):
     front.wait_descriptors(at_rest)
 
 
-def test_dealt_connections_go_by_the_settings_in_force(activated, client_context):
+def test_dealt_connections_go_by_the_settings_in_force(
+        activated, client_context):
     held = listening()
     front = activated([held], workers=4)
     kept = [greeted(port_of(held)) for _ in range(4)]

@@ -112,15 +112,15 @@ static size_t take_all(struct start *start, size_t counts_out[WORKERS],
     *dealt_out = 0;
     for (size_t worker = 0; worker < WORKERS; worker++) {
         unsigned listener = 99;
-        bool is_dealt;
+        struct listener_sharing sharing;
         int fd;
 
         counts_out[worker] = 0;
         while ((fd = openings_take(&start->openings, worker, &listener,
-                                   &is_dealt)) >= 0) {
+                                   &sharing)) >= 0) {
             assert_int_equal(listener, 0);
             counts_out[worker]++;
-            *dealt_out += is_dealt;
+            *dealt_out += sharing.is_dealt;
             close(fd);
         }
         count += counts_out[worker];
@@ -187,7 +187,7 @@ static void single_sockets_begin_with_different_workers(void **state)
     struct listener_config configs[2] = {{.address = loopback},
                                          {.address = loopback}};
     unsigned listener;
-    bool is_dealt;
+    struct listener_sharing sharing;
 
     for (size_t i = 0; i < 2; i++) {
         int fd = listen_on(AF_INET, INADDR_LOOPBACK, 0, 0);
@@ -201,7 +201,7 @@ static void single_sockets_begin_with_different_workers(void **state)
     assert_true(make(start));
 
     for (unsigned i = 0; i < 2; i++) {
-        int fd = openings_take(&start->openings, i, &listener, &is_dealt);
+        int fd = openings_take(&start->openings, i, &listener, &sharing);
 
         assert_true(fd >= 0);
         assert_int_equal(listener, i);
@@ -229,15 +229,15 @@ static void inherited_families_are_parted_each_by_itself(void **state)
     for (size_t worker = 0; worker < WORKERS; worker++) {
         int families[2];
         unsigned listener;
-        bool is_dealt;
+        struct listener_sharing sharing;
 
         for (size_t i = 0; i < 2; i++) {
             int fd =
-                openings_take(&start->openings, worker, &listener, &is_dealt);
+                openings_take(&start->openings, worker, &listener, &sharing);
             socklen_t len = sizeof(int);
 
             assert_true(fd >= 0);
-            assert_false(is_dealt);
+            assert_false(sharing.is_dealt);
             getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &families[i], &len);
             close(fd);
         }
@@ -289,6 +289,27 @@ static void two_colons_are_not_given_ipv4(void **state)
 
     assert_non_null(strstr(start->why, "takes IPv4, too"));
     assert_non_null(strstr(start->why, "BindIPv6Only=ipv6-only"));
+}
+
+static void only_a_service_managers_are_kept(void **state)
+{
+    struct start *start = *state;
+    struct listener_sharing sharing;
+    unsigned listener;
+    int v4 = listen_on(AF_INET, INADDR_ANY, 0, 0);
+
+    start->config =
+        (struct listener_config){.address = any, .port = port_of(v4)};
+    start->inherited.are_kept = true;
+    inherited_add(&start->inherited, v4);
+
+    assert_true(make(start));
+
+    /* IPv6 is ours. */
+    close(openings_take(&start->openings, 0, &listener, &sharing));
+    assert_false(sharing.is_kept);
+    close(openings_take(&start->openings, 0, &listener, &sharing));
+    assert_true(sharing.is_kept);
 }
 
 static void others_are_left(void **state)
@@ -369,6 +390,7 @@ int main(void)
         OF_A_START(what_is_missing_is_opened),
         OF_A_START(a_socket_of_both_families_is_enough_for_a_star),
         OF_A_START(two_colons_are_not_given_ipv4),
+        OF_A_START(only_a_service_managers_are_kept),
         OF_A_START(others_are_left),
         OF_A_START(an_overlapping_one_is_no_other_program),
         OF_A_START(another_program_is_still_seen),
