@@ -535,7 +535,10 @@ bool attempt_is_seeking(const struct attempt *attempt)
 
 const struct backend *attempt_backend(const struct attempt *attempt)
 {
-    return attempt->target == NULL ? NULL : attempt->target->facts;
+    /* Who waits to move goes to none yet; the target was passed over. */
+    if (attempt->target == NULL || attempt->stage == ATTEMPT_MOVE)
+        return NULL;
+    return attempt->target->facts;
 }
 
 struct stream *attempt_take_stream(struct attempt *attempt)

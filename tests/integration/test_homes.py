@@ -419,3 +419,39 @@ def test_who_waits_for_leave_goes_by_the_table_of_then(gatepost, fake_backend):
 
     assert client.read_reply("a")[-1].startswith(b"a OK")
     assert (old.connects, new.connects) == (1, 1)
+
+
+def test_a_maintenance_ends_no_login_that_goes_elsewhere(
+        gatepost, fake_backend, folder):
+    """It waits, for longer than the maintenance lasts, until the server has
+    closed what was open there."""
+    holds, asked, go = (threading.Event() for _ in range(3))
+
+    def judge(*_):
+        asked.set()
+        return not holds.is_set() or go.wait(10)
+
+    backends = [fake_backend(ImapServer(accept=judge)) for _ in range(2)]
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes(backends, when_down="next"),
+                     admin={"socket": admin.SOCKET}, timeouts={"drain": 0.5})
+    client, home = place(front, backends)
+    leave_all(front, [client])
+    holds.set()
+    asked.clear()
+    with front.secure() as client:
+        client.send(f"a LOGIN {USER} secret\r\n".encode())
+        assert asked.wait(10)
+        admin.request(path, f"/kick?user={USER}", "POST")
+        client.read_to_end()
+    holds.clear()
+    admin.request(path, f"/maintenance?backend=b{home}", "POST")
+
+    client = front.secure()
+    client.send(f"a LOGIN {USER} secret\r\n".encode())
+    early = client.read_quiet(1.5)
+    go.set()
+
+    assert (early, client.ended) == (b"", None)
+    assert client.read_reply("a")[-1].startswith(b"a OK")
+    assert backends[1 - home].connects == 1
