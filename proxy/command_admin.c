@@ -124,9 +124,22 @@ static int run_sessions(const struct wishes *wishes)
     free(after);
     if (!is_whole)
         fprintf(wishes->problems,
-                "gatepost: a worker did not answer: some sessions are "
-                "missing\n");
+                "gatepost: a worker, or a process from before an upgrade, did "
+                "not answer: some sessions are missing\n");
     return is_whole ? result : EXIT_FAILURE;
+}
+
+/* Who did not answer may still end whom it has. */
+static int print_kick(const struct wishes *wishes, const json_t *answer)
+{
+    fprintf(wishes->out, "sessions to end: %lld\n",
+            (long long)json_integer_value(json_object_get(answer, "sessions")));
+    if (!json_is_false(json_object_get(answer, "complete")))
+        return EXIT_SUCCESS;
+    fprintf(wishes->problems,
+            "gatepost: a worker, or a process from before an upgrade, did not "
+            "answer: there may be more\n");
+    return EXIT_FAILURE;
 }
 
 static int run_kick(const struct wishes *wishes)
@@ -148,9 +161,7 @@ static int run_kick(const struct wishes *wishes)
     else if (wishes->wants_json)
         result = print_json(wishes, answer);
     else
-        fprintf(
-            wishes->out, "sessions to end: %lld\n",
-            (long long)json_integer_value(json_object_get(answer, "sessions")));
+        result = print_kick(wishes, answer);
     json_decref(answer);
     return result;
 }

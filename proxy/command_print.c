@@ -157,9 +157,30 @@ static void print_last_reload(const json_t *reload, FILE *out)
     print_each(json_object_get(reload, "reasons"), out, print_reason);
 }
 
+/* A process that still has sessions of the time before an upgrade. */
+static void print_predecessor(const json_t *process, FILE *out)
+{
+    const json_t *sessions = json_object_get(process, "sessions");
+    char text[SPAN_MAX];
+
+    fprintf(out, "process    %lld ", (long long)number_of(process, "pid"));
+    if (!json_is_object(sessions)) {
+        fputs("does not answer\n", out);
+        return;
+    }
+    put(text_of(process, "version"), out);
+    fputc(' ', out);
+    put(text_of(process, "state"), out);
+    fprintf(out, " for %s; %lld sessions, of them %lld before login\n",
+            span(number_of(process, "retired_seconds"), text),
+            (long long)number_of(sessions, "open"),
+            (long long)number_of(sessions, "before_login"));
+}
+
 void print_status(const json_t *status, FILE *out)
 {
     print_head(status, out);
+    print_each(json_object_get(status, "predecessors"), out, print_predecessor);
     print_each(json_object_get(status, "listeners"), out, print_listener);
     print_each(json_object_get(status, "backends"), out, print_backend);
     print_last_reload(json_object_get(status, "last_reload"), out);
@@ -176,6 +197,7 @@ static void print_session(const json_t *session, FILE *out)
 {
     char age[SPAN_MAX], quiet[SPAN_MAX];
 
+    fprintf(out, "%lld:", (long long)number_of(session, "process"));
     put_or_dash(text_of(session, "id"), out);
     put_or_dash(text_of(session, "user"), out);
     put_or_dash(text_of(session, "backend"), out);

@@ -33,6 +33,28 @@ static void on_bell(uv_async_t *bell)
     }
 }
 
+static void drop_all(struct mailbox *mailbox)
+{
+    struct letter *letter = take_all_in_order(mailbox);
+
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+
+        snapshot_unref(&letter->snapshot);
+        if (letter->kind == LETTER_LISTEN)
+            close(letter->fd);
+        if (letter->kind == LETTER_CONNECTION)
+            close(letter->arrival.fd);
+        snapshot_unref(&letter->arrival.snapshot);
+        socket_call_unref(&letter->call);
+        kick_free(&letter->kick);
+        if (letter->question != NULL) /* nobody is here: that is an answer */
+            question_answer(letter->question);
+        free(letter);
+        letter = next;
+    }
+}
+
 int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
                  mailbox_reader *reader, void *owner)
 {
@@ -60,7 +82,9 @@ void mailbox_put(struct mailbox *mailbox, const struct letter *letter)
 {
     put_in(mailbox, letter);
     uv_mutex_lock(&mailbox->bell_lock);
-    if (!mailbox->is_closed)
+    if (mailbox->is_closed)
+        drop_all(mailbox);
+    else
         uv_async_send(&mailbox->bell);
     uv_mutex_unlock(&mailbox->bell_lock);
 }
@@ -90,27 +114,6 @@ bool mailbox_knock(struct mailbox *mailbox)
     }
     uv_mutex_unlock(&mailbox->bell_lock);
     return was_heard;
-}
-
-static void drop_all(struct mailbox *mailbox)
-{
-    struct letter *letter = take_all_in_order(mailbox);
-
-    while (letter != NULL) {
-        struct letter *next = letter->next;
-
-        snapshot_unref(&letter->snapshot);
-        if (letter->kind == LETTER_LISTEN)
-            close(letter->fd);
-        if (letter->kind == LETTER_CONNECTION)
-            close(letter->arrival.fd);
-        snapshot_unref(&letter->arrival.snapshot);
-        socket_call_unref(&letter->call);
-        kick_free(&letter->kick);
-        question_unref(&letter->question);
-        free(letter);
-        letter = next;
-    }
 }
 
 /* Who was handed over and not taken up is let go now: the process may live for

@@ -62,7 +62,8 @@ struct mailbox {
 MUST_USE int mailbox_open(struct mailbox *mailbox, uv_loop_t *loop,
                           mailbox_reader *reader, void *owner);
 
-/* From any thread, until mailbox_deinit. Copies the letter. */
+/* From any thread, until mailbox_deinit. Copies the letter. Where the mailbox
+ * is closed it is dropped, and a question answered by nobody's session. */
 void mailbox_put(struct mailbox *mailbox, const struct letter *letter);
 
 /* The same while the mailbox is open. False: it is closed, and what the letter

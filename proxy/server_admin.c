@@ -7,6 +7,7 @@
 #include "ops/metrics.h"
 #include "orders.h"
 #include "server_log.h"
+#include "server_predecessors.h"
 #include "server_route.h"
 #include "server_sessions.h"
 #include "server_status.h"
@@ -23,6 +24,8 @@ enum {
     HTTP_FAILED = 500,
     HTTP_UNAVAILABLE = 503
 };
+
+static const char by_command[] = "by command";
 
 /* Who asked for a reload. */
 struct waiter {
@@ -45,6 +48,7 @@ struct server_admin {
     struct server_routes routes;
     uv_loop_t *loop;
     struct server_sessions *sessions;
+    struct server_predecessors predecessors;
 };
 
 static struct server_view look(const struct server_admin *admin)
@@ -100,14 +104,45 @@ static void on_metrics(struct admin_request *request, void *owner)
     admin_answer(request, HTTP_OK, ADMIN_METRICS, &body);
 }
 
-static void on_status(struct admin_request *request, void *owner)
+static void answer_status(struct admin_request *request,
+                          const struct text *predecessors, void *owner)
 {
     const struct server_admin *admin = owner;
     struct server_view view = look(admin);
     struct text body = {.bytes = NULL};
 
-    server_status_write(&body, &view, &admin->last_reload);
+    server_status_write(&body, &view, &admin->last_reload, predecessors);
     admin_answer(request, HTTP_OK, ADMIN_JSON, &body);
+}
+
+static void on_status(struct admin_request *request, void *owner)
+{
+    struct server_admin *admin = owner;
+
+    server_predecessors_ask(&admin->predecessors, look(admin).predecessor,
+                            request, answer_status, admin);
+}
+
+static void answer_processes(struct admin_request *request,
+                             const struct text *predecessors, void *owner)
+{
+    struct server_view view = look(owner);
+    struct text body = {.bytes = NULL};
+
+    text_add(&body, "{\"processes\": [\n  ");
+    server_status_add_process(&body, &view);
+    if (predecessors->len > 0)
+        text_add(&body, ",%s", predecessors->bytes);
+    text_add(&body, "]}\n");
+    admin_answer(request, HTTP_OK, ADMIN_JSON, &body);
+}
+
+static void on_processes(struct admin_request *request, void *owner)
+{
+    struct server_admin *admin = owner;
+
+    server_predecessors_ask(&admin->predecessors, look(admin).predecessor,
+                            request, answer_processes, admin);
 }
 
 static void on_sessions(struct admin_request *request, void *owner)
@@ -161,9 +196,23 @@ static void set_mode(const struct server_view *view, const char *name,
 {
     unsigned workers = view->worker_list == NULL ? 0 : view->workers;
     bool is_there = modes_set(view->snapshot, view->worker_list, workers, name,
-                              mode, "by command");
+                              mode, by_command);
 
     (void)is_there;
+}
+
+/* Orders belong to one process at a time, and so does their file. Answers where
+ * it is not this one. */
+static bool has_command(const struct server_view *view,
+                        struct admin_request *request)
+{
+    if (view->retired_ms != 0)
+        admin_refuse(request, HTTP_UNAVAILABLE,
+                     "another process serves by now: ask again");
+    else if (view->is_upgrading)
+        admin_refuse(request, HTTP_CONFLICT,
+                     "an upgrade is under way: ask again when it is over");
+    return view->retired_ms == 0 && !view->is_upgrading;
 }
 
 /* The file is written first: what cannot be kept is not done either. */
@@ -176,6 +225,8 @@ static void order(struct server_admin *admin, struct admin_request *request,
     struct backend *backend;
     int error;
 
+    if (!has_command(&view, request))
+        return;
     if (name == NULL) {
         admin_refuse(request, HTTP_BAD_REQUEST, "\"backend\" is missing");
         return;
@@ -194,6 +245,7 @@ static void order(struct server_admin *admin, struct admin_request *request,
         return;
     }
     set_mode(&view, name, mode);
+    predecessor_mode(view.predecessor, name, mode, by_command);
     answer_mode(request, config, backend);
 }
 
@@ -234,6 +286,8 @@ static void on_reload(struct admin_request *request, void *owner)
         admin_refuse(request, HTTP_UNAVAILABLE, "the server drains");
         return;
     }
+    if (!has_command(&view, request))
+        return;
     waiter = mem_zalloc(sizeof(*waiter));
     waiter->request = request;
     waiter->ends = view.is_reloading ? 2 : 1;
@@ -287,6 +341,7 @@ static const struct admin_route routes[] = {
     {"/readyz", ADMIN_GET, true, on_readyz},
     {"/metrics", ADMIN_GET, true, on_metrics},
     {"/status", ADMIN_GET, false, on_status},
+    {"/processes", ADMIN_GET, false, on_processes},
     {"/sessions", ADMIN_GET, false, on_sessions},
     {"/route", ADMIN_GET, false, on_route},
     {"/kick", ADMIN_POST, false, on_kick},
@@ -307,6 +362,30 @@ static bool open_doors(struct server_admin *admin, int *given, size_t count)
         return true;
     server_log_error("start-failed", "admin", why);
     return false;
+}
+
+/* A predecessor goes by its own table, but not where that would let users in,
+ * or keep them, where ours does not. */
+static void tell_predecessor(const struct server_view *view)
+{
+    const struct backend_set *backends = view->snapshot->backends;
+
+    for (size_t i = 0; i < backend_set_count(backends); i++) {
+        const struct backend_config *config;
+        struct backend_facts facts;
+
+        backend_read_facts(backend_set_at(backends, i, &config), &facts);
+        predecessor_mode(view->predecessor, config->name, facts.mode,
+                         facts.why);
+    }
+}
+
+static void put_orders_in_force(struct server_admin *admin,
+                                const struct server_view *view)
+{
+    for (size_t i = 0; i < admin->orders.count; i++)
+        set_mode(view, admin->orders.items[i].backend,
+                 admin->orders.items[i].mode);
 }
 
 static void set_access(struct server_admin *admin,
@@ -330,24 +409,24 @@ void server_admin_follow(struct server_admin *admin)
         return;
     view = look(admin);
     set_access(admin, view.snapshot);
-    for (size_t i = 0; i < admin->orders.count; i++)
-        set_mode(&view, admin->orders.items[i].backend,
-                 admin->orders.items[i].mode);
+    put_orders_in_force(admin, &view);
+    if (predecessor_pid(view.predecessor) != 0)
+        tell_predecessor(&view);
 }
 
 /* Before the first login. */
 static bool take_orders(struct server_admin *admin)
 {
+    struct server_view view = look(admin);
     struct reasons *reasons = reasons_new();
     bool is_good;
 
-    admin->orders_path =
-        mem_strdup(look(admin).snapshot->settings->admin_state);
+    admin->orders_path = mem_strdup(view.snapshot->settings->admin_state);
     admin->orders.path = admin->orders_path;
     is_good = orders_read(&admin->orders, reasons);
     server_log_reasons(reasons);
     reasons_free(&reasons);
-    server_admin_follow(admin);
+    put_orders_in_force(admin, &view);
     return is_good;
 }
 
@@ -358,6 +437,7 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     struct server_admin *admin = mem_zalloc(sizeof(*admin));
 
     admin->loop = loop;
+    admin->predecessors.loop = loop;
     admin->verbs = verbs;
     admin->server = server;
     admin->has_doors = look(admin).snapshot->settings->admin_socket != NULL;
@@ -471,6 +551,7 @@ void server_admin_stop(struct server_admin *admin)
         return;
     if (admin->sessions != NULL)
         server_sessions_stop(admin->sessions);
+    server_predecessors_stop(&admin->predecessors);
     drop_waiters(admin);
     admin->upgrader = NULL;
     server_route_stop(&admin->routes);

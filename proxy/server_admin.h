@@ -58,7 +58,8 @@ server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
  * cannot. */
 MUST_USE bool server_admin_serve(struct server_admin *admin);
 
-/* The listening sockets, lent, for a successor. Returns how many. */
+/* The listening sockets, lent, for a successor; the first is the local one.
+ * Returns how many. */
 size_t server_admin_sockets(const struct server_admin *admin,
                             int fds_out[ADMIN_SOCKETS_MAX]);
 
@@ -70,8 +71,9 @@ void server_admin_retire(struct server_admin *admin);
  * cannot be served. */
 void server_admin_take(struct server_admin *admin, int fd);
 
-/* Another table has come in force: what was ordered by command holds for it
- * too. Accepts NULL. */
+/* Another table has come in force, or a predecessor has retired: what was
+ * ordered by command holds for the table too, and a predecessor is told which
+ * backends take whom. Accepts NULL. */
 void server_admin_follow(struct server_admin *admin);
 
 /* A reload has ended; the reasons are lent. Accepts NULL. */

@@ -1,11 +1,14 @@
 #include "server_sessions.h"
 
+#include "admin_client.h"
 #include "base/log.h"
 #include "question.h"
+#include "server_predecessors.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     HTTP_OK = 200,
@@ -15,10 +18,12 @@ enum {
     OVER_MAX_S = 86400,
     /* A worker whose loop stands still, or that has just ended, does not hold
      * a page for ever. */
-    PATIENCE_MS = 5000
+    PATIENCE_MS = 5000,
+    PLACE_MAX = 64
 };
 
-/* One answer in the making: the workers are asked one after the other. */
+/* One answer in the making: the workers are asked one after the other, then the
+ * predecessor, which goes on in the same way. */
 struct page {
     struct page *next;
     struct server_sessions *sessions;
@@ -34,8 +39,11 @@ struct page {
     bool is_kick;
     bool is_partial; /* some worker did not answer */
     struct text rows;
-    char following[64]; /* where the next page begins; empty: nowhere */
+    char from[PLACE_MAX];      /* in a predecessor; empty: at its beginning */
+    char following[PLACE_MAX]; /* where the next page begins; empty: nowhere */
     struct question *question;
+    struct predecessor *predecessor;
+    struct ask *ask;
     uv_timer_t patience;
 };
 
@@ -68,6 +76,7 @@ static void drop_page(struct page *page)
     if (page->question != NULL)
         page->question->asker = NULL;
     question_unref(&page->question);
+    ask_drop(&page->ask);
     uv_close((uv_handle_t *)&page->patience, free_page);
 }
 
@@ -82,6 +91,7 @@ static void answer_page(struct page *page)
                  page->rows.bytes == NULL ? "" : page->rows.bytes);
         text_add_json_or_null(
             &body, page->following[0] == '\0' ? NULL : page->following);
+        text_add(&body, ", \"process\": %ld", (long)getpid());
     }
     text_add(&body, ", \"complete\": %s}\n",
              page->is_partial ? "false" : "true");
@@ -96,8 +106,10 @@ static void add_row(struct text *out, const struct session_row *row)
     char peer[ADDRESS_TEXT_MAX];
 
     address_format(&row->peer, peer, sizeof(peer));
-    text_add(out, "\n  {\"id\": \"%u-%" PRIu64 "\", \"state\": \"%s\", ",
-             row->worker, row->number, row->state);
+    text_add(out,
+             "\n  {\"id\": \"%u-%" PRIu64
+             "\", \"process\": %ld, \"state\": \"%s\", ",
+             row->worker, row->number, (long)getpid(), row->state);
     text_add(out, "\"user\": ");
     text_add_json_or_null(out, row->user);
     text_add(out, ", \"backend\": ");
@@ -111,6 +123,13 @@ static void add_row(struct text *out, const struct session_row *row)
              row->to_backend);
 }
 
+static void follow_at(struct page *page, pid_t process, unsigned worker,
+                      uint64_t number)
+{
+    snprintf(page->following, sizeof(page->following), "%ld:%u-%" PRIu64,
+             (long)process, worker, number);
+}
+
 static void take_rows(struct page *page, const struct listing *listing)
 {
     for (size_t i = 0; i < listing->count; i++) {
@@ -119,8 +138,8 @@ static void take_rows(struct page *page, const struct listing *listing)
     }
     page->matches += listing->matches;
     if (listing->matches > listing->count && !page->is_kick)
-        snprintf(page->following, sizeof(page->following), "%u-%" PRIu64,
-                 page->worker, listing->rows[listing->count - 1].number);
+        follow_at(page, getpid(), page->worker,
+                  listing->rows[listing->count - 1].number);
 }
 
 static void go_on(struct page *page)
@@ -170,14 +189,94 @@ static void ask(struct page *page)
     uv_timer_start(&page->patience, on_impatience, PATIENCE_MS, 0);
 }
 
+/* What predecessors say. */
+
+static void add_their_row(struct page *page, const json_t *row)
+{
+    char *text = json_dumps(row, JSON_COMPACT);
+
+    if (text != NULL)
+        text_add(&page->rows, "%s\n  %s", page->count++ == 0 ? "" : ",", text);
+    free(text);
+}
+
+static void take_answer(struct page *page, const json_t *answer)
+{
+    const json_t *sessions = json_object_get(answer, "sessions");
+    const char *next = json_string_value(json_object_get(answer, "next"));
+
+    page->is_partial |= !json_is_true(json_object_get(answer, "complete"));
+    if (page->is_kick && json_integer_value(sessions) > 0)
+        page->matches += (size_t)json_integer_value(sessions);
+    for (size_t i = 0; i < json_array_size(sessions); i++)
+        add_their_row(page, json_array_get(sessions, i));
+    if (next != NULL)
+        snprintf(page->following, sizeof(page->following), "%s", next);
+}
+
+static void on_predecessor(const json_t *answer, void *owner)
+{
+    struct page *page = owner;
+
+    page->ask = NULL;
+    take_answer(page, answer);
+    answer_page(page);
+}
+
+static void repeat_parameter(const struct page *page, struct text *target,
+                             const char *name)
+{
+    const char *value = admin_parameter(page->request, name);
+
+    if (value != NULL)
+        admin_client_add(target, name, value);
+}
+
+static void ask_predecessor(struct page *page)
+{
+    struct text target = {.bytes = NULL};
+
+    text_add(&target, page->is_kick ? "/kick" : "/sessions");
+    repeat_parameter(page, &target, "user");
+    repeat_parameter(page, &target, "backend");
+    repeat_parameter(page, &target, "over");
+    if (page->from[0] != '\0')
+        admin_client_add(&target, "after", page->from);
+    if (!page->is_kick) {
+        char limit[PLACE_MAX];
+
+        snprintf(limit, sizeof(limit), "%zu", page->limit - page->count);
+        admin_client_add(&target, "limit", limit);
+    }
+    page->ask = server_predecessors_put(
+        page->sessions->loop, page->predecessor, page->request,
+        page->is_kick ? "POST" : "GET", &target, on_predecessor, page);
+    text_deinit(&target);
+    if (page->ask == NULL)
+        on_predecessor(NULL, page);
+}
+
+/* The workers have spoken. */
+static void end_own(struct page *page)
+{
+    pid_t pid = predecessor_pid(page->predecessor);
+
+    if (pid != 0 && (page->is_kick || page->count < page->limit)) {
+        ask_predecessor(page);
+        return;
+    }
+    if (pid != 0)
+        follow_at(page, pid, 0, 0);
+    answer_page(page);
+}
+
 static void ask_next(struct page *page)
 {
     uv_timer_stop(&page->patience);
     if (page->worker >= page->worker_count) {
-        answer_page(page);
+        end_own(page);
     } else if (page->count == page->limit && !page->is_kick) {
-        snprintf(page->following, sizeof(page->following), "%u-0",
-                 page->worker);
+        follow_at(page, getpid(), page->worker, 0);
         answer_page(page);
     } else {
         ask(page);
@@ -230,18 +329,27 @@ static bool read_user(const struct admin_request *request,
     return true;
 }
 
+/* "PROCESS:WORKER-NUMBER", of which the process is ours if it is missing.
+ * Another one is behind us in the row, or has ended. */
 static bool read_after(const struct admin_request *request, struct page *page)
 {
     const char *after = admin_parameter(request, "after");
-    const char *rest;
-    uint64_t worker;
+    const char *rest = after;
+    uint64_t process = (uint64_t)getpid(), worker;
 
     if (after == NULL)
         return true;
-    if (!read_number(after, UINT32_MAX, '-', &worker, &rest) ||
+    if (strchr(after, ':') != NULL &&
+        !read_number(after, INT32_MAX, ':', &process, &rest))
+        return false;
+    if (!read_number(rest, UINT32_MAX, '-', &worker, &rest) ||
         !read_number(rest, UINT64_MAX, '\0', &page->after, &rest))
         return false;
     page->worker = (unsigned)worker;
+    if (process == (uint64_t)getpid())
+        return true;
+    page->worker = page->worker_count;
+    snprintf(page->from, sizeof(page->from), "%s", after);
     return true;
 }
 
@@ -278,6 +386,7 @@ static void begin(struct server_sessions *sessions,
     page->sessions = sessions;
     page->request = request;
     page->workers = view->worker_list;
+    page->predecessor = view->predecessor;
     page->worker_count = view->workers;
     page->is_kick = is_kick;
     page->whom.reason = "kicked";

@@ -14,13 +14,15 @@ struct server_sessions;
 MUST_USE struct server_sessions *server_sessions_new(uv_loop_t *loop);
 
 /* GET /sessions: "user", "backend" choose; "after" is the "next" of the page
- * before; "limit" says how many at most. Answers when the workers have. */
+ * before; "limit" says how many at most. Answers when the workers have, and
+ * those of the predecessors behind them. */
 void server_sessions_list(struct server_sessions *sessions,
                           struct admin_request *request,
                           const struct server_view *view);
 
-/* POST /kick: ends those that "user", "backend" or both choose, over so many
- * seconds ("over"); answers with how many there are. */
+/* POST /kick: ends those that "user", "backend" or both choose, here and in the
+ * predecessors, over so many seconds ("over"); answers with how many there
+ * are. */
 void server_sessions_kick(struct server_sessions *sessions,
                           struct admin_request *request,
                           const struct server_view *view);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 enum {
     SHOWN_LINE_MAX = 1024,
@@ -144,25 +145,54 @@ static void add_backends(struct text *out, const struct backend_set *backends)
 static void add_sessions(struct text *out, const struct server_view *view)
 {
     text_add(out,
-             ",\n \"sessions\": {\"open\": %" PRIu64
+             ", \"sessions\": {\"open\": %" PRIu64
              ", \"before_login\": %" PRIu64 ", \"max\": %u}",
              counters_set_sum(view->counters, COUNTER_SESSIONS_OPEN),
              counters_set_sum(view->counters, COUNTER_SESSIONS_BEFORE_LOGIN),
              quota_max(view->quota));
 }
 
-void server_status_write(struct text *out, const struct server_view *view,
-                         const struct last_reload *last)
+static const char *state_of(const struct server_view *view)
 {
-    text_add(out, "{\"version\": ");
+    if (view->is_draining)
+        return "draining";
+    return view->retired_ms == 0 ? "serving" : "retired";
+}
+
+/* What is the same of every process. */
+static void add_process(struct text *out, const struct server_view *view)
+{
+    text_add(out, "\"pid\": %ld, \"version\": ", (long)getpid());
     text_add_json(out, GATEPOST_VERSION);
+    text_add(out,
+             ", \"state\": \"%s\", \"uptime\": %" PRIu64
+             ", \"retired_seconds\": ",
+             state_of(view), seconds_since(view->started_ms));
+    if (view->retired_ms == 0)
+        text_add(out, "null");
+    else
+        text_add(out, "%" PRIu64, seconds_since(view->retired_ms));
+    add_sessions(out, view);
+}
+
+void server_status_add_process(struct text *out, const struct server_view *view)
+{
+    text_add(out, "{");
+    add_process(out, view);
+    text_add(out, "}");
+}
+
+void server_status_write(struct text *out, const struct server_view *view,
+                         const struct last_reload *last,
+                         const struct text *predecessors)
+{
+    text_add(out, "{");
+    add_process(out, view);
     text_add(out, ",\n \"config\": ");
     text_add_json(out, view->snapshot->settings->file);
-    text_add(out, ",\n \"state\": \"%s\", \"uptime\": %" PRIu64,
-             view->is_draining ? "draining" : "serving",
-             seconds_since(view->started_ms));
     text_add(out, ", \"workers\": %u", view->workers);
-    add_sessions(out, view);
+    text_add(out, ",\n \"predecessors\": [%s]",
+             predecessors->bytes == NULL ? "" : predecessors->bytes);
     add_listeners(out, view->snapshot->settings);
     add_backends(out, view->snapshot->backends);
     text_add(out, ",\n \"last_reload\": ");

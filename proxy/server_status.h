@@ -28,8 +28,14 @@ void server_status_add_reasons(struct text *out, const struct reasons *reasons);
 /* {"taken": ..., "seconds": ..., "reasons": [...]}, or null. */
 void server_status_add_reload(struct text *out, const struct last_reload *last);
 
-/* One JSON object. Neither users nor addresses of clients are in it. */
+/* One JSON object. Neither users nor addresses of clients are in it. The
+ * predecessors are the members of a list. */
 void server_status_write(struct text *out, const struct server_view *view,
-                         const struct last_reload *last);
+                         const struct last_reload *last,
+                         const struct text *predecessors);
+
+/* What a process among several is, as one JSON object. */
+void server_status_add_process(struct text *out,
+                               const struct server_view *view);
 
 #endif

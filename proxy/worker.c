@@ -222,15 +222,12 @@ static void give_sockets(struct worker *worker, struct socket_call *call)
     socket_call_answer(&call);
 }
 
+/* Where it is not whole the worker has just ended, and its sessions before. */
 static void on_listed(struct listing *listing, bool is_whole, void *owner)
 {
-    struct question *question = owner;
-
     (void)listing;
-    if (is_whole)
-        question_answer(question);
-    else
-        question_unref(&question);
+    (void)is_whole;
+    question_answer(owner);
 }
 
 static void on_letter(const struct letter *letter, void *owner)

@@ -66,7 +66,7 @@ void worker_listen(struct worker *worker, int fd, unsigned listener);
 void worker_kick(struct worker *worker, const struct kick *kick);
 
 /* Has it answer the question, for which it takes a reference. One that has
- * ended does not. */
+ * ended has no sessions. */
 void worker_ask(struct worker *worker, struct question *question);
 
 /* Has it give its listening sockets to the call; takes a reference of it. One

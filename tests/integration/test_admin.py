@@ -515,7 +515,7 @@ def test_by_tcp_a_foreign_host_is_refused(port):
 TOKEN = "a-token-of-some-length"
 
 VERBS = [
-    ("/status", "GET"), ("/sessions", "GET"),
+    ("/status", "GET"), ("/processes", "GET"), ("/sessions", "GET"),
     ("/route?user=a", "GET"), ("/kick?user=a", "POST"),
     ("/drain?backend=b1", "POST"), ("/ready?backend=b1", "POST"),
     ("/reload", "POST")]

@@ -171,7 +171,8 @@ def test_bad_choices_are_refused(server, path, query):
 def test_a_page_behind_the_last_is_empty(server, path):
     answer = admin.request(path, "/sessions?after=4294967295-0")
 
-    assert answer.json == {"sessions": [], "next": None, "complete": True}
+    assert answer.json == {"sessions": [], "next": None, "complete": True,
+                           "process": server.pid}
 
 
 # -- kick --------------------------------------------------------------------
