@@ -83,21 +83,8 @@ def wait_listening(port):
         time.sleep(0.01)
 
 
-def inode(fd):
-    return os.fstat(fd).st_ino
-
-
-def listening_inodes(front):
-    """Of the sockets that listen in this process."""
-    return {line.split()[9] for table in ("tcp", "tcp6")
-            for line in open(f"/proc/{front.pid}/net/{table}")
-            if line.split()[3] == "0A"} & {
-                link[8:-1] for link in links(front)}
-
-
-def links(front):
-    return [os.readlink(f"/proc/{front.pid}/fd/{name}")
-            for name in os.listdir(f"/proc/{front.pid}/fd")]
+def inodes(*sockets):
+    return {str(os.fstat(one.fileno()).st_ino) for one in sockets}
 
 
 @pytest.mark.parametrize("sockets, workers", [
@@ -118,12 +105,13 @@ def test_what_cannot_be_parted_is_dealt_to_all_workers_in_turn(
 
 
 def test_only_the_inherited_sockets_listen(activated):
-    sockets = [listening()]
+    held = listening()
+    inode, = inodes(held)
 
-    front = activated(sockets, workers=4)
+    front = activated([held], workers=4)
 
-    assert listening_inodes(front) == {str(inode(sockets[0].fileno()))}
-    assert links(front).count(f"socket:[{inode(sockets[0].fileno())}]") == 1
+    assert procfs.listening_inodes(front.pid) == {inode}
+    assert procfs.descriptors(front.pid).count(f"socket:[{inode}]") == 1
 
 
 def test_a_socket_for_each_worker_is_its_own(activated):
@@ -135,8 +123,7 @@ def test_a_socket_for_each_worker_is_its_own(activated):
     served = shares(front, port_of(first), 40)
 
     assert len(served) == 2
-    assert listening_inodes(front) == {str(inode(first.fileno())),
-                                       str(inode(second.fileno()))}
+    assert procfs.listening_inodes(front.pid) == inodes(first, second)
 
 
 def test_one_socket_of_both_families_does_for_a_star(activated):
@@ -146,7 +133,7 @@ def test_one_socket_of_both_families_does_for_a_star(activated):
     greeted(port).abandon()
     greeted(port, "::1").abandon()
 
-    assert len(listening_inodes(front)) == 1
+    assert len(procfs.listening_inodes(front.pid)) == 1
 
 
 def test_the_other_family_is_opened_beside_an_inherited_one(activated):
@@ -217,7 +204,7 @@ def test_systemd_hands_its_socket_over(gatepost, backend):
     assert first.read_line().startswith(b"* OK")
     front.wait_log(STARTED)
     assert len(shares(front, port, 8)) == 4
-    assert len(listening_inodes(front)) == 1
+    assert len(procfs.listening_inodes(front.pid)) == 1
     first.abandon()
 
 

@@ -55,17 +55,28 @@ def cpu_seconds(pid):
     return total / _TICKS
 
 
-def listening_ports():
-    """Every TCP port in LISTEN, as a set of (family, port)."""
-    ports = set()
+def _listening():
+    """(family, port, inode) of every TCP socket in LISTEN. They come first;
+    behind them a busy machine has a hundred thousand that linger."""
     for family, name in ((4, "tcp"), (6, "tcp6")):
         with open(f"/proc/net/{name}") as table:
             next(table)
             for row in table:
                 fields = row.split()
-                if fields[3] == "0A":
-                    ports.add((family, int(fields[1].rsplit(":", 1)[1], 16)))
-    return ports
+                if fields[3] != "0A":
+                    break
+                port = int(fields[1].rsplit(":", 1)[1], 16)
+                yield family, port, fields[9]
+
+
+def listening_ports():
+    """Every TCP port in LISTEN, as a set of (family, port)."""
+    return {(family, port) for family, port, _ in _listening()}
+
+
+def listening_inodes(pid):
+    """The inodes of the process tree's sockets in LISTEN."""
+    return {inode for _, _, inode in _listening()} & _sockets(pid)
 
 
 def _sockets(pid):
