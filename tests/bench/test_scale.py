@@ -1,4 +1,5 @@
-"""What scale says of a table of a million users, in the size of a test."""
+"""What scale says of a million users and of a hundred thousand sessions, in the
+size of a test."""
 
 import os
 import re
@@ -19,3 +20,13 @@ def test_a_user_takes_little_memory_in_either_form(lab):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("ok table: tsv ")
     assert len(each) == 2 and all(12 < one < 30 for one in each), done.stdout
+
+
+def test_a_look_at_many_sessions_leaves_the_loop_its_turns(lab):
+    done = subprocess.run(
+        [lab.program("bench_sweeps"), "30000"], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, timeout=60, check=True)
+
+    longest = dict(re.findall(r"(\S+) longest_us (\d+)", done.stdout))
+    assert len(longest) == 5, done.stdout
+    assert all(int(one) < 5000 for one in longest.values()), done.stdout
