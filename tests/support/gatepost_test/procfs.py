@@ -36,6 +36,11 @@ def descriptors(pid):
     return found
 
 
+def numbers(pid):
+    """The numbers of the descriptors of this process."""
+    return [int(one) for one in os.listdir(f"/proc/{pid}/fd")]
+
+
 def rss_bytes(pid):
     """Resident memory of the process tree."""
     total = 0
