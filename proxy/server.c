@@ -721,16 +721,25 @@ static void upgrade(void *owner)
     server_upgrade_begin(&server->upgrade, &view);
 }
 
-static bool start_admin(struct server *server)
+/* Likewise. */
+static void on_admin_refused(void *owner, const char *why)
 {
-    static const struct server_verbs verbs = {
-        .look = look, .reload = reload, .upgrade = upgrade};
+    (void)refuse_start(owner, "admin", why);
+}
+
+/* Nobody is served yet. */
+static bool open_admin(struct server *server)
+{
+    static const struct server_verbs verbs = {.look = look,
+                                              .reload = reload,
+                                              .upgrade = upgrade,
+                                              .refuse = on_admin_refused};
     struct inherited *given = predecessor_admin(server->predecessor);
 
     server->admin = server_admin_start(&server->loop, &verbs, server,
                                        given == NULL ? NULL : given->fds,
                                        given == NULL ? 0 : given->count);
-    return server->admin != NULL && server_admin_serve(server->admin);
+    return server->admin != NULL;
 }
 
 static void make_parts(struct server *server)
@@ -788,13 +797,14 @@ static bool start(struct server *server)
                     settings->resolve_interval_ms);
     (void)resolver_wait(server->resolver, RELOAD_RESOLVE_MS);
     prepare_loop(server);
-    if (!take_state(server))
+    if (!open_admin(server) || !take_state(server))
         return false;
     modes_follow(server->snapshot, NULL, 0);
+    server_admin_follow(server->admin);
     certificate_watch_follow(&server->certificates, server->snapshot,
                              own_counters(server), time(NULL));
     server->started_ms = clock_now_ms();
-    if (!start_admin(server) || !start_workers(server))
+    if (!start_workers(server) || !server_admin_serve(server->admin))
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);

@@ -40,6 +40,7 @@ struct server_admin {
     struct admin *http;
     struct admin_doors doors;
     bool has_doors;
+    bool is_serving;
     char *orders_path;
     struct orders orders;
     struct last_reload last_reload;
@@ -360,7 +361,7 @@ static bool open_doors(struct server_admin *admin, int *given, size_t count)
     if (admin_doors_open(&admin->doors, snapshot->settings,
                          &snapshot->keepalive, given, count, why) == 0)
         return true;
-    server_log_error("start-failed", "admin", why);
+    admin->verbs->refuse(admin->server, why);
     return false;
 }
 
@@ -410,23 +411,23 @@ void server_admin_follow(struct server_admin *admin)
     view = look(admin);
     set_access(admin, view.snapshot);
     put_orders_in_force(admin, &view);
-    if (predecessor_pid(view.predecessor) != 0)
+    if (admin->is_serving && predecessor_pid(view.predecessor) != 0)
         tell_predecessor(&view);
 }
 
-/* Before the first login. */
-static bool take_orders(struct server_admin *admin)
+static bool read_orders(struct server_admin *admin)
 {
-    struct server_view view = look(admin);
     struct reasons *reasons = reasons_new();
     bool is_good;
 
-    admin->orders_path = mem_strdup(view.snapshot->settings->admin_state);
+    admin->orders_path =
+        mem_strdup(look(admin).snapshot->settings->admin_state);
     admin->orders.path = admin->orders_path;
     is_good = orders_read(&admin->orders, reasons);
     server_log_reasons(reasons);
+    if (!is_good)
+        admin->verbs->refuse(admin->server, "the state file cannot be read");
     reasons_free(&reasons);
-    put_orders_in_force(admin, &view);
     return is_good;
 }
 
@@ -447,7 +448,7 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
     admin->sessions = server_sessions_new(loop);
     if (admin->sessions != NULL &&
         (!admin->has_doors ||
-         (take_orders(admin) && open_doors(admin, fds, count))))
+         (read_orders(admin) && open_doors(admin, fds, count))))
         return admin;
     server_admin_stop(admin);
     server_admin_free(&admin);
@@ -456,6 +457,7 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
 
 bool server_admin_serve(struct server_admin *admin)
 {
+    admin->is_serving = true;
     if (!admin->has_doors)
         return true;
     admin_doors_own(&admin->doors);
@@ -465,7 +467,7 @@ bool server_admin_serve(struct server_admin *admin)
         admin->doors.fds[i] = -1;
         if (admin_serve(admin->http, fd, i == 0))
             continue;
-        server_log_error("start-failed", "admin", "HTTP cannot be served");
+        admin->verbs->refuse(admin->server, "HTTP cannot be served");
         return false;
     }
     return true;

@@ -42,6 +42,8 @@ struct server_verbs {
     /* Not while one of either is under way. Its end is told by
      * server_admin_upgraded, perhaps at once. */
     void (*upgrade)(void *server);
+    /* Why the server cannot start; lent. */
+    void (*refuse)(void *server, const char *why);
 };
 
 struct server_admin;
@@ -49,13 +51,12 @@ struct server_admin;
 /* Opens the sockets of the settings that are in force, where it has any, and
  * reads what was ordered. Those that a predecessor gave (fds, count) are taken
  * instead of opened, and -1 is written over them. They accept nobody yet. NULL,
- * after a line in the log, when one cannot be had. */
+ * after verbs->refuse, when one cannot be had. */
 MUST_USE struct server_admin *
 server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
                    void *server, int *fds, size_t count);
 
-/* Serves from here on. False, after a line in the log, when the library
- * cannot. */
+/* Serves from here on. False, after verbs->refuse, when the library cannot. */
 MUST_USE bool server_admin_serve(struct server_admin *admin);
 
 /* The listening sockets, lent, for a successor; the first is the local one.
@@ -71,9 +72,10 @@ void server_admin_retire(struct server_admin *admin);
  * cannot be served. */
 void server_admin_take(struct server_admin *admin, int fd);
 
-/* Another table has come in force, or a predecessor has retired: what was
- * ordered by command holds for the table too, and a predecessor is told which
- * backends take whom. Accepts NULL. */
+/* Another table has come in force, before the first login the first one, or a
+ * predecessor has retired: what was ordered by command holds for the table too,
+ * and once we serve a predecessor is told which backends take whom. Accepts
+ * NULL. */
 void server_admin_follow(struct server_admin *admin);
 
 /* A reload has ended; the reasons are lent. Accepts NULL. */

@@ -276,6 +276,40 @@ def test_the_sockets_outlive_their_maker(chain):
     assert not os.path.lexists(mine.path)
 
 
+def test_a_socket_of_another_name_takes_the_place_of_the_first(chain):
+    mine = chain(1)
+    former, mine.path = mine.path, mine.path + "2"
+
+    mine.server.settings["admin"]["socket"] += "2"
+    mine.server.write_settings(mine.server.settings)
+    answer = admin.request(former, "/upgrade", "POST", timeout=60).json
+    mine.server.follow(answer["successor"])
+
+    told = mine.ask("/status").json
+    assert told["pid"] == mine.server.pid
+    assert [one["pid"] for one in told["predecessors"]] == mine.processes
+    assert not os.path.lexists(former)
+
+
+def test_a_successor_without_its_sockets_is_refused(chain):
+    mine = chain(1)
+    inode = os.lstat(mine.path).st_ino
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(1)
+        mine.server.settings["admin"]["listen"]["port"] = (
+            other.getsockname()[1])
+        mine.server.write_settings(mine.server.settings)
+
+        answer = mine.ask("/upgrade", "POST", timeout=60)
+
+    assert answer.status == 409
+    assert "another program listens there" in " ".join(answer.json["reasons"])
+    assert os.lstat(mine.path).st_ino == inode
+    assert mine.ask("/status").json["pid"] == mine.server.pid
+    assert by_tcp(mine.port)["pid"] == mine.server.pid
+
+
 def by_tcp(port):
     """The status as whoever has the token hears it."""
     with socket.create_connection(("127.0.0.1", port), 10) as plug:
