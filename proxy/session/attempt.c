@@ -479,7 +479,9 @@ static void on_timeout(struct wheel_timer *timer)
         attempt_login_timeout(attempt);
         break;
     case ATTEMPT_MOVE:
-        if (!move_on(attempt))
+        if (attempt->login != NULL)
+            attempt_finish_login(attempt, attempt_move_in(attempt));
+        else if (!move_on(attempt))
             attempt_finish(attempt);
         break;
     case ATTEMPT_HOLD:

@@ -63,6 +63,19 @@ static bool must_leave(const struct attempt *attempt,
            backend_state(attempt->home.at) == BACKEND_DOWN;
 }
 
+/* Whether a password is enough for what a name is not: where the backend is
+ * down nobody can show it there, and its sessions may be dead for hours to
+ * come. It is shown at the new place, of which nothing is asked until the
+ * others are closed. */
+static bool may_prove_first(const struct attempt *attempt,
+                            const struct backend_config *home)
+{
+    return home != NULL && home->weight > 0 &&
+           attempt->snapshot == attempt->env->snapshot &&
+           attempt_is_by_the_user(attempt) &&
+           backend_state(attempt->home.at) == BACKEND_DOWN;
+}
+
 static void go_to(struct attempt *attempt, const struct backend_config *config)
 {
     attempt->target = snapshot_target(attempt->snapshot, config);
@@ -91,16 +104,28 @@ static void close_others(struct attempt *attempt)
     attempt->env->kick(&kick, attempt->env->kick_owner);
 }
 
+static enum home_answer look_again(struct attempt *attempt)
+{
+    attempt->stage = ATTEMPT_MOVE;
+    io_arm(&attempt->env->io, &attempt->timer, MOVE_LOOK_MS);
+    return HOME_WAIT;
+}
+
 static enum home_answer wait_for_others(struct attempt *attempt)
 {
     const struct backend_config *home = find_home(attempt);
 
-    if (!attempt->has_kicked && must_leave(attempt, home) &&
-        may_close_others(attempt, home))
+    if (attempt->has_kicked || !must_leave(attempt, home))
+        return look_again(attempt);
+    if (may_close_others(attempt, home)) {
         close_others(attempt);
-    attempt->stage = ATTEMPT_MOVE;
-    io_arm(&attempt->env->io, &attempt->timer, MOVE_LOOK_MS);
-    return HOME_WAIT;
+    } else if (may_prove_first(attempt, home)) {
+        attempt->proves_first = true;
+        attempt->is_at_home = false;
+        go_to(attempt, attempt->wanted);
+        return HOME_THERE;
+    }
+    return look_again(attempt);
 }
 
 static enum home_answer follow(struct attempt *attempt)
@@ -167,6 +192,8 @@ static enum home_answer enter(struct attempt *attempt,
 
 bool attempt_arrive(struct attempt *attempt)
 {
+    if (attempt->proves_first)
+        return true;
     attempt->is_astray = attempt->home.at != NULL &&
                          !homes_arrive(attempt->env->homes, &attempt->home);
     return !attempt->is_astray;
@@ -178,6 +205,7 @@ enum home_answer attempt_go_home(struct attempt *attempt,
     bool is_astray = attempt->is_astray;
 
     attempt->is_astray = false;
+    attempt->proves_first = false;
     if (is_astray)
         return follow(attempt);
     if (has_home(attempt))
@@ -199,4 +227,27 @@ enum home_answer attempt_move_on(struct attempt *attempt)
     if (answer == HOME_THERE)
         attempt->stage = ATTEMPT_ASK;
     return answer;
+}
+
+/* The home may have moved meanwhile, by another login of the same user. */
+enum home_answer attempt_move_in(struct attempt *attempt)
+{
+    struct backend *here = attempt->target->facts;
+
+    if (!attempt->has_kicked) {
+        attempt->move_until_ms = clock_now_ms() + MOVE_MAX_MS;
+        close_others(attempt);
+    }
+    switch (homes_move(attempt->env->homes, &attempt->home, here)) {
+    case HOMES_MOVED:
+    case HOMES_ELSEWHERE:
+        break;
+    case HOMES_WAIT:
+        return clock_now_ms() < attempt->move_until_ms ? look_again(attempt)
+                                                       : HOME_NONE;
+    }
+    return attempt->home.at == here &&
+                   homes_arrive(attempt->env->homes, &attempt->home)
+               ? HOME_THERE
+               : HOME_NONE;
 }

@@ -36,7 +36,7 @@ void attempt_leave_backend(struct attempt *attempt)
 static void part(struct attempt *attempt)
 {
     if (attempt->login == NULL || attempt->upstream == NULL ||
-        attempt->home.at == NULL)
+        attempt->home.at == NULL || attempt->home.is_seeking)
         return;
     parting_take(attempt->env->homes, &attempt->home, attempt->upstream);
     attempt->upstream = NULL;
@@ -110,12 +110,10 @@ static bool keeps_its_route(struct attempt *attempt)
     return false;
 }
 
-static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
+static void let_in(struct attempt *attempt)
 {
     struct attempt_outcome *outcome = &attempt->outcome;
 
-    attempt->has_verdict = true;
-    attempt->is_proven = true;
     if (!keeps_its_route(attempt) || !respects_limits(attempt)) {
         attempt_drop_login(attempt);
         return;
@@ -125,9 +123,56 @@ static void succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
     outcome->is_logged_in = true;
     outcome->to_client =
         upstream_login_to_client(attempt->login, &outcome->to_client_len);
-    outcome->rest = rest;
-    outcome->rest_len = len;
     counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
+}
+
+void attempt_finish_login(struct attempt *attempt, enum home_answer answer)
+{
+    switch (answer) {
+    case HOME_WAIT:
+        return;
+    case HOME_THERE:
+        stream_resume(attempt->upstream);
+        let_in(attempt);
+        break;
+    case HOME_NONE:
+        attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
+                       COUNTER_LOGINS_UNAVAILABLE, "other-sessions-remain");
+        attempt_drop_login(attempt);
+        break;
+    }
+    attempt_finish(attempt);
+}
+
+/* The password was right, so the user's other sessions may be closed; until
+ * they are, neither side hears of the other. */
+static void move_in(struct attempt *attempt)
+{
+    enum home_answer answer = HOME_THERE;
+
+    stream_pause(attempt->upstream);
+    if (attempt_route_holds(attempt))
+        answer = attempt_move_in(attempt);
+    attempt_finish_login(attempt, answer);
+}
+
+/* False: it goes on by itself. */
+static bool succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
+{
+    attempt->has_verdict = true;
+    attempt->is_proven = true;
+    attempt->outcome.rest = rest;
+    attempt->outcome.rest_len = len;
+    if (!attempt->proves_first) {
+        let_in(attempt);
+        return true;
+    }
+    /* What cannot be kept is lost, and no server says anything there. */
+    if (len > 0)
+        attempt_finish_login(attempt, HOME_NONE);
+    else
+        move_in(attempt);
+    return false;
 }
 
 static void send_to_backend(struct attempt *attempt)
@@ -214,7 +259,8 @@ static void take_lines(struct attempt *attempt, const uint8_t *bytes,
         pass_challenge(attempt);
         return;
     case UPSTREAM_LOGIN_DONE:
-        succeed(attempt, bytes + used, len - used);
+        if (!succeed(attempt, bytes + used, len - used))
+            return;
         break;
     case UPSTREAM_LOGIN_REFUSED:
     case UPSTREAM_LOGIN_BROKEN:
@@ -236,7 +282,10 @@ static void on_upstream(struct stream *stream, enum stream_event event,
     case STREAM_DATA: {
         const uint8_t *bytes = stream_lent(stream, &len);
 
-        take_lines(attempt, bytes, len);
+        if (attempt->is_proven)
+            fail_upstream(attempt, "backend-out-of-turn", NULL);
+        else
+            take_lines(attempt, bytes, len);
         break;
     }
     case STREAM_EOF:

@@ -53,7 +53,8 @@ struct attempt {
         *wanted; /* ATTEMPT_MOVE: where to, since when */
     uint64_t move_until_ms;
     bool has_kicked;
-    bool is_astray;             /* the home has moved since this one set out */
+    bool proves_first; /* logs in before the others have gone: who is it? */
+    bool is_astray;    /* the home has moved since this one set out */
     struct proxy_client client; /* who it is to the backend, if told */
 
     struct gate_pass pass; /* a place among those who log in there */
@@ -88,10 +89,16 @@ MUST_USE enum home_answer attempt_move_on(struct attempt *attempt);
  * meanwhile, and attempt_go_home will follow them. */
 MUST_USE bool attempt_arrive(struct attempt *attempt);
 
+/* A backend has let in who was to prove the password first: the others are
+ * closed, and the home moves there. HOME_NONE: the user is elsewhere by now. */
+MUST_USE enum home_answer attempt_move_in(struct attempt *attempt);
+
 /* attempt_login.c. From here on credentials are on their way: nobody else is
  * tried (design.md, section 2, Failover). False: the attempt is over. */
 MUST_USE bool attempt_start_login(struct attempt *attempt);
 void attempt_login_timeout(struct attempt *attempt);
+/* After attempt_move_in, when the others have gone, or not. */
+void attempt_finish_login(struct attempt *attempt, enum home_answer answer);
 /* A client's answer has waited for its place among those who log in, and has it
  * or not. False: the attempt is over. */
 MUST_USE bool attempt_resume_login(struct attempt *attempt, bool is_in);

@@ -406,6 +406,88 @@ def test_a_name_alone_ends_nobodys_sessions(gatepost, backends):
     assert closed(client)
 
 
+@pytest.fixture
+def down(gatepost, fake_backend):
+    """(front, the user's session, its server, which takes nobody new by now,
+    the other server): the user has logged in from 127.0.0.2."""
+    accept = {"accept": lambda user, password: password == b"secret"}
+    servers = [fake_backend(ImapServer(**accept)) for _ in range(2)]
+    front = gatepost(routes(servers, when_down="next"),
+                     auth={"delay_max": 15})
+    client = front.secure(source="127.0.0.2")
+    assert client.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
+    home = servers[0] if servers[0].connects else servers[1]
+    home.refuse()
+    for number in range(12):
+        login(front, f"user{number}@example.org")
+    front.wait_log("backend-down")
+    other, = (one for one in servers if one is not home)
+    return front, client, home, other
+
+
+def test_the_password_moves_a_user_whose_address_is_new(down):
+    """The old server is down, though it may still serve old sessions."""
+    front, client, _, other = down
+    before = other.connects
+
+    mover = front.secure(source="127.0.0.9")
+    answer = mover.command(f"LOGIN {USER} secret", 20)[-1]
+
+    assert answer.startswith(b"OK"), answer
+    assert closed(client)
+    assert other.connects == before + 1
+    assert mover.command("NOOP")[-1].startswith(b"OK")
+    again = front.secure(source="127.0.0.7")
+    assert again.command(f"LOGIN {USER} secret", 20)[-1].startswith(b"OK")
+    assert mover.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_many_move_in_at_once(down):
+    front, client, _, other = down
+    answers, movers = [], []
+
+    def move_in(number):
+        movers.append(front.secure(source=f"127.0.0.{20 + number}"))
+        answers.append(movers[-1].command(f"LOGIN {USER} secret", 20)[-1])
+
+    threads = [threading.Thread(target=move_in, args=(number,))
+               for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(answer.startswith(b"OK") for answer in answers), answers
+    assert closed(client)
+    assert all(one.command("NOOP")[-1].startswith(b"OK") for one in movers)
+
+
+@pytest.mark.parametrize("authzid, user, password", [
+    ("", USER, "guess"), (USER, "mallory@example.org", "secret")])
+def test_a_wrong_password_moves_nobody(down, authzid, user, password):
+    front, client, _, _ = down
+    message = base64.b64encode(
+        f"{authzid}\0{user}\0{password}".encode()).decode()
+
+    stranger = front.secure(source="127.0.0.9")
+    answer = stranger.command(f"AUTHENTICATE PLAIN {message}", 20)[-1]
+
+    assert answer.startswith(b"NO ")
+    assert client.command("NOOP")[-1].startswith(b"OK")
+
+
+def test_a_server_that_speaks_before_its_client_gets_none(down):
+    """What it says would have to be kept while the others are closed."""
+    front, client, _, other = down
+    other.script.reply = b"OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS"
+
+    mover = front.secure(source="127.0.0.9")
+    answer = mover.command(f"LOGIN {USER} secret", 20)[-1]
+
+    assert answer.startswith(b"NO [UNAVAILABLE]")
+    assert client.command("NOOP")[-1].startswith(b"OK")
+
+
 def test_who_waits_for_leave_goes_by_the_table_of_then(gatepost, fake_backend):
     old = fake_backend(ImapServer(accept=lambda user, password: False))
     new = fake_backend(ImapServer())
