@@ -23,6 +23,7 @@ enum letter_kind {
     LETTER_SOCKETS,    /* give the listening sockets to a successor, too */
     LETTER_LIST,       /* say which sessions there are */
     LETTER_RETIRE,     /* accept no more: a successor does */
+    LETTER_NO_LOGINS,  /* who is not logged in shall go there, too */
     LETTER_DRAIN,      /* accept no more, end what lives within drain_ms */
     LETTER_STOP        /* end everything now */
 };

@@ -26,11 +26,6 @@ enum {
     SIGNALLED = 128 /* and the signal, as shells say it */
 };
 
-/* The log has all; whoever asked for the upgrade is shown no more. */
-enum {
-    REASONS_TOLD_MAX = 100
-};
-
 struct predecessor {
     struct control_link link;
     int state_link; /* -1 once it was given */
@@ -244,7 +239,7 @@ void predecessor_refuse(struct predecessor *predecessor,
 {
     if (predecessor == NULL)
         return;
-    for (size_t i = 0; i < reasons->count && i < REASONS_TOLD_MAX; i++)
+    for (size_t i = 0; i < reasons->count; i++)
         send_reason(predecessor, &reasons->items[i]);
     control_link_send_number(&predecessor->link, CONTROL_FAILED, 0);
 }

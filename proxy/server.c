@@ -150,11 +150,12 @@ static bool on_arrival(const struct arrival *arrival, unsigned turn,
     return post_deal(&server->post, arrival, turn, own);
 }
 
-/* Whoever asked for the upgrade hears of it, if it is one. */
+/* If it is an upgrade, the predecessor logs it, and tells who asked for it. */
 static bool refuse_start(struct server *server, const char *what,
                          const char *why)
 {
-    server_log_error("start-failed", what, why);
+    if (server->predecessor == NULL)
+        server_log_error("start-failed", what, why);
     predecessor_refuse_plainly(server->predecessor, server->config_file, why);
     return false;
 }
@@ -523,6 +524,7 @@ static void on_no_more_logins(void *owner)
 {
     struct server *server = owner;
 
+    each_worker(server, worker_end_logins);
     predecessor_no_more_logins(server->predecessor);
 }
 
@@ -591,7 +593,9 @@ static bool find_predecessor(struct server *server)
     server->predecessor = predecessor_open(why);
     if (why[0] == '\0' && predecessor_receive(server->predecessor, why))
         return true;
-    return refuse_start(server, "predecessor", why);
+    server_log_error("start-failed", "predecessor", why);
+    predecessor_refuse_plainly(server->predecessor, server->config_file, why);
+    return false;
 }
 
 static bool take_state(struct server *server)
@@ -766,8 +770,9 @@ static bool load_first(struct server *server)
         is_good =
             capacity_suffices(server->snapshot, server->worker_count, reasons);
     }
-    server_log_reasons(reasons);
-    if (!is_good)
+    if (is_good || server->predecessor == NULL) /* which logs them */
+        server_log_reasons(reasons);
+    else
         predecessor_refuse(server->predecessor, reasons);
     reasons_free(&reasons);
     return is_good;

@@ -142,6 +142,21 @@ static void watch_all_idle(struct worker *worker)
     sweeps_add(&worker->sweeps, sweep);
 }
 
+/* Who is in the handshake hears it after that, who logs in with the verdict. */
+static void end_logins(struct worker *worker)
+{
+    struct registry_node *node = registry_first_before_login(&worker->registry);
+
+    worker->env.takes_no_logins = true;
+    while (node != NULL) {
+        struct session *session = session_of_node(node);
+
+        node = registry_next(&worker->registry, node);
+        if (session_awaits_command(session))
+            session_end(session, "upgraded", SESSION_KICKED);
+    }
+}
+
 /* Listeners and running sessions follow what they would not see by
  * themselves. */
 static void follow(struct worker *worker, bool idle_is_new)
@@ -256,6 +271,9 @@ static void on_letter(const struct letter *letter, void *owner)
         break;
     case LETTER_RETIRE:
         retire(worker, letter->has_left_over);
+        break;
+    case LETTER_NO_LOGINS:
+        end_logins(worker);
         break;
     case LETTER_DRAIN:
         stop_listening(worker);
@@ -407,6 +425,13 @@ void worker_retire(struct worker *worker, bool has_left_over)
 {
     struct letter letter = {.kind = LETTER_RETIRE,
                             .has_left_over = has_left_over};
+
+    mailbox_put(&worker->mailbox, &letter);
+}
+
+void worker_end_logins(struct worker *worker)
+{
+    struct letter letter = {.kind = LETTER_NO_LOGINS};
 
     mailbox_put(&worker->mailbox, &letter);
 }

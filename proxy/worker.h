@@ -86,6 +86,10 @@ MUST_USE bool worker_answers(struct worker *worker);
  * those before login included, which may still log in. */
 void worker_retire(struct worker *worker, bool has_left_over);
 
+/* Of one that has retired: lets nobody log in any more, and ends those who have
+ * not. */
+void worker_end_logins(struct worker *worker);
+
 /* Accepts what waits, then no more; ends all sessions within drain_ms. The
  * thread ends when none is left. */
 void worker_drain(struct worker *worker, uint64_t drain_ms);

@@ -53,6 +53,14 @@ static void run_ahead(struct session *session)
     wiped_buffer_deinit(&ahead);
 }
 
+/* To the process that serves by now. */
+static bool turn_away(struct session *session)
+{
+    if (session->env->takes_no_logins)
+        session_end(session, "upgraded", SESSION_KICKED);
+    return session->env->takes_no_logins;
+}
+
 static void finish_attempt(struct session *session)
 {
     const struct attempt_outcome *outcome =
@@ -63,7 +71,7 @@ static void finish_attempt(struct session *session)
         session_finish(session, session->before->left, NULL);
     else if (outcome->is_logged_in)
         session_start_splice(session, outcome);
-    else if (answer_failure(session, outcome))
+    else if (answer_failure(session, outcome) && !turn_away(session))
         run_ahead(session);
 }
 
@@ -159,6 +167,8 @@ static void try_login(struct session *session)
         .client = describe_client(session, &client),
     };
 
+    if (turn_away(session))
+        return;
     session_enter(session, SESSION_ATTEMPT);
     before->attempt = attempt_new(session->env, &request, on_attempt, session);
     if (!attempt_start(before->attempt))
@@ -315,6 +325,8 @@ void session_begin_dialogue(struct session *session, bool is_secure)
         session_end(session, "drained", SESSION_GOING_DOWN);
         return;
     }
+    if (turn_away(session))
+        return;
     if (is_secure)
         take_certificate(session);
     login_greet(before->login);

@@ -732,6 +732,11 @@ const char *session_user(const struct session *session)
     return session_facts_user(&session->facts);
 }
 
+bool session_awaits_command(const struct session *session)
+{
+    return session->state == SESSION_COMMAND;
+}
+
 bool session_is_seeking(const struct session *session)
 {
     const struct attempt *attempt = attempt_of(session);

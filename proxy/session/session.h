@@ -61,6 +61,8 @@ bool session_is_spliced(const struct session *session);
 bool session_is_ending(const struct session *session);
 /* The normalised name of who has logged in or is about to; NULL: nobody. */
 const char *session_user(const struct session *session);
+/* It has been greeted, and nobody logs in. */
+bool session_awaits_command(const struct session *session);
 /* It is logging in, and the backend has seen no credentials yet. */
 bool session_is_seeking(const struct session *session);
 /* Of one that is ending: its backend shall hear of it now, whatever is still to

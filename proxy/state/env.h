@@ -42,6 +42,9 @@ struct env {
     unsigned worker; /* its index, for session ids */
     uint64_t sessions_made;
     bool is_draining;
+    /* A successor goes by another table by now: whoever is not logged in shall
+     * do it there. */
+    bool takes_no_logins;
 };
 
 #endif
