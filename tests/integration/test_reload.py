@@ -212,8 +212,10 @@ def test_h2_reload_under_load_keeps_every_session_on_its_backend(
                     if answer.startswith(b"NO [UNAVAILABLE]"):
                         continue  # the table changed in the midst of it
                     assert answer.startswith(b"OK"), answer
-                    for _ in range(5):
-                        assert client.command("NOOP")[-1].startswith(b"OK")
+                    for turn in range(5):
+                        # Nobody hears what was said to somebody else.
+                        own = f"NOOP {number}-{turn}-{logins[0]}".encode()
+                        assert own in client.command(own)[-1]
                     client.command("LOGOUT")
                 logins[0] += 1
         except Exception as failure:
@@ -258,12 +260,15 @@ def test_h2_many_reloads_leak_neither_memory_nor_descriptors(
     time.sleep(0.3)
     front.resting_descriptors()
     descriptors, memory = procfs.descriptors(front.pid), front.rss()
+    threads = procfs.threads(front.pid)
 
     for _ in range(times(30, 300)):
         front.reload()
     time.sleep(0.3)
 
     assert len(procfs.descriptors(front.pid)) == len(descriptors)
+    assert procfs.threads(front.pid) == threads
+    assert procfs.tree(front.pid) == [front.pid], "a child, or what is left"
     assert front.rss() - memory < (64 if sanitizer else 3) << 20
 
 

@@ -41,6 +41,11 @@ def numbers(pid):
     return [int(one) for one in os.listdir(f"/proc/{pid}/fd")]
 
 
+def threads(pid):
+    """How many threads the process has."""
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
 def rss_bytes(pid):
     """Resident memory of the process tree."""
     total = 0
