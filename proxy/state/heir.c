@@ -19,7 +19,8 @@
 enum {
     ANSWER_MS = 1000,
     LOOK_MS = 100, /* at sessions, and for answers that came late */
-    NEWS_SIZE = 1 + 8 + 8 + 4
+    NEWS_SIZE = 1 + 8 + 8 + 4,
+    FIRST_NEWS_SIZE = 64 * NEWS_SIZE
 };
 
 /* Asked, and not answered in time. */
@@ -215,7 +216,7 @@ static void keep_news(struct heir *heir, const uint8_t *news)
 {
     if (heir->news_len + NEWS_SIZE > heir->news_size) {
         heir->news_size =
-            heir->news_size == 0 ? 64 * NEWS_SIZE : 2 * heir->news_size;
+            heir->news_size == 0 ? FIRST_NEWS_SIZE : 2 * heir->news_size;
         heir->news = mem_realloc(heir->news, heir->news_size);
     }
     memcpy(heir->news + heir->news_len, news, NEWS_SIZE);

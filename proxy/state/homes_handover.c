@@ -24,8 +24,8 @@ void homes_set_key(struct homes *homes, const uint64_t key[2])
     memcpy(homes->hash_key, key, sizeof(homes->hash_key));
 }
 
-/* Wants the heir's lock. Where the answer is HEIR_NOBODY the shard's lock is
- * held on return: until it is given up we decide. */
+/* Wants the heir's lock, and returns with the shard's: the answer is for what
+ * stands there now. */
 static enum heir_answer ask(struct homes *homes, struct homes_shard *shard,
                             const struct heir_question *question,
                             struct backend **at_out)
@@ -41,8 +41,6 @@ static enum heir_answer ask(struct homes *homes, struct homes_shard *shard,
     pthread_mutex_unlock(&shard->lock);
     answer = heir_ask(homes->heir, question, at_out);
     pthread_mutex_lock(&shard->lock);
-    if (answer == HEIR_NOBODY)
-        shard->is_remote = false;
     return answer;
 }
 

@@ -640,6 +640,55 @@ static void a_user_at_a_backend_without_a_name_is_refused(void **state)
     heritage_book_free(&book);
 }
 
+static void put_whole_backend(uint32_t number, size_t backend)
+{
+    wire_start(&packet, WIRE_BACKEND);
+    wire_put_u32(&packet, number);
+    wire_put_place(&packet, next.backends[backend]);
+    wire_put_u8(&packet, 0);
+    for (int i = 0; i < 3; i++)
+        wire_put_u32(&packet, 1);
+    for (int i = 0; i < 3; i++)
+        wire_put_u64(&packet, 1);
+    wire_put_text(&packet, "why");
+    wire_put_u8(&packet, BACKEND_DRAINING);
+    wire_put_u8(&packet, BACKEND_READY);
+    wire_put_u64(&packet, 1);
+    wire_put_text(&packet, "why not");
+    wire_put_u32(&packet, 1);
+    wire_put_u8(&packet, 0);
+}
+
+static void put_home(uint64_t key, uint32_t place)
+{
+    wire_put_u64(&packet, key);
+    wire_put_u32(&packet, place);
+    wire_put_u32(&packet, 2);
+    wire_put_u32(&packet, 1);
+}
+
+static void a_user_at_two_backends_is_refused(void **state)
+{
+    struct heritage_book *book = new_book();
+
+    (void)state;
+    put_whole_backend(3, 0);
+    assert_int_equal(feed(book), HERITAGE_GOES_ON);
+    put_whole_backend(2, 1);
+    assert_int_equal(feed(book), HERITAGE_GOES_ON);
+    wire_start(&packet, WIRE_HOMES);
+    put_home(5, 3);
+    put_home(6, 2);
+    assert_int_equal(feed(book), HERITAGE_GOES_ON);
+    wire_start(&packet, WIRE_HOMES);
+    put_home(5, 2);
+
+    assert_int_equal(feed(book), HERITAGE_BAD);
+    assert_int_equal(heritage_book_held(book), 2);
+    heritage_book_free(&book);
+    assert_int_equal(homes_count(next.parts.homes), 0);
+}
+
 static void nothing_is_given_after_the_end(void **state)
 {
     struct heritage_book *book = new_book();
@@ -694,41 +743,22 @@ static void a_moment_in_the_future_is_refused(void **state)
     heritage_book_free(&book);
 }
 
-static void put_whole_backend(void)
-{
-    wire_start(&packet, WIRE_BACKEND);
-    wire_put_u32(&packet, 3);
-    wire_put_place(&packet, next.backends[0]);
-    wire_put_u8(&packet, 0);
-    for (int i = 0; i < 3; i++)
-        wire_put_u32(&packet, 1);
-    for (int i = 0; i < 3; i++)
-        wire_put_u64(&packet, 1);
-    wire_put_text(&packet, "why");
-    wire_put_u8(&packet, BACKEND_DRAINING);
-    wire_put_u8(&packet, BACKEND_READY);
-    wire_put_u64(&packet, 1);
-    wire_put_text(&packet, "why not");
-    wire_put_u32(&packet, 1);
-    wire_put_u8(&packet, 0);
-}
-
 static void a_record_cut_anywhere_is_refused(void **state)
 {
     struct heritage_book *book = new_book();
     size_t whole;
 
     (void)state;
-    put_whole_backend();
+    put_whole_backend(3, 0);
     for (whole = packet.len; packet.len > 0; packet.len--) {
         if (packet.len < whole)
             assert_int_equal(feed(book), HERITAGE_BAD);
     }
-    put_whole_backend();
+    put_whole_backend(3, 0);
     wire_put_u8(&packet, 0);
     assert_int_equal(feed(book), HERITAGE_BAD);
     assert_int_equal(backend_mode(next.backends[0]), BACKEND_READY);
-    put_whole_backend();
+    put_whole_backend(3, 0);
     assert_int_equal(feed(book), HERITAGE_GOES_ON);
     assert_int_equal(backend_mode(next.backends[0]), BACKEND_DRAINING);
     heritage_book_free(&book);
@@ -787,6 +817,7 @@ int main(void)
         CLAIM(what_is_not_held_cannot_be_given_up),
         CLAIM(who_has_arrived_neither_moves_nor_arrives_again),
         CLAIM(a_user_at_a_backend_without_a_name_is_refused),
+        CLAIM(a_user_at_two_backends_is_refused),
         CLAIM(nothing_is_given_after_the_end),
         CLAIM(nothing_is_taken_before_the_keys),
         CLAIM(a_moment_in_the_future_is_refused),

@@ -229,6 +229,26 @@ static void an_end_of_the_successor_leaves_the_own_book(void **state)
     assert_int_equal(homes_count(next.parts.homes), 0);
 }
 
+static void the_own_book_follows_the_successor(void **state)
+{
+    struct home_claim seeker = process_enter(&former, "alice", 0);
+    struct home_claim there;
+    struct home_claim here;
+
+    (void)state;
+    process_upgrade(&former, &next);
+    there = process_enter(&next, "alice", 1);
+    assert_int_equal(move(&next, &there, 1), HOMES_MOVED);
+    here = process_log_in(&former, "alice", 2);
+    heritage_stop(&next.heritage);
+
+    assert_false(homes_arrive(former.parts.homes, &seeker));
+    assert_int_equal(process_index(&former, seeker.at), 1);
+    leave(&former, &seeker);
+    leave(&former, &here);
+    leave(&next, &there);
+}
+
 static void one_may_be_given_again_after_a_failure(void **state)
 {
     struct home_claim session = process_log_in(&former, "alice", 1);
@@ -523,6 +543,7 @@ int main(void)
         CLAIM(nowhere_stays_no_home),
         CLAIM(an_end_of_the_predecessor_gives_all_back),
         CLAIM(an_end_of_the_successor_leaves_the_own_book),
+        CLAIM(the_own_book_follows_the_successor),
         CLAIM(one_may_be_given_again_after_a_failure),
         CLAIM(two_upgrades_in_a_row_make_a_chain),
         CLAIM(many_users_are_given_each_with_a_place),
