@@ -1,6 +1,7 @@
 #include "control_link.h"
 
 #include "base/clock.h"
+#include "net/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,7 @@ static struct control_parcel *pack(const struct control_message *message,
         return parcel;
     parcel->fds = mem_realloc_array(NULL, fd_count, sizeof(int));
     for (size_t i = 0; i < fd_count; i++) {
-        int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+        int copy = io_dup(fds[i]);
 
         if (copy >= 0) /* one less is heard of where it is missed */
             parcel->fds[parcel->fd_count++] = copy;

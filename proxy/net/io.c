@@ -4,11 +4,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/mem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Chunks kept for the next socket that refuses: four busy sessions' worth. */
 enum {
@@ -161,6 +164,20 @@ int io_defer_accept(int fd, bool defers)
 {
     return set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
                       defers ? DEFER_ACCEPT_S : 0);
+}
+
+/* In place of another descriptor: those that come by fcntl are unknown to
+ * ThreadSanitizer, which takes them for former ones of the same number. */
+int io_dup(int fd)
+{
+    int copy = eventfd(0, EFD_CLOEXEC);
+    int error = copy < 0 ? uv_translate_sys_error(errno) : 0;
+
+    if (error == 0 && dup3(fd, copy, O_CLOEXEC) < 0) {
+        error = uv_translate_sys_error(errno);
+        close(copy);
+    }
+    return error == 0 ? copy : error;
 }
 
 void io_fit_flight(struct io *io, size_t flight_max)

@@ -106,6 +106,9 @@ int io_set_listener(int fd, const struct io_keepalive *keepalive);
  * the client has spoken, for 5 s at most. 0 or UV_E*. */
 int io_defer_accept(int fd, bool defers);
 
+/* A duplicate that is closed on exec, or UV_E*. */
+MUST_USE int io_dup(int fd);
+
 /* A reload may bring longer chains: grows the front's output scratch. Call
  * it outside any event. */
 void io_fit_flight(struct io *io, size_t flight_max);

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -253,12 +252,7 @@ bool listener_follow(struct listener *listener)
 
 int listener_dup(const struct listener *listener)
 {
-    int fd;
-
-    if (listener->is_stopping)
-        return UV_ECANCELED;
-    fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
-    return fd >= 0 ? fd : uv_translate_sys_error(errno);
+    return listener->is_stopping ? UV_ECANCELED : io_dup(listener->fd);
 }
 
 /* It may have been accepted before or after a reload that this worker heard of
