@@ -123,8 +123,8 @@ struct timeouts_settings {
     uint64_t drain_ms;
     uint64_t upgrade_drain_ms; /* how long a process that was replaced lives
                                   before it drains; 0: as its sessions do */
-    uint64_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the system's. Below what
-                                 keepalive takes it cuts keepalive short */
+    uint64_t user_timeout_ms;  /* TCP_USER_TIMEOUT; 0: the system's. Below what
+                                  keepalive takes it cuts keepalive short */
     struct keepalive_settings keepalive;
 };
 
