@@ -3,6 +3,7 @@ counts, which backends are down or drained; and what it hears of the process
 before it."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -183,6 +184,28 @@ def test_a_user_stays_where_sessions_of_either_process_are(front, backends):
 def route_home(server, user):
     """Where sessions of the user are, as the last process knows it."""
     return admin.request(socket_of(server), f"/route?user={user}").json["home"]
+
+
+def test_no_word_of_the_successor_is_no_login(front, backends):
+    """What would have been granted is given back when the word comes."""
+    server = front(by_turns(backends))
+    early = [server.secure() for _ in range(3)]
+    upgrade(server)
+
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        for client in early:
+            assert client.login(USER, "secret").startswith(b"NO [UNAVAILABLE]")
+        assert time.monotonic() - began < 3  # one waited, two were told at once
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+    eventually(lambda: route_home(server, USER) is None)
+    assert early[0].login(USER, "secret").startswith(b"OK")
+    assert route_home(server, USER) is not None
+    early[0].abandon()
+    eventually(lambda: route_home(server, USER) is None)
 
 
 def test_sessions_at_a_full_backend_count(front, backends):
