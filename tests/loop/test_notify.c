@@ -221,6 +221,21 @@ static void notify_never_waits_for_a_full_queue(void **state)
     assert_int_equal(result, UV_EAGAIN);
 }
 
+static void notify_names_its_socket_to_a_successor(void **state)
+{
+    struct manager *manager = *state;
+    char expected[NOTIFY_NAME_MAX], name[NOTIFY_NAME_MAX];
+
+    listen_at(manager, manager->abstract);
+    assert_null(notify_open(&manager->notify));
+    snprintf(expected, sizeof(expected), "NOTIFY_SOCKET=%s", manager->abstract);
+
+    assert_true(notify_name(&manager->notify, name));
+    assert_string_equal(name, expected);
+    notify_close(&manager->notify);
+    assert_false(notify_name(&manager->notify, name));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +249,7 @@ int main(void)
         CLAIM(notify_takes_no_watchdog_that_is_no_number),
         CLAIM(notify_says_who_does_not_listen),
         CLAIM(notify_never_waits_for_a_full_queue),
+        CLAIM(notify_names_its_socket_to_a_successor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
