@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import threading
 import time
 
@@ -65,21 +66,19 @@ def shares(front, port, count):
     clients = [greeted(port) for _ in range(count)]
     for client in clients:
         client.abandon()
-    deadline = time.monotonic() + 10
-    while True:
-        ends = [entry for entry in front.log[since:]
+
+    def ends():
+        return [entry for entry in front.log[since:]
                 if entry["event"] == "session-end"]
-        if len(ends) == count:
-            return collections.Counter(
-                entry["id"].split("-")[0] for entry in ends)
-        assert time.monotonic() < deadline, len(ends)
-        time.sleep(0.01)
+
+    wait_for(lambda: len(ends()) >= count)
+    return collections.Counter(entry["id"].split("-")[0] for entry in ends())
 
 
-def wait_listening(port):
+def wait_for(what):
     deadline = time.monotonic() + 10
-    while (4, port) not in procfs.listening_ports():
-        assert time.monotonic() < deadline, "nobody listens"
+    while not what():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -162,7 +161,7 @@ def test_an_inherited_socket_gets_the_options_of_its_listener(activated):
     front.write_settings({**front.settings, "listeners": [
         {**listener(held), "tls": "implicit"}]})
     front.reload()
-    assert option(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+    wait_for(lambda: option(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0)
 
 
 def test_what_is_not_inherited_is_opened(gatepost, backend):
@@ -197,7 +196,7 @@ def test_systemd_hands_its_socket_over(gatepost, backend):
         env={"SYSTEMD_LOG_LEVEL": "err"},
         started_by=contextlib.nullcontext((systemd, ())), listeners=[
             {"address": "127.0.0.1", "port": port, "tls": "starttls"}])
-    wait_listening(port)
+    wait_for(lambda: (4, port) in procfs.listening_ports())
 
     first = WireClient(("127.0.0.1", port), timeout=20)  # starts it
 
@@ -272,11 +271,16 @@ def test_dealt_connections_go_by_the_settings_in_force(
         {**listener(held), "tls": "implicit"}]})
     front.reload()
 
-    for _ in range(8):
-        client = WireClient(("127.0.0.1", port_of(held)))
-        client.handshake(client_context, "imap.example.test")
-        assert client.read_line().startswith(b"* OK")
-        client.abandon()
+    def is_served_by_tls():
+        with contextlib.suppress(ssl.SSLError), socket.create_connection(
+                ("127.0.0.1", port_of(held)), 10) as plug:
+            with client_context.wrap_socket(
+                    plug, server_hostname="imap.example.test") as client:
+                return client.recv(4) == b"* OK"
+        return False
+
+    # Four in a row are one of each worker; each hears of it by itself.
+    wait_for(lambda: all([is_served_by_tls() for _ in range(4)]))
     for client in kept:
         assert client.command("NOOP")[-1].startswith(b"OK")
         client.abandon()
