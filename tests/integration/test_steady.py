@@ -1,10 +1,13 @@
 """All that an operator may change, under sessions that idle and logins that
 come at a steady rate: the short form of `tests/bench/steady`."""
 
+import shutil
+
 import pytest
 
 from gatepost_test.changes import Changes, routes_for
 from gatepost_test.dovecot import Dovecot
+from gatepost_test.gatepost import Gatepost
 from gatepost_test.ports import free_port
 from gatepost_test.steady import ANYBODY
 
@@ -28,16 +31,22 @@ def shards(leaf):
 
 
 @pytest.fixture
-def changes(gatepost, shards, settings, authority, client_context, times):
-    """Changes under a steady load, which ends with the test."""
-    del settings["listeners"][1]
+def changes(binary, folder, shards, settings, authority, client_context,
+            endings, request, times):
+    """Changes under a steady load, which ends with the test. The binary is a
+    copy, since it is replaced."""
+    settings["admin"] = {"socket": "admin.sock"}
+    settings["timeouts"] = {"drain": times(0.5, 3)}
     routes = routes_for(shards)
-    server = gatepost(routes, admin={"socket": "admin.sock"},
-                      timeouts={"drain": times(0.5, 3)})
-    with Changes(server, routes, authority, client_context,
-                 times(100, 500), times(20, 40),
-                 dict(settings["listeners"][0], port=free_port())) as made:
-        yield made
+    server = Gatepost(shutil.copy(binary, folder), folder, settings, routes)
+    try:
+        with Changes(server, routes, authority, client_context,
+                     times(100, 500), times(20, 40),
+                     dict(settings["listeners"][0], port=free_port())) as made:
+            yield made
+    finally:
+        endings.add(request.node.nodeid, server)
+        endings.check(at_most=3)
 
 
 def check(changes):
@@ -60,8 +69,22 @@ def test_no_user_notices_reloads_renewals_and_drains(changes, times):
 
 
 @pytest.mark.limit(120)
+def test_no_user_notices_upgrades_in_place(changes, times):
+    """What is changed afterwards holds for the sessions of all processes."""
+    changes.upgrade(times(2, 10))
+    changes.reload(2)
+    changes.drain()
+    changes.leave()
+
+    check(changes)
+    assert not changes.idlers.closed
+
+
+@pytest.mark.limit(120)
 def test_a_maintenance_ends_its_own_sessions_and_no_login(changes):
+    """Also those that are in the hands of a process before an upgrade."""
     here = sum(changes.idlers.homes().values())
+    changes.upgrade(1)
 
     changes.maintain()
 

@@ -5,22 +5,30 @@ import collections
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import time
 
+from . import orphans
 from .gatepost import environment
-from .steady import Client, Ended, Idlers, Load, Logins
+from .steady import Client, Ended, Idlers, Knocks, Load, Logins
 
 SERVER_NAMES = ("imap.example.test", "localhost")
 # After a change, before the next: what it broke is seen in them.
 SETTLE_LOGINS = 10
-MAINTENANCE_SECONDS = 60
+# For each login so many connections that are only greeted.
+KNOCKS = 5
+# Beyond its own time. Not much, or logins that move their users will have
+# ended what it forgot.
+MAINTENANCE_SECONDS = 5
+PREDECESSOR_SECONDS = 30
 # Reloads between two changes of the listeners, each of which may wait until a
 # queue was accepted empty.
 LISTENER_TURN = 50
 
 Row = collections.namedtuple(
-    "Row", "what times seconds logins failed lost closed p50 p99 longest")
+    "Row", "what times seconds greeted logins failed lost closed p50 p99 "
+    "longest")
 
 
 def routes_for(shards):
@@ -70,17 +78,21 @@ class Changes:
         # Who has a session logs in beside it, and so do others.
         both = [user for pair in zip(self.users, self.goers) for user in pair]
         self.logins = Logins(self.load, both + self.goers[sessions:], rate)
+        self.knocks = Knocks(self.load, server.address("starttls"),
+                             rate * KNOCKS)
 
     def __enter__(self):
         try:
             self.idlers.open(self.users)
             self.logins.__enter__()
+            self.knocks.__enter__()
         except BaseException:
             self.idlers.stop()
             raise
         return self
 
     def __exit__(self, *_):
+        self.knocks.__exit__()
         self.logins.__exit__()
         self.idlers.stop()
 
@@ -89,7 +101,7 @@ class Changes:
     def rest(self, logins):
         """Nothing at all, for so many logins: what the others stand beside."""
         with self._row("no change", 1):
-            self._wait_logins(logins)
+            self.logins.wait(logins)
 
     def reload(self, times):
         """Reloads of a table and of settings that are never the same."""
@@ -136,20 +148,35 @@ class Changes:
                 self.command("ready", name)
             self._settle()
 
+    def upgrade(self, times):
+        """Another file is renamed over the binary, which takes over, after
+        one that could not. A part of the sessions comes again each time, so
+        that each process has some; all of them are known to the last one."""
+        orphans.adopt()
+        with self._row("upgrade in place", times):
+            for turn in range(times):
+                self._be_refused()
+                self._replace_binary()
+                answer = json.loads(self.command("upgrade", "--json"))
+                self.server.follow(answer["successor"])
+                self._come_again(self.users[turn::times + 1])
+                self._settle()
+            self._expect(len(self.status()["predecessors"]) == times,
+                         "a predecessor is not known, or has ended")
+            self._judge_listing()
+
     def leave(self):
         """All sessions end by LOGOUT, while logins go on."""
         with self._row("all leave", 1):
             self.idlers.close(self.users)
             self._settle()
+            self._wait_alone()
 
     # -- what is seen ----------------------------------------------------
 
     def command(self, *words):
         """What `gatepost WORDS` printed."""
-        done = subprocess.run(
-            [self.server.binary, *words, "--socket", self._socket()],
-            capture_output=True, text=True, timeout=120, check=False,
-            env=environment({}))
+        done = self._run(*words)
         self._expect(done.returncode == 0,
                      f"gatepost {' '.join(words)}: {done.stderr}")
         return done.stdout
@@ -164,9 +191,13 @@ class Changes:
                              f"{one.user}: {one.text}"
                              for one in self.load.mishaps]
 
-    def _socket(self):
-        return os.path.join(self.server.folder,
+    def _run(self, *words):
+        path = os.path.join(self.server.folder,
                             self.server.settings["admin"]["socket"])
+        return subprocess.run(
+            [self.server.binary, *words, "--socket", path],
+            capture_output=True, text=True, timeout=120, check=False,
+            env=environment({}))
 
     def _expect(self, is_so, otherwise):
         if not is_so:
@@ -177,24 +208,24 @@ class Changes:
         """Counts what happens meanwhile. At its end each session is asked
         whether it is there still."""
         self.load.phase = what
-        began, mark = time.monotonic(), self.logins.mark()
-        failed = self.logins.failed
+        began, mark = time.monotonic(), len(self.logins.done)
+        failed = self.logins.failed + self.knocks.failed
+        greeted = self.knocks.count
         lost, closed = self.idlers.lost, self.idlers.closed
         yield
         self.idlers.wake_all()
         done = self.logins.done[mark:]
+        self._judge_together(done)
         took = sorted(one.took * 1000 for one in done)
         self.rows.append(Row(
-            what, times, time.monotonic() - began, len(done),
-            self.logins.failed - failed, self.idlers.lost - lost,
+            what, times, time.monotonic() - began,
+            self.knocks.count - greeted, len(done),
+            self.logins.failed + self.knocks.failed - failed, self.idlers.lost - lost,
             self.idlers.closed - closed, took[len(took) // 2],
             took[len(took) * 99 // 100], took[-1]))
 
     def _settle(self):
-        self._wait_logins(SETTLE_LOGINS)
-
-    def _wait_logins(self, count):
-        self.logins.wait(count, self.logins.mark())
+        self.logins.wait(SETTLE_LOGINS)
 
     # -- details of the changes ------------------------------------------
 
@@ -220,6 +251,15 @@ class Changes:
         finally:
             client.close()
 
+    def _judge_together(self, logins):
+        """Whoever has a session comes to where that is."""
+        for one in logins:
+            idler = self.idlers.clients.get(one.user)
+            if idler and idler.began + idler.took < one.began:
+                self._expect(idler.home == one.home,
+                             f"{one.user} is at {idler.home}, and came to "
+                             f"{one.home}")
+
     def _judge_drained(self, name, since):
         for one in self.logins.done:
             if one.began > since and one.home == name:
@@ -227,10 +267,40 @@ class Changes:
                              f"{one.user} came to {name}, which was drained")
 
     def _wait_left(self, name):
-        deadline = time.monotonic() + MAINTENANCE_SECONDS
+        deadline = (time.monotonic() + MAINTENANCE_SECONDS +
+                    self.server.settings["timeouts"]["drain"])
         while self.idlers.homes()[name]:
             if time.monotonic() > deadline:
                 self._expect(False, f"sessions stay at {name}")
+                return
+            time.sleep(0.05)
+
+    def _be_refused(self):
+        self.server.write_settings(dict(self.server.settings, typo=1))
+        done = self._run("upgrade")
+        self._expect(done.returncode == 1 and "$.typo" in done.stdout,
+                     f"an upgrade with a typo was not refused: {done}")
+        self.server.write_settings(self.server.settings)
+
+    def _replace_binary(self):
+        shutil.copy(self.server.binary, self.server.binary + ".new")
+        os.replace(self.server.binary + ".new", self.server.binary)
+
+    def _come_again(self, users):
+        self.idlers.close(users)
+        self.idlers.open(users)
+
+    def _judge_listing(self):
+        listed = {json.loads(line)["user"] for line in
+                  self.command("sessions", "--json").splitlines()}
+        self._expect(set(self.idlers.clients) <= listed,
+                     "sessions of predecessors are not listed")
+
+    def _wait_alone(self):
+        deadline = time.monotonic() + PREDECESSOR_SECONDS
+        while self.status()["predecessors"]:
+            if time.monotonic() > deadline:
+                self._expect(False, "a predecessor without sessions stays")
                 return
             time.sleep(0.05)
 

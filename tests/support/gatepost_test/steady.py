@@ -37,7 +37,7 @@ class Client:
     def __init__(self, address, context, user, source):
         self.user, self.home, self.took = user, None, None
         self.began = time.monotonic()
-        self._unread = b""
+        self._unread = self._last = b""
         plug = socket.create_connection(address, PATIENCE, (source, 0))
         try:
             plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -111,10 +111,10 @@ class Client:
     def _line(self):
         while b"\n" not in self._unread:
             if not (more := self.socket.recv(4096)):
-                raise Ended(f"ended, after {self._unread}")
+                raise Ended(f"ended, after {self._last}{self._unread}")
             self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+        self._last, _, self._unread = self._unread.partition(b"\n")
+        return self._last
 
 
 class Load:
@@ -261,18 +261,17 @@ class Idlers:
         return client
 
 
-class Logins:
-    """Logins at a steady rate for as long as the `with` block runs. No user
-    is in the hands of two threads. One that is due late is done late: the
-    rate that was reached is told by `done`."""
+class Paced:
+    """Visits at a steady rate for as long as the `with` block runs. What is
+    due late is done late: the rate that was reached is told by `count`."""
 
-    def __init__(self, load, users, rate, threads=4):
+    def __init__(self, load, users, rate, threads):
         self.load, self.rate = load, rate
-        self.done = []
-        self.failed = 0
+        self.count = self.failed = 0
         self._stop = threading.Event()
         self._due = itertools.count()
         self._lock = threading.Lock()
+        # No user is in the hands of two threads.
         self._threads = [
             threading.Thread(target=self._run, args=(users[i::threads],))
             for i in range(threads)]
@@ -288,16 +287,16 @@ class Logins:
         for thread in self._threads:
             thread.join()
 
-    def mark(self):
-        """A place in `done`."""
-        return len(self.done)
+    def visit(self, user):
+        """One visit; raises Ended or OSError when it fails."""
+        raise NotImplementedError
 
-    def wait(self, count, since, timeout=60):
-        """Waits for so many logins from the mark on, failed ones too."""
+    def wait(self, count, timeout=60):
+        """Waits for so many more, failed ones too."""
         deadline = time.monotonic() + timeout
-        failed = self.failed
-        while len(self.done) - since + self.failed - failed < count:
-            assert time.monotonic() < deadline, "logins hang"
+        wanted = self.count + self.failed + count
+        while self.count + self.failed < wanted:
+            assert time.monotonic() < deadline, "nobody comes any more"
             time.sleep(0.02)
 
     def _run(self, users):
@@ -306,18 +305,55 @@ class Logins:
                 due = self._began + next(self._due) / self.rate
             if self._stop.wait(max(0, due - time.monotonic())):
                 return
-            self._log_in(user)
+            self._visit(user)
 
-    def _log_in(self, user):
+    def _visit(self, user):
+        failed = 0
         try:
-            client = self.load.client(user)
+            self.visit(user)
         except (Ended, OSError) as fault:
-            self.failed += 1
-            self.load.tell("failed login", user, fault)
-            return
+            failed = 1
+            self.load.tell(f"failed {self.what}", user, fault)
+        with self._lock:
+            self.failed += failed
+            self.count += 1 - failed
+
+
+class Logins(Paced):
+    """Each logs in and out; `done` has them all."""
+
+    what = "login"
+
+    def __init__(self, load, users, rate, threads=4):
+        super().__init__(load, users, rate, threads)
+        self.done = []
+
+    def visit(self, user):
+        client = self.load.client(user)
         try:
             client.leave()
-        except (Ended, OSError) as fault:
-            self.load.tell("bad end", user, fault)
-        client.close()
+        finally:
+            client.close()
         self.done.append(Login(client.began, client.took, user, client.home))
+
+
+class Knocks(Paced):
+    """Each connects to a listener that speaks first, is greeted, and goes."""
+
+    what = "greeting"
+
+    def __init__(self, load, address, rate, threads=2):
+        super().__init__(load, SOURCES, rate, threads)
+        self.address = address
+
+    def visit(self, user):
+        with socket.create_connection(self.address, PATIENCE,
+                                      (user, 0)) as plug:
+            if not (greeting := plug.recv(4096)).startswith(b"* OK"):
+                raise Ended(f"greeted by {greeting}")
+            plug.sendall(b"a LOGOUT\r\n")
+            answer = b""
+            while more := plug.recv(4096):
+                answer += more
+            if b"a OK" not in answer:
+                raise Ended(f"LOGOUT: {answer}")
