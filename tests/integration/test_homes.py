@@ -254,6 +254,14 @@ def test_a_full_home_sends_nobody_elsewhere(gatepost, backends):
     assert backends[1].connects == 0
 
 
+def fill(client):
+    """Sends until nobody takes any more."""
+    client.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        while True:
+            client.send(bytes(1 << 18))
+
+
 class Sluggish(Watched):
     """Reads nothing of a session for a while, and never closes it."""
 
@@ -266,6 +274,30 @@ class Sluggish(Watched):
         conversation.linger()
 
 
+def test_who_is_leaving_a_server_is_none_of_its_sessions(
+        gatepost, fake_backend, board, folder):
+    """A login that waits until others have left it is not ended with them."""
+    backends = [fake_backend(Sluggish(board, 1.2)) for _ in range(2)]
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes(backends, when_down="next"),
+                     env={"GATEPOST_FAULT_CLOCK_SCALE": "4"},
+                     timeouts={"drain": 0}, admin={"socket": admin.SOCKET})
+    client, home = place(front, backends)
+    fill(client)
+    admin.request(path, f"/maintenance?backend=b{home}", "POST")
+    front.session_end(user=USER)
+    mover = front.secure()
+
+    mover.send(f"a LOGIN {USER} secret\r\n".encode())
+    while not (waiting := admin.request(
+            path, f"/sessions?user={USER}").json["sessions"]):
+        time.sleep(0.01)
+    admin.request(path, f"/kick?backend=b{home}", "POST")
+
+    assert waiting[0]["backend"] is None
+    assert mover.read_reply("a")[-1].startswith(b"a OK")
+
+
 def test_a_session_that_ends_slowly_is_waited_for(
         gatepost, fake_backend, board, folder):
     """What it had sent is flushed to the old server first, and the server has
@@ -276,10 +308,7 @@ def test_a_session_that_ends_slowly_is_waited_for(
     front = gatepost(routes([old]), env={"GATEPOST_FAULT_CLOCK_SCALE": "4"},
                      admin={"socket": admin.SOCKET})
     client, _ = login(front)
-    client.sock.settimeout(0.2)
-    with pytest.raises(TimeoutError):
-        while True:
-            client.send(bytes(1 << 18))
+    fill(client)
     admin.request(path, f"/kick?user={USER}", "POST")
     front.session_end(reason="kicked")
 
