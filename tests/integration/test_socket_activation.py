@@ -103,6 +103,17 @@ def test_what_cannot_be_parted_is_dealt_to_all_workers_in_turn(
         assert set(served.values()) == {12}
 
 
+def test_whichever_worker_accepts_deals_to_all(gatepost, backend):
+    """Each listener's only socket is another worker's."""
+    sockets = [listening() for _ in range(3)]
+    front = gatepost(routes_to(backend), started_by=handed_over(sockets),
+                     workers=3, listeners=[listener(one) for one in sockets])
+
+    for one in sockets:
+        assert set(shares(front, port_of(one), 12).values()) == {4}
+        one.close()
+
+
 def test_only_the_inherited_sockets_listen(activated):
     held = listening()
     inode, = inodes(held)

@@ -150,7 +150,7 @@ static void a_multiple_is_parted_evenly(void **state)
     struct start *start = *state;
     size_t counts[WORKERS], dealt;
 
-    inherit_loopback(start, 2 * WORKERS);
+    inherit_loopback(start, (size_t)2 * WORKERS);
 
     assert_true(make(start));
 
