@@ -23,7 +23,8 @@ struct running_kick {
     struct running_kick *next;
     struct kick *kick;
     uint64_t started_ms;
-    size_t total; /* sessions that it meant when it began */
+    uint64_t newest; /* number of a session when it began */
+    size_t total;    /* sessions that it meant then */
     size_t ended;
     size_t due; /* of all, in this sweep */
     enum part part;
@@ -143,11 +144,20 @@ static void end_one(struct kicks *kicks, struct running_kick *running,
         kicks->at_work--;
 }
 
+/* Who comes afterwards is spared, but where nobody may come. */
+static bool means(const struct running_kick *running,
+                  const struct session *session)
+{
+    return (running->kick->while_in_maintenance ||
+            session_number(session) <= running->newest) &&
+           kick_matches(running->kick, session);
+}
+
 static void look(struct kicks *kicks, struct running_kick *running,
                  struct session *session)
 {
     if (running->part == PART_NONE || running->ended >= running->due ||
-        !kick_matches(running->kick, session))
+        !means(running, session))
         return;
     if (running->part == PART_COUNT)
         running->total++;
@@ -239,6 +249,7 @@ void kicks_take(struct kicks *kicks, struct kick *kick)
 
     running->kick = kick;
     running->started_ms = clock_now_ms();
+    running->newest = kicks->env->sessions_made;
     running->next = kicks->first;
     kicks->first = running;
     begin_sweep(kicks);

@@ -48,7 +48,8 @@ struct kicks {
 
 void kicks_init(struct kicks *kicks, struct env *env);
 
-/* Takes the kick, and begins. */
+/* Takes the kick, and begins. Whoever connects from now on is spared, unless
+ * the kick is for the time of a maintenance. */
 void kicks_take(struct kicks *kicks, struct kick *kick);
 
 /* Those under way go no further; a sweep of theirs may still be told of its

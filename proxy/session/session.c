@@ -680,6 +680,11 @@ int session_open(struct env *env, int fd, const struct address *peer,
     return 0;
 }
 
+uint64_t session_number(const struct session *session)
+{
+    return session->facts.number;
+}
+
 bool session_is_in_handshake(const struct session *session)
 {
     return session->state == SESSION_HANDSHAKE ||

@@ -47,6 +47,9 @@ void session_abort(struct session *session, const char *reason);
 /* The registry's nodes are sessions. */
 struct session *session_of_node(struct registry_node *node);
 
+/* Of its worker's sessions; later ones have higher numbers. */
+uint64_t session_number(const struct session *session);
+
 /* The client's TLS handshake has begun and not ended, or has not begun since a
  * balancer's header is to come first. */
 bool session_is_in_handshake(const struct session *session);
