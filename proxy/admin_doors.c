@@ -155,7 +155,8 @@ void admin_doors_own(struct admin_doors *doors)
 {
     struct stat found;
 
-    provider_know_admin(doors->path, &doors->local);
+    if (doors->local.inode == 0) /* it was taken over */
+        provider_know_admin(doors->path, &doors->local);
     if (doors->left_path != NULL && lstat(doors->left_path, &found) == 0 &&
         S_ISSOCK(found.st_mode))
         (void)unlink(doors->left_path);

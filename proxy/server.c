@@ -626,7 +626,7 @@ static void succeed(struct server *server)
                          server->parts.registry, &verbs, server) != 0)
         abort();
     predecessor_serving(server->predecessor);
-    server_admin_follow(server->admin);
+    server_admin_succeed(server->admin);
 }
 
 static void watch(struct server *server, uv_signal_t *watcher,
@@ -809,7 +809,7 @@ static bool start(struct server *server)
     certificate_watch_follow(&server->certificates, server->snapshot,
                              own_counters(server), time(NULL));
     server->started_ms = clock_now_ms();
-    if (!start_workers(server) || !server_admin_serve(server->admin))
+    if (!server_admin_serve(server->admin) || !start_workers(server))
         return false;
     server_log_started(settings, server->worker_count, sessions, descriptors);
     server_log_snapshot("loaded", server->snapshot);

@@ -40,7 +40,7 @@ struct server_admin {
     struct admin *http;
     struct admin_doors doors;
     bool has_doors;
-    bool is_serving;
+    bool has_succeeded;
     char *orders_path;
     struct orders orders;
     struct last_reload last_reload;
@@ -411,7 +411,7 @@ void server_admin_follow(struct server_admin *admin)
     view = look(admin);
     set_access(admin, view.snapshot);
     put_orders_in_force(admin, &view);
-    if (admin->is_serving && predecessor_pid(view.predecessor) != 0)
+    if (admin->has_succeeded && predecessor_pid(view.predecessor) != 0)
         tell_predecessor(&view);
 }
 
@@ -457,10 +457,6 @@ struct server_admin *server_admin_start(uv_loop_t *loop,
 
 bool server_admin_serve(struct server_admin *admin)
 {
-    admin->is_serving = true;
-    if (!admin->has_doors)
-        return true;
-    admin_doors_own(&admin->doors);
     for (size_t i = 0; i < admin->doors.count; i++) {
         int fd = admin->doors.fds[i];
 
@@ -471,6 +467,14 @@ bool server_admin_serve(struct server_admin *admin)
         return false;
     }
     return true;
+}
+
+void server_admin_succeed(struct server_admin *admin)
+{
+    admin->has_succeeded = true;
+    if (admin->has_doors)
+        admin_doors_own(&admin->doors);
+    server_admin_follow(admin);
 }
 
 size_t server_admin_sockets(const struct server_admin *admin,

@@ -59,6 +59,10 @@ server_admin_start(uv_loop_t *loop, const struct server_verbs *verbs,
 /* Serves from here on. False, after verbs->refuse, when the library cannot. */
 MUST_USE bool server_admin_serve(struct server_admin *admin);
 
+/* The server has started, and a predecessor has been told: the names of the
+ * sockets are ours from here on, and it is told which backends take whom. */
+void server_admin_succeed(struct server_admin *admin);
+
 /* The listening sockets, lent, for a successor; the first is the local one.
  * Returns how many. */
 size_t server_admin_sockets(const struct server_admin *admin,
@@ -72,10 +76,9 @@ void server_admin_retire(struct server_admin *admin);
  * cannot be served. */
 void server_admin_take(struct server_admin *admin, int fd);
 
-/* Another table has come in force, before the first login the first one, or a
- * predecessor has retired: what was ordered by command holds for the table too,
- * and once we serve a predecessor is told which backends take whom. Accepts
- * NULL. */
+/* Another table has come in force, or, before the first login, the first one:
+ * what was ordered by command holds for it too, and a predecessor that has
+ * retired is told which backends take whom. Accepts NULL. */
 void server_admin_follow(struct server_admin *admin);
 
 /* A reload has ended; the reasons are lent. Accepts NULL. */

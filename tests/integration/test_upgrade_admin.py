@@ -233,6 +233,7 @@ def test_a_page_goes_on_behind_an_upgrade(chain):
 
 # -- kick, orders ------------------------------------------------------------
 
+@pytest.mark.threads
 def test_a_kick_ends_a_users_sessions_in_all_processes(chain):
     mine = chain(3)
 
