@@ -3,6 +3,7 @@ USER) while that user logs in all the time; who was where is said by the
 servers' own logs."""
 
 import collections
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from gatepost_test import admin
+from gatepost_test import admin, orphans
 from gatepost_test.dovecot import Dovecot
 from gatepost_test.gatepost import (
     SANITIZER_REPORT, backend_entry, environment)
@@ -286,6 +287,34 @@ def test_a_user_who_logs_in_all_the_time_is_moved_again_and_again(
           f"logs, {len(crowd.stored)} messages stored and none lost; "
           f"{dict(crowd.told)}; held for {held[len(held) // 2] * 1000:.0f} ms "
           f"(median), {held[-1] * 1000:.0f} ms (most)")
+
+
+@pytest.mark.limit(120)
+def test_a_user_is_moved_whose_sessions_an_upgrade_left_behind(
+        gatepost, servers, path, run):
+    """The process before holds sessions, and may have logins under way."""
+    orphans.adopt()
+    front = gatepost(table(servers, servers[0].name),
+                     admin={"socket": admin.SOCKET})
+    mover = Mover(front, servers)
+
+    with Crowd(front, 2) as crowd:
+        for number in range(3):
+            old, new = servers[number % 2], servers[(number + 1) % 2]
+            client = front.logged_in(USER, PASSWORD)
+            front.follow(json.loads(run("upgrade", "--json"))["successor"])
+            crowd.wait_login()
+            mover.move(Commands(run), old, new)
+            assert client.read_to_end() == b""
+            crowd.wait_login()
+            assert not old.has_user()
+    wait_gone(Requests(path))
+    for one in servers:
+        one.wait_empty()
+
+    mover.check()
+    assert not crowd.faults
+    assert crowd.stored <= set(stored_at(mover.syncs[-1][3]))
 
 
 def clashes(stays):
