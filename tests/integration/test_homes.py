@@ -2,17 +2,19 @@
 the same server; where it cannot, the user's sessions are closed first."""
 
 import base64
+import json
 import os
 import random
 import select
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from gatepost_test import admin
-from gatepost_test.gatepost import backend_entry
+from gatepost_test import admin, orphans
+from gatepost_test.gatepost import backend_entry, environment
 from gatepost_test.scripts import ImapServer
 
 pytestmark = pytest.mark.threads
@@ -202,6 +204,27 @@ def test_who_must_move_is_closed_first(gatepost, backends, change):
     assert moved != home
     assert all(closed(client) for client, _ in clients)
     assert front.session_end(since=mark)["reason"] == "moved"
+
+
+def test_who_must_move_is_closed_in_the_process_before_too(
+        gatepost, backends, binary, folder):
+    orphans.adopt()
+    front = gatepost(routes(backends[:1]), admin={"socket": admin.SOCKET})
+    client, _ = place(front, backends)
+    done = subprocess.run(
+        [binary, "upgrade", "--json", "--socket",
+         os.path.join(folder, admin.SOCKET)], capture_output=True, timeout=50,
+        env=environment({}), check=True)
+    front.follow(json.loads(done.stdout)["successor"])
+
+    table = routes(backends)
+    table["pools"]["p1"]["backends"] = ["b1"]
+    front.write_routes(table)
+    front.reload()
+    _, moved = place(front, backends)
+
+    assert moved == 1
+    assert closed(client)
 
 
 def test_a_changed_route_moves_the_user(gatepost, backends):
