@@ -316,6 +316,40 @@ static void who_was_at_home_is_still(void **state)
     tell(&next, &claim, PENALTIES_OTHER);
 }
 
+static struct known_record only_known(struct process *process)
+{
+    struct known_record found = {.hash = 0};
+    size_t count;
+
+    for (size_t i = 0; i < PENALTIES_SHARDS; i++) {
+        struct known_record *records =
+            penalties_copy_known(process->parts.penalties, i, &count);
+
+        if (count > 0)
+            found = records[0];
+        free(records);
+    }
+    return found;
+}
+
+static void who_was_at_home_is_so_since_then(void **state)
+{
+    struct known_record before = {
+        .hash = 5, .seen_s = (uint32_t)(clock_now_ms() / 1000), .turn_ms = 7};
+    struct known_record after;
+
+    (void)state;
+    before.seen_s -= before.seen_s > 100 ? 100 : 0;
+    assert_true(
+        penalties_add_known(former.parts.penalties, &before, clock_now_ms()));
+    process_upgrade(&former, &next);
+    after = only_known(&next);
+
+    assert_int_equal(after.hash, 5);
+    assert_int_equal(after.seen_s, before.seen_s);
+    assert_int_equal(after.turn_ms, 7);
+}
+
 static void what_fails_at_the_predecessor_later_is_told(void **state)
 {
     struct penalty_claim claim;
@@ -804,6 +838,7 @@ int main(void)
         CLAIM(who_has_failed_still_waits),
         CLAIM(the_same_wrong_secret_counts_once),
         CLAIM(who_was_at_home_is_still),
+        CLAIM(who_was_at_home_is_so_since_then),
         CLAIM(what_fails_at_the_predecessor_later_is_told),
         CLAIM(tickets_of_the_predecessor_are_good),
         CLAIM(ticket_keys_rotate_when_they_would_have),

@@ -431,6 +431,25 @@ static void silence_gives_up_who_arrives(void **state)
     close(fd);
 }
 
+static void who_arrives_in_a_silence_leaves_at_once(void **state)
+{
+    struct home_claim first;
+    struct home_claim second;
+    int fd;
+
+    (void)state;
+    assert_true(enter_alice(&first));
+    assert_true(enter_alice(&second));
+    fd = upgrade_to_a_mute();
+    assert_false(homes_arrive(former.parts.homes, &first));
+    assert_false(homes_arrive(former.parts.homes, &second));
+
+    assert_int_equal(receive_news(fd), HEIR_LEFT_EARLY);
+    answer(fd, 1, HEIR_YES, former.backends[0]);
+    assert_int_equal(receive_news(fd), HEIR_LEFT);
+    close(fd);
+}
+
 static void silence_lets_a_move_wait(void **state)
 {
     struct home_claim claim;
@@ -549,6 +568,7 @@ int main(void)
         CLAIM(many_users_are_given_each_with_a_place),
         CLAIM(silence_refuses_a_login_and_its_answer_is_undone),
         CLAIM(silence_gives_up_who_arrives),
+        CLAIM(who_arrives_in_a_silence_leaves_at_once),
         CLAIM(silence_lets_a_move_wait),
         CLAIM(an_answer_to_nothing_breaks_the_link),
         CLAIM(no_login_of_either_process_is_at_a_second_place),
