@@ -275,7 +275,7 @@ static void on_message(const struct control_message *message, int *fds,
     (void)fds;
     (void)fd_count;
     if (message->kind != CONTROL_KICK)
-        return; /* of a release that knows more */
+        return; /* it belongs to a start */
     kick = control_kick_read(message, predecessor->registry);
     if (kick != NULL)
         predecessor->verbs->kick(kick, predecessor->owner);
@@ -389,6 +389,12 @@ void predecessor_drain(struct predecessor *predecessor, uint64_t drain_ms)
 {
     if (predecessor != NULL)
         control_link_send_number(&predecessor->link, CONTROL_DRAIN, drain_ms);
+}
+
+void predecessor_forget(struct predecessor *predecessor)
+{
+    if (predecessor != NULL)
+        predecessor->is_gone = true;
 }
 
 void predecessor_close(struct predecessor *predecessor)

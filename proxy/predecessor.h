@@ -88,6 +88,9 @@ void predecessor_no_more_logins(struct predecessor *predecessor);
 /* Ends its sessions within drain_ms; 0 ends them now. */
 void predecessor_drain(struct predecessor *predecessor, uint64_t drain_ms);
 
+/* On the main loop: it is as one that has ended. */
+void predecessor_forget(struct predecessor *predecessor);
+
 /* On the main loop: hears nothing more, and closes its handles. */
 void predecessor_close(struct predecessor *predecessor);
 

@@ -39,6 +39,11 @@ enum {
     FAREWELL_MS = 1000
 };
 
+/* How much longer than our drain a predecessor's may take. */
+enum {
+    PREDECESSOR_LATE_MS = 20 * 1000
+};
+
 /* How long the last log lines may take. */
 enum {
     LAST_LINES_MS = 2000
@@ -240,9 +245,28 @@ static void each_worker(struct server *server, void (*tell)(struct worker *))
         tell(server->workers[i]);
 }
 
+static void end_if_over(struct server *server);
+
+static void on_impatience(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+
+    predecessor_forget(server->predecessor);
+    end_if_over(server);
+}
+
+/* A predecessor that hangs does not keep us for ever. */
+static void limit_the_end(struct server *server, uint64_t drain_ms)
+{
+    if (predecessor_pid(server->predecessor) != 0)
+        uv_timer_start(&server->overtime, on_impatience,
+                       clock_real_delay_ms(drain_ms + PREDECESSOR_LATE_MS), 0);
+}
+
 static void stop_now(struct server *server)
 {
     server->is_draining = true;
+    limit_the_end(server, 0);
     server_log_plain("stopping");
     each_worker(server, worker_stop);
     predecessor_drain(server->predecessor, 0);
@@ -251,6 +275,7 @@ static void stop_now(struct server *server)
 static void begin_to_drain(struct server *server, uint64_t drain_ms)
 {
     server->is_draining = true;
+    limit_the_end(server, drain_ms);
     server_upgrade_abandon(&server->upgrade, "the end of the running server");
     server_log_drain(drain_ms);
     server_notify_stopping(&server->notify, drain_ms);
@@ -303,8 +328,12 @@ static void on_hangup(uv_signal_t *signal, int number)
 
 static void on_renamed(void *owner)
 {
+    struct server *server = owner;
+
+    if (server->retired_ms != 0) /* the successor sees to it */
+        return;
     server_log_plain("file-renamed");
-    reload_by_itself(owner);
+    reload_by_itself(server);
 }
 
 static void on_user1(uv_signal_t *signal, int number)
@@ -337,7 +366,8 @@ static void on_chores_timer(uv_timer_t *timer)
     struct server *server = timer->data;
 
     ticket_keys_rotate_if_due(server->parts.tickets, clock_now_ms());
-    look_at_certificates(server);
+    if (server->retired_ms == 0)
+        look_at_certificates(server);
     if (server->parts.reaper != NULL &&
         burst_is_over(&server->burst,
                       counters_set_sum(server->counters, COUNTER_ACCEPTED)))

@@ -173,14 +173,15 @@ static int spawn(struct successor *successor, char *const *arguments,
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none;
+    sigset_t held;
     int error;
 
-    sigemptyset(&none);
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP); /* until it can reload */
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &held);
     posix_spawn_file_actions_adddup2(&actions, links[0], links[0]);
     posix_spawn_file_actions_adddup2(&actions, links[1], links[1]);
     error = posix_spawn(&successor->child, arguments[0], &actions, &attributes,

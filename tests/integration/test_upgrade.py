@@ -264,6 +264,24 @@ def test_a_home_is_given_back_when_the_old_process_is_killed(mortal, upgrade):
             for user in reversed(users)} != before
 
 
+def test_who_moves_leaves_the_old_process(gatepost, fake_backend, upgrade):
+    routes = two_servers(fake_backend)
+    routes["pools"] = {"p1": {"backends": ["b1"]}, "p2": {"backends": ["b2"]}}
+    routes["domains"] = {"one.test": "p1"}
+    del routes["default"]
+    front = gatepost(routes, admin={"socket": admin.SOCKET})
+    client, other = front.logged_in("a@one.test"), front.logged_in("b@one.test")
+    upgrade(front)
+    routes["users"] = {"a@one.test": "p2"}
+    front.write_routes(routes)
+    front.reload()
+
+    assert place_of(front, "a@one.test") == "b2"
+
+    assert client.read_to_end() == b""
+    assert answers(other)
+
+
 def test_a_kick_reaches_the_old_process(front, upgrade, ask):
     client, other = front.logged_in("a@one.test"), front.logged_in("b@one.test")
     upgrade(front)
