@@ -36,7 +36,7 @@ enum {
 /* Who asked for the upgrade is to read the answer before an idle process has
  * ended. */
 enum {
-    FAREWELL_MS = 1000
+    FAREWELL_MS = 500
 };
 
 /* How much longer than our drain a predecessor's may take. */

@@ -498,13 +498,13 @@ def test_the_end_of_the_new_process_is_that_of_the_old(front, upgrade):
 
 
 def test_the_new_process_waits_for_the_old_one(front, upgrade, settings):
-    settings["timeouts"] = {"drain": 1}
+    settings["timeouts"] = {"drain": 0.6}
     front.write_settings(settings)
     client = front.logged_in()
     new = upgrade(front)
 
     front.signal(signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(0.3)
 
     assert orphans.is_running(new)
     assert answers(client)
