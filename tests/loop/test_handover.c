@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "handover_case.h"
 #include "state/handover_wire.h"
+#include "state/heir_private.h"
 #include "state/heritage_private.h"
 #include "state/tally.h"
 
@@ -202,6 +203,30 @@ static void the_rate_goes_on_where_it_was(void **state)
     process_upgrade(&former, &next);
 
     assert_int_equal(accept_at(&next, "192.0.2.2", &hold), LIMITS_ACCEPT_RATE);
+}
+
+static void who_was_left_decides_alone_until_all_is_given_anew(void **state)
+{
+    struct home_claim claim;
+    struct limits_hold hold = {.before_login = false};
+    char byte;
+    int ends[2];
+
+    (void)state;
+    rules.per_user = 1;
+    process_upgrade(&former, &next);
+    handover_end(&former.parts);
+    process_link(ends);
+    heir_open(former.parts.heir, ends[0]);
+    claim = process_log_in(&former, "alice", 1);
+    assert_int_equal(log_in_at(&former, "alice", &hold), LIMITS_OK);
+    homes_leave(former.parts.homes, &claim);
+    release(&former, &hold);
+    assert_true(heir_send_news(former.parts.heir));
+
+    assert_int_equal(recv(ends[1], &byte, 1, MSG_DONTWAIT), -1);
+    handover_end(&former.parts);
+    close(ends[1]);
 }
 
 /* --- penalties --- */
@@ -835,6 +860,7 @@ int main(void)
         CLAIM(counts_of_a_dead_predecessor_are_given_back),
         CLAIM(counts_pass_through_a_chain),
         CLAIM(the_rate_goes_on_where_it_was),
+        CLAIM(who_was_left_decides_alone_until_all_is_given_anew),
         CLAIM(who_has_failed_still_waits),
         CLAIM(the_same_wrong_secret_counts_once),
         CLAIM(who_was_at_home_is_still),
