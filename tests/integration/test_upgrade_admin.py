@@ -256,6 +256,39 @@ def test_maintenance_ends_sessions_in_all_processes(chain):
     wait_for(lambda: mine.ask("/status").json["predecessors"] == [])
 
 
+def test_a_table_that_sets_maintenance_holds_for_all_processes(chain):
+    mine = chain(2)
+    routes = routes_to(mine.backend)
+    for backend in routes["backends"].values():
+        backend["state"] = "maintenance"
+    mine.server.write_routes(routes)
+
+    assert mine.command("reload")[0] == 0
+
+    for client in (one for some in mine.clients for one in some.values()):
+        assert client.read_to_end() == b""
+
+
+def test_an_order_that_comes_too_late_is_refused(chain):
+    """By a connection that the process had before it retired."""
+    mine = chain(1)
+    early = [admin.connect(mine.path) for _ in range(3)]
+    for plug, target in zip(early, ("/drain?backend=b1", "/reload",
+                                    "/upgrade")):
+        plug.sendall(f"POST {target} HTTP/1.1\r\n".encode())
+    mine.upgrade()
+
+    for plug in early:
+        plug.sendall(b"Host: localhost\r\n\r\n")
+    answers = [admin.Answer(admin.read_all(plug)) for plug in early]
+
+    assert [answer.status for answer in answers] == [503, 503, 409]
+    assert {answer.json["error"] for answer in answers} == {
+        "another process serves by now: ask again"}
+    for plug in early:
+        plug.close()
+
+
 # -- the sockets -------------------------------------------------------------
 
 def test_the_sockets_outlive_their_maker(chain):
