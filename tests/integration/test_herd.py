@@ -65,10 +65,10 @@ def doomed():
     server.end.set()
 
 
-def hear(clients, timeout, scale=SCALE):
-    """When each of them heard of its end, in Gatepost's seconds from now, in
-    order."""
-    start, heard = time.monotonic(), []
+def hear(clients, timeout, scale=SCALE, since=None):
+    """When each of them heard of its end, in Gatepost's seconds from now (or
+    from since), in order."""
+    start, heard = since or time.monotonic(), []
     poll, left = select.poll(), len(clients)
     for client in clients:
         poll.register(client.sock, select.POLLIN)
@@ -98,9 +98,11 @@ def wait_backend_sessions(front, count):
         time.sleep(0.02)
 
 
-def most_in_a_second(moments):
-    return max(sum(first <= other < first + 1 for other in moments)
-               for first in moments)
+def goes_by_the_rate(heard, rate):
+    """Whether no more had heard at any moment than a second's worth and those
+    who were due since. What delays them makes them fewer."""
+    return all(count <= rate * (moment + 1.2)
+               for count, moment in enumerate(heard))
 
 
 @pytest.mark.threads
@@ -112,12 +114,12 @@ def test_e14_quiet_clients_hear_of_it_at_the_rate(
     front = gate(backend, 10)
     clients = log_in(front, 30)
 
+    start = time.monotonic()
     doomed.die(backend)
-    heard = hear(clients, 10)
+    heard = hear(clients, 10, since=start)
 
     assert all(client.read_to_end() == b"" for client in clients)
-    # A second's worth at once, and two more in as many seconds.
-    assert heard[7] < 1 + SCALE / 2
+    assert goes_by_the_rate(heard, 10)
     assert 1.2 < heard[-1] < 2.1 + SCALE / 2
     # Each tenth of a second that the deaths themselves take lets one more
     # go at once.
@@ -233,25 +235,26 @@ def test_e14_five_thousand_come_back(gate, leaf, folder):
         front = gate(mortal, rate, scale, upstream={"health": {}},
                      limits={"backend_logins": 50, "backend_queue": 5000})
         clients = log_in(front, count, scale)
+        start = time.monotonic()
         mortal.die()
-        heard = hear(clients, 60, scale)
-        print(f"\n{count} clients heard within {heard[-1]:.1f} s, at most "
-              f"{most_in_a_second(heard)} in a second")
-        # A second's worth at once, those of the next second, and of the time
-        # that so many deaths take.
-        assert most_in_a_second(heard) < 4 * rate
-        assert (count / rate - 1) * 0.9 < heard[-1] < count / rate + scale
+        heard = hear(clients, 60, scale, start)
+        print(f"\n{count} clients heard within {heard[-1]:.1f} s, "
+              f"{rate} of them in the first {heard[rate]:.1f} s, "
+              f"half of them within {heard[count // 2]:.1f} s")
+        assert goes_by_the_rate(heard, rate)
+        assert (count / rate - 1) * 0.9 < heard[-1] < count / rate + 10
         for client in clients:
             client.abandon()
+        front.wait_log("backend-down", timeout=30)
         mortal.live()
         front.wait_log("backend-up", timeout=20)
-        start = time.monotonic()
         again = [front.secure() for _ in range(500)]
+        start = time.monotonic()
         for number, client in enumerate(again):
             client.send(b"a LOGIN user%d@example.org pw\r\n" % number)
         for client in again:
             assert client.read_reply("a")[-1].startswith(b"a OK")
         print(f"500 logins at once, 50 at a time: "
-              f"{(time.monotonic() - start):.1f} s of the machine")
+              f"{time.monotonic() - start:.1f} s of the machine")
     finally:
         mortal.stop()
