@@ -191,6 +191,7 @@ def test_every_metric_has_help_and_type_once(server, path):
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "",
                                   "localhost.evil.example", "localhost:x",
+                                  "local", "localhos:80",
                                   "[::1", "127.0.0.1.evil.example"])
 def test_a_foreign_host_is_refused(server, path, host):
     answer = admin.request(path, "/metrics", host=host)
