@@ -344,8 +344,10 @@ static void undo(struct heir *heir, enum heir_answer answer)
     case HEIR_MOVE:
         break;
     case HEIR_ARRIVE:
-        heir_tell(heir, answer == HEIR_YES ? HEIR_LEFT : HEIR_LEFT_EARLY,
-                  unanswered->key, 0, 0);
+        /* Where it says WAIT it has given the claim up itself. */
+        if (answer != HEIR_WAIT)
+            heir_tell(heir, answer == HEIR_YES ? HEIR_LEFT : HEIR_LEFT_EARLY,
+                      unanswered->key, 0, 0);
         break;
     case HEIR_COUNT:
         if (answer == HEIR_YES)

@@ -467,6 +467,7 @@ static void a_backend_that_is_down_stays_down_since_then(void **state)
 
     (void)state;
     give_address(former.backends[1]);
+    usleep(5000);
     for (unsigned i = 0; i < BACKEND_FAILURES_MAX; i++)
         (void)backend_dial_failed(former.backends[1], clock_now_ms(),
                                   "refused by a wall");
@@ -492,8 +493,6 @@ static void an_order_stays_in_force_since_then(void **state)
 
     (void)state;
     assert_true(backend_set_mode(former.backends[2], BACKEND_DRAINING, "disk"));
-    assert_true(
-        backend_configure_mode(former.backends[0], BACKEND_MAINTENANCE));
     assert_true(backend_note(former.backends[2], BACKEND_NOTE_OFFERS_PLUS));
     backend_read_facts(former.backends[2], &before);
     usleep(5000);
@@ -505,8 +504,21 @@ static void an_order_stays_in_force_since_then(void **state)
     assert_int_equal(after.since_ms, before.since_ms);
     assert_int_equal(after.notes, 1u << BACKEND_NOTE_OFFERS_PLUS);
     assert_false(backend_set_mode(next.backends[2], BACKEND_DRAINING, "again"));
-    assert_false(backend_configure_mode(next.backends[0], BACKEND_MAINTENANCE));
-    assert_true(backend_configure_mode(next.backends[0], BACKEND_READY));
+}
+
+static void a_table_that_says_the_same_undoes_no_order(void **state)
+{
+    struct backend *former_one = former.backends[0];
+    struct backend *next_one = next.backends[0];
+
+    (void)state;
+    assert_true(backend_configure_mode(former_one, BACKEND_MAINTENANCE));
+    assert_true(backend_set_mode(former_one, BACKEND_READY, "command"));
+    process_upgrade(&former, &next);
+
+    assert_false(backend_configure_mode(next_one, BACKEND_MAINTENANCE));
+    assert_int_equal(backend_mode(next_one), BACKEND_READY);
+    assert_true(backend_configure_mode(next_one, BACKEND_DRAINING));
 }
 
 static void await_sessions(const struct backend *backend, uint32_t count)
@@ -870,6 +882,7 @@ int main(void)
         CLAIM(ticket_keys_rotate_when_they_would_have),
         CLAIM(a_backend_that_is_down_stays_down_since_then),
         CLAIM(an_order_stays_in_force_since_then),
+        CLAIM(a_table_that_says_the_same_undoes_no_order),
         CLAIM(sessions_at_a_backend_count_until_they_end),
         CLAIM(sessions_of_a_dead_predecessor_do_not_count),
         CLAIM(another_version_is_refused_by_a_sentence),

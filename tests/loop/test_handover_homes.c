@@ -322,11 +322,17 @@ static void many_users_are_given_each_with_a_place(void **state)
 
 /* --- a successor that does not answer in time --- */
 
-static void *give(void *fd)
+struct gift {
+    struct process *from;
+    int fd;
+};
+
+static void *give(void *argument)
 {
+    const struct gift *gift = argument;
     char why[HANDOVER_WHY_MAX];
 
-    assert_true(handover_give(*(int *)fd, &former.parts, why));
+    assert_true(handover_give(gift->fd, &gift->from->parts, why));
     return NULL;
 }
 
@@ -346,14 +352,16 @@ static void receive_kind(int fd, enum wire_kind kind, uint8_t *bytes)
 }
 
 /* Gives to one that answers nothing by itself; returns its end. */
-static int upgrade_to_a_mute(void)
+static int upgrade_to_a_mute(struct process *from)
 {
     static uint8_t bytes[WIRE_PACKET_MAX];
+    struct gift gift = {.from = from};
     pthread_t thread;
     int ends[2];
 
     process_link(ends);
-    pthread_create(&thread, NULL, give, &ends[0]);
+    gift.fd = ends[0];
+    pthread_create(&thread, NULL, give, &gift);
     receive_kind(ends[1], WIRE_END, bytes);
     pthread_join(thread, NULL);
     return ends[1];
@@ -402,7 +410,7 @@ static void silence_refuses_a_login_and_its_answer_is_undone(void **state)
     int fd;
 
     (void)state;
-    fd = upgrade_to_a_mute();
+    fd = upgrade_to_a_mute(&former);
     assert_false(enter_alice(&claim));
     begun_ms = real_ms();
     assert_false(enter_alice(&claim));
@@ -421,7 +429,7 @@ static void silence_gives_up_who_arrives(void **state)
 
     (void)state;
     assert_true(enter_alice(&claim));
-    fd = upgrade_to_a_mute();
+    fd = upgrade_to_a_mute(&former);
     assert_false(homes_arrive(former.parts.homes, &claim));
     assert_null(claim.at);
     assert_int_equal(homes_count(former.parts.homes), 0);
@@ -440,12 +448,32 @@ static void who_arrives_in_a_silence_leaves_at_once(void **state)
     (void)state;
     assert_true(enter_alice(&first));
     assert_true(enter_alice(&second));
-    fd = upgrade_to_a_mute();
+    fd = upgrade_to_a_mute(&former);
     assert_false(homes_arrive(former.parts.homes, &first));
     assert_false(homes_arrive(former.parts.homes, &second));
 
     assert_int_equal(receive_news(fd), HEIR_LEFT_EARLY);
     answer(fd, 1, HEIR_YES, former.backends[0]);
+    assert_int_equal(receive_news(fd), HEIR_LEFT);
+    close(fd);
+}
+
+static void a_silence_at_the_end_of_a_chain_breaks_no_link(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    assert_true(enter_alice(&claim));
+    process_upgrade(&former, &next);
+    fd = upgrade_to_a_mute(&next);
+    assert_false(homes_arrive(former.parts.homes, &claim));
+    assert_null(claim.at);
+    assert_int_equal(process_await_homes(&next, 0), 0);
+    usleep(300 * 1000); /* the answer to the former has been looked at */
+
+    assert_false(enter_alice(&claim));
+    answer(fd, 1, HEIR_YES, next.backends[0]);
     assert_int_equal(receive_news(fd), HEIR_LEFT);
     close(fd);
 }
@@ -457,7 +485,7 @@ static void silence_lets_a_move_wait(void **state)
 
     (void)state;
     assert_true(enter_alice(&claim));
-    fd = upgrade_to_a_mute();
+    fd = upgrade_to_a_mute(&former);
 
     assert_int_equal(move(&former, &claim, 1), HOMES_WAIT);
     assert_int_equal(process_index(&former, claim.at), 0);
@@ -472,7 +500,7 @@ static void an_answer_to_nothing_breaks_the_link(void **state)
     int fd;
 
     (void)state;
-    fd = upgrade_to_a_mute();
+    fd = upgrade_to_a_mute(&former);
     answer(fd, 77, HEIR_YES, former.backends[1]);
 
     assert_true(enter_alice(&claim));
@@ -569,6 +597,7 @@ int main(void)
         CLAIM(silence_refuses_a_login_and_its_answer_is_undone),
         CLAIM(silence_gives_up_who_arrives),
         CLAIM(who_arrives_in_a_silence_leaves_at_once),
+        CLAIM(a_silence_at_the_end_of_a_chain_breaks_no_link),
         CLAIM(silence_lets_a_move_wait),
         CLAIM(an_answer_to_nothing_breaks_the_link),
         CLAIM(no_login_of_either_process_is_at_a_second_place),
