@@ -116,9 +116,10 @@ class Holds:
         return routes
 
 
-BEFORE = ["handshake", "secure", "half a command", "half a sasl exchange"]
-DURING = ["dial", "backend tls", "backend greeting", "backend starttls",
+STATES = ["handshake", "half a command", "dial", "backend tls",
           "login reply", "lookup on disk", "refusal held back"]
+MORE_STATES = ["secure", "half a sasl exchange", "backend greeting",
+               "backend starttls"]
 
 
 def reach(gate, state):
@@ -138,7 +139,8 @@ def reach(gate, state):
     return client
 
 
-@pytest.mark.parametrize("state", BEFORE + DURING)
+@pytest.mark.parametrize("state", STATES + [
+    pytest.param(state, marks=pytest.mark.slow) for state in MORE_STATES])
 def test_g2_the_oldest_goes_whatever_it_is_at(
         front, fake_backend, server_context, blackhole, folder, state):
     holds = Holds(fake_backend, server_context, blackhole, folder)

@@ -125,7 +125,9 @@ def test_e15_when_all_of_a_thousand_fail_it_comes_to_an_end(
     assert front.counters()["dials"] <= RESOLVER_ANSWER_MAX
 
 
-@pytest.mark.parametrize("how", ["fails", "hangs", "forgets", "dies"])
+@pytest.mark.parametrize("how", [
+    "hangs", "dies", pytest.param("fails", marks=pytest.mark.slow),
+    pytest.param("forgets", marks=pytest.mark.slow)])
 def test_e15_the_last_good_answer_is_kept(named, names, fake_backend, how):
     backend = fake_backend(ImapServer())
     names.names[NAME] = ["127.0.0.1"]
