@@ -216,7 +216,7 @@ class Changes:
         self.idlers.wake_all()
         done = self.logins.done[mark:]
         self._judge_together(done)
-        took = sorted(one.took * 1000 for one in done)
+        took = sorted(one.took * 1000 for one in done) or [0]
         self.rows.append(Row(
             what, times, time.monotonic() - began,
             self.knocks.count - greeted, len(done),

@@ -16,6 +16,8 @@ from .wire import WireClient
 # The log's words for what tests wait for.
 STARTED, RELOADED, REFUSED = "started", "reloaded", "reload-refused"
 
+_SUPPRESSIONS = os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                             "../tsan.supp")
 SANITIZER_REPORT = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|"
     r"UndefinedBehaviorSanitizer|Assertion .* failed")
@@ -38,7 +40,8 @@ def environment(extra):
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:"
                                    "quarantine_size_mb=4")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
-    env.setdefault("TSAN_OPTIONS", "exitcode=66:halt_on_error=1")
+    env.setdefault("TSAN_OPTIONS", "exitcode=66:halt_on_error=1:suppressions="
+                                   + _SUPPRESSIONS)
     env.update(extra)
     return env
 
