@@ -165,7 +165,7 @@ def test_e15_a_name_server_that_hangs_delays_nobody(
         assert log_in(front, "good@example.org")[0].startswith(b"OK")
         slowest = max(slowest, time.monotonic() - start)
 
-    assert slowest < 0.5
+    assert slowest < 2  # the resolver waits for three seconds
     assert log_in(front)[0].startswith(b"NO [UNAVAILABLE]")
     front.reload()
     assert client.command("NOOP")[-1].startswith(b"OK")

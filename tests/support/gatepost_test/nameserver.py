@@ -33,7 +33,7 @@ def own_resolv_conf(folder):
     """This thread, and what it starts, ask 127.0.0.1 for names."""
     path = os.path.join(folder, "resolv.conf")
     with open(path, "w") as out:
-        out.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        out.write("nameserver 127.0.0.1\noptions timeout:3 attempts:1\n")
     here = os.getcwd()
     with open("/proc/thread-self/ns/mnt", "rb") as former:
         _check(_libc.unshare(_CLONE_NEWNS))
