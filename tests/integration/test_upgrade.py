@@ -217,6 +217,19 @@ def test_what_the_new_config_says_is_done(front, upgrade, settings):
         time.sleep(0.02)
 
 
+def test_who_waits_at_a_listener_that_goes_is_served(gatepost, fake_backend,
+                                                     upgrade, settings):
+    front = gatepost(routes_to(fake_backend(ImapServer())),
+                     admin={"socket": admin.SOCKET}, limits={"sessions": 1})
+    inside, waiting = front.logged_in(), front.connect("starttls")
+    front.write_settings(dict(settings, listeners=settings["listeners"][:1]))
+    upgrade(front)
+
+    inside.abandon()
+
+    assert waiting.read_line().startswith(b"* OK")
+
+
 # -- one book for both ---------------------------------------------------------
 
 def two_servers(fake_backend):
