@@ -326,13 +326,15 @@ class Matrix:
         at_once(Lane.asks_while_down, lanes, self.gate, step)
 
     def _left_behind(self, lanes):
-        """What is still held some seconds after all clients have gone."""
-        deadline = time.monotonic() + 5
-        while True:
-            left = self._leaks(lanes)
-            if not left or time.monotonic() > deadline:
-                return left
-            time.sleep(0.05)
+        """What is still held some seconds after all clients have gone. Probes
+        come and go: what was seen free once is not left behind."""
+        deadline, left = time.monotonic() + 10, self._leaks(lanes)
+        while left and time.monotonic() < deadline:
+            time.sleep(0.02)
+            now = self._leaks(lanes)
+            left = {name: min(count, now[name])
+                    for name, count in left.items() if name in now}
+        return left
 
     def _leaks(self, lanes):
         told = admin.metrics(self.socket)
