@@ -33,7 +33,7 @@ void process_init(struct process *process)
     parts->penalties = penalties_new();
     parts->tickets = ticket_keys_new(clock_now_ms());
     handover_prepare(parts);
-    for (uint16_t i = 0; i < PROCESS_BACKENDS; i++) {
+    for (unsigned i = 0; i < PROCESS_BACKENDS; i++) {
         snprintf(name, sizeof(name), "b%u", i);
         process->backends[i] =
             backend_registry_get(parts->registry, name, "host", 143);
