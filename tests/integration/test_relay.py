@@ -414,25 +414,34 @@ def test_a_proof_too_many_is_told_so(relay):
     assert front.counters()["logins_crowded_out"] == 1
 
 
+def wait_for(reached, timeout=10):
+    deadline = time.monotonic() + timeout
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_backend_that_speaks_while_a_proof_waits_is_broken_off(relay):
     """Even if it says OK: it was shown no proof."""
-    said = threading.Event()
+    hasten = threading.Event()
 
     def hasty(conversation):
         conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
         tag = conversation.read_line().split()[0]
         conversation.send(b"+ YQ==\r\n")
-        if said.is_set():
-            time.sleep(0.3)
+        if conversation is not backend.conversations[0]:
+            assert hasten.wait(10)
             conversation.send(tag + b" OK in\r\n")
-        said.set()
         conversation.stall()
 
-    front, _ = relay(hasty, settings={"limits": {"backend_logins": 1}})
+    front, backend = relay(hasty, settings={"limits": {"backend_logins": 1}})
     clients = questioned(front, 2)
 
     clients[0].send(b"\r\n")  # has the place, and is never answered
+    wait_for(lambda: backend.received.count(b"\r\n\r\n"))
     clients[1].send(b"\r\n")
+    front.wait_counters(logins_queued=1)
+    hasten.set()
 
     assert clients[1].read_line() == b"a " + UNAVAILABLE
 
