@@ -346,11 +346,12 @@ def test_silent_clients_do_not_fill_a_backend(relay):
 
 
 class Proving:
-    """A backend that takes its time over a proof, and notes how many there
-    are at once."""
+    """A backend that takes its time over a proof, 0.2 s or until it may go
+    on, and notes how many there are at once."""
 
-    def __init__(self):
+    def __init__(self, go=None):
         self.under_way = self.most_under_way = 0
+        self.go = go
         self._lock = threading.Lock()
 
     def __call__(self, conversation):
@@ -361,7 +362,10 @@ class Proving:
         with self._lock:
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
-        time.sleep(0.2)
+        if self.go is None:
+            time.sleep(0.2)
+        else:
+            assert self.go.wait(20)
         with self._lock:
             self.under_way -= 1
         conversation.send(tag + b" OK in\r\n")
@@ -392,33 +396,37 @@ def test_proofs_take_their_turns_at_a_busy_backend(relay):
     assert front.counters()["logins_queued"] == 3
 
 
-def test_a_proof_too_many_is_told_so(relay):
-    front, backend = relay(Proving(), settings={
-        "limits": {"backend_logins": 1, "backend_queue": 1}, "workers": 1})
-    clients = questioned(front, 4)
-
-    clients[0].send(b"\r\n")
-    clients[1].send(b"\r\n")
-    time.sleep(0.05)
-    clients[1].abandon()  # whose place in the queue is free again
-    time.sleep(0.05)
-    clients[2].send(b"\r\n")
-    time.sleep(0.05)
-    clients[3].send(b"\r\n")
-
-    assert clients[3].read_line() == b"a " + UNAVAILABLE
-    assert clients[0].read_line().startswith(b"a OK")
-    assert clients[2].read_line().startswith(b"a OK")
-    assert backend.conversations[1].ended.wait(5)
-    assert not backend.conversations[1].received.endswith(b"\r\n\r\n")
-    assert front.counters()["logins_crowded_out"] == 1
-
-
 def wait_for(reached, timeout=10):
     deadline = time.monotonic() + timeout
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_proof_too_many_is_told_so(relay):
+    go = threading.Event()
+    proving = Proving(go)
+    front, backend = relay(proving, settings={
+        "limits": {"backend_logins": 1, "backend_queue": 1}, "workers": 1})
+    clients = questioned(front, 4)
+
+    clients[0].send(b"\r\n")
+    wait_for(lambda: proving.under_way)
+    clients[1].send(b"\r\n")
+    front.wait_counters(logins_queued=1)
+    clients[1].abandon()  # whose place in the queue is free again
+    front.wait_counters(sessions_open=3)
+    clients[2].send(b"\r\n")
+    front.wait_counters(logins_queued=2)
+    clients[3].send(b"\r\n")
+
+    assert clients[3].read_line() == b"a " + UNAVAILABLE
+    go.set()
+    assert clients[0].read_line().startswith(b"a OK")
+    assert clients[2].read_line().startswith(b"a OK")
+    assert backend.conversations[1].ended.wait(5)
+    assert not backend.conversations[1].received.endswith(b"\r\n\r\n")
+    assert front.counters()["logins_crowded_out"] == 1
 
 
 def test_a_backend_that_speaks_while_a_proof_waits_is_broken_off(relay):
