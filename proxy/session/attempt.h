@@ -83,6 +83,10 @@ const uint8_t *attempt_challenge(const struct attempt *attempt,
                                  size_t *len_out);
 const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out);
 
+/* Whether the client has the word: not before a challenge, nor any longer once
+ * the backend has gone on without it. */
+bool attempt_awaits_client(const struct attempt *attempt);
+
 /* The client's answer, a line of base64 without its end, lent until the handler
  * is called or the attempt is freed. False: the attempt is over, and the
  * handler will not be called. */

@@ -110,11 +110,22 @@ static bool keeps_its_route(struct attempt *attempt)
     return false;
 }
 
+/* A maintenance that has begun meanwhile may have ended all who were there. */
+static bool is_still_open(struct attempt *attempt)
+{
+    if (backend_mode(attempt->target->facts) != BACKEND_MAINTENANCE)
+        return true;
+    attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
+                   COUNTER_LOGINS_UNAVAILABLE, "backend-in-maintenance");
+    return false;
+}
+
 static void let_in(struct attempt *attempt)
 {
     struct attempt_outcome *outcome = &attempt->outcome;
 
-    if (!keeps_its_route(attempt) || !respects_limits(attempt)) {
+    if (!keeps_its_route(attempt) || !is_still_open(attempt) ||
+        !respects_limits(attempt)) {
         attempt_drop_login(attempt);
         return;
     }
@@ -239,6 +250,7 @@ static bool hold_to_tick(struct attempt *attempt)
 {
     if (!attempt_hold_back(attempt, 0))
         return false;
+    attempt->awaits_client = false;
     attempt_leave_backend(attempt);
     homes_leave(attempt->env->homes, &attempt->home);
     return true;
@@ -350,6 +362,11 @@ const uint8_t *attempt_challenge(const struct attempt *attempt, size_t *len_out)
 const uint8_t *attempt_alerts(const struct attempt *attempt, size_t *len_out)
 {
     return upstream_login_to_client(attempt->login, len_out);
+}
+
+bool attempt_awaits_client(const struct attempt *attempt)
+{
+    return attempt->awaits_client;
 }
 
 /* No proof was looked at. */

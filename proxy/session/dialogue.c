@@ -66,7 +66,6 @@ static void finish_attempt(struct session *session)
     const struct attempt_outcome *outcome =
         attempt_outcome(session->before->attempt);
 
-    session->before->awaits_client = false;
     if (session->before->left != NULL)
         session_finish(session, session->before->left, NULL);
     else if (outcome->is_logged_in)
@@ -90,7 +89,6 @@ static void relay_challenge(struct session *session)
         finish_attempt(session);
         return;
     }
-    before->awaits_client = true;
     session_send_output(session);
     run_ahead(session);
 }
@@ -182,7 +180,6 @@ static void relay_answer(struct session *session)
     size_t len;
     const uint8_t *line = login_relayed(before->login, &len);
 
-    before->awaits_client = false;
     if (!attempt_answer(before->attempt, line, len))
         (void)answer_failure(session, attempt_outcome(before->attempt));
 }
@@ -190,7 +187,6 @@ static void relay_answer(struct session *session)
 /* The client has given up: nobody waits for the backend's verdict. */
 static void drop_attempt(struct session *session)
 {
-    session->before->awaits_client = false;
     attempt_free(&session->before->attempt);
     session_enter(session, SESSION_COMMAND);
     session_send_output(session);
@@ -216,7 +212,7 @@ static bool is_in_dialogue(const struct session *session)
 {
     return session->state == SESSION_COMMAND ||
            (session->state == SESSION_ATTEMPT &&
-            session->before->awaits_client);
+            attempt_awaits_client(session->before->attempt));
 }
 
 static void run_dialogue(struct session *session, const uint8_t *bytes,

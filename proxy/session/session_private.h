@@ -33,8 +33,7 @@ struct before_login {
     struct wiped_buffer ahead; /* sent by the client behind its login */
     uint64_t deadline_ms;      /* absolute; bytes do not extend it */
     const struct listener_config *listener; /* lent by the snapshot */
-    bool awaits_client; /* a backend has asked, the answer is to come */
-    const char *left;   /* why the client is gone; NULL: it is there */
+    const char *left; /* why the client is gone; NULL: it is there */
     char id[SESSION_ID_MAX];
 };
 

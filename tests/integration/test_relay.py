@@ -158,6 +158,32 @@ def test_e10_a_challenge_that_is_none_reaches_nobody(relay, step):
 
 
 @pytest.mark.threat("E10")
+def test_e10_an_answer_that_meets_a_refusal_goes_nowhere(relay):
+    """The backend refuses while the client has the word, whose answer comes
+    before the refusal is told."""
+    refuses = threading.Event()
+
+    def script(conversation):
+        conversation.send(b"* OK [CAPABILITY " + LIST + b"] hi\r\n")
+        tag = conversation.read_line().split()[0]
+        conversation.send(b"+ YQ==\r\n")
+        refuses.wait(10)
+        conversation.send(tag + b" NO [AUTHENTICATIONFAILED] no\r\n")
+        conversation.read_to_end()
+
+    front, backend = relay(script)
+    for number in range(8):
+        refuses.clear()
+        with begin(front, b"SCRAM-SHA-1", SCRAM_FIRST) as client:
+            assert client.read_line() == b"+ YQ==\r\n"
+            refuses.set()
+            time.sleep(0.0005 * number)
+            client.send(b"YWE=\r\n")
+            assert client.read_line() == b"a " + FAILED
+    assert front.process.poll() is None
+
+
+@pytest.mark.threat("E10")
 def test_e10_a_backend_that_asks_without_end_is_left(relay):
     front, _ = relay(asking(*[b"+ YQ==\r\n"] * 100))
     client = begin(front, b"SCRAM-SHA-1", SCRAM_FIRST)
