@@ -537,8 +537,10 @@ bool attempt_is_seeking(const struct attempt *attempt)
 
 const struct backend *attempt_backend(const struct attempt *attempt)
 {
-    /* Who waits to move goes to none yet; the target was passed over. */
-    if (attempt->target == NULL || attempt->stage == ATTEMPT_MOVE)
+    /* Who waits to move goes to none yet, as the target was passed over; but
+     * who has proved the password there is there. */
+    if (attempt->target == NULL ||
+        (attempt->stage == ATTEMPT_MOVE && attempt->login == NULL))
         return NULL;
     return attempt->target->facts;
 }

@@ -589,3 +589,65 @@ def test_a_maintenance_ends_no_login_that_goes_elsewhere(
     assert (early, client.ended) == (b"", None)
     assert client.read_reply("a")[-1].startswith(b"a OK")
     assert backends[1 - home].connects == 1
+
+
+def test_a_maintenance_ends_who_waits_there_for_the_others(
+        gatepost, fake_backend, folder):
+    """Who has proved the password there waits for a login at the old server,
+    which is down and lets nobody go."""
+    holds, asked, go = (threading.Event() for _ in range(3))
+
+    def judge(_, password):
+        asked.set()
+        return (not holds.is_set() or go.wait(10)) and password == b"secret"
+
+    backends = [fake_backend(ImapServer(accept=judge)) for _ in range(2)]
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes(backends, when_down="next"),
+                     admin={"socket": admin.SOCKET},
+                     auth={"delay_max": 15}, timeouts={"drain": 0.2})
+    _, home = place(front, backends)
+    holds.set()
+    asked.clear()
+    hanging = front.secure()
+    hanging.send(f"a LOGIN {USER} secret\r\n".encode())
+    assert asked.wait(10)
+    holds.clear()
+    backends[home].refuse()
+    for number in range(12):
+        login(front, f"user{number}@example.org")
+    front.wait_log("backend-down")
+
+    asked.clear()
+    mover = front.secure(source="127.0.0.9")
+    mover.send(f"a LOGIN {USER} secret\r\n".encode())
+    assert asked.wait(10)
+    time.sleep(0.2)
+    admin.request(path, f"/maintenance?backend=b{1 - home}", "POST")
+    early = mover.read_quiet(1)
+    go.set()
+
+    assert b"a OK" not in early + mover.read_quiet(2)
+    assert mover.ended is not None
+
+
+def test_a_server_in_maintenance_lets_nobody_in(gatepost, fake_backend, folder):
+    """The login was under way when the maintenance began, which takes its time
+    to end it."""
+    asked, go = threading.Event(), threading.Event()
+
+    def judge(*_):
+        asked.set()
+        return go.wait(10)
+
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes([fake_backend(ImapServer(accept=judge))]),
+                     admin={"socket": admin.SOCKET}, timeouts={"drain": 30})
+    client = front.secure()
+    client.send(f"a LOGIN {USER} secret\r\n".encode())
+    assert asked.wait(10)
+
+    admin.request(path, "/maintenance?backend=b0", "POST")
+    go.set()
+
+    assert client.read_reply("a")[-1].startswith(b"a NO [UNAVAILABLE]")
