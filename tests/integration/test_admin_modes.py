@@ -4,6 +4,7 @@ reload` and `gatepost route --live`."""
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -15,6 +16,7 @@ import pytest
 from gatepost_test import admin
 from gatepost_test.gatepost import (
     REFUSED, SANITIZER_REPORT, backend_entry, environment)
+from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 
 STATE = admin.SOCKET + ".state"
@@ -117,6 +119,40 @@ def test_status_and_metrics_say_why_it_is_out(start, ask, path):
     told = admin.metrics(path)
     assert told['gatepost_backend_mode{backend="b1",mode="draining"}'] == 1
     assert told['gatepost_backend_mode{backend="b1",mode="ready"}'] == 0
+
+
+def test_each_state_says_since_when_and_why(start, ask, path, routes):
+    routes["backends"]["b1"]["state"] = "draining"
+    routes["backends"]["b2"]["state"] = "maintenance"
+    routes["backends"]["b3"] = {"host": "127.0.0.1", "port": free_port(),
+                                "tls": "none"}
+    server = start()
+    for _ in range(3):
+        login(server, "x@three.test")
+
+    def told(name):
+        one, = (one for one in admin.request(path, "/status").json["backends"]
+                if one["name"] == name)
+        assert one["seconds"] >= 0
+        return (one["state"], one["mode"], one["mode_why"],
+                one["mode_seconds"] is not None)
+
+    table = "routing table"
+    assert told("b1") == ("up", "draining", table, True)
+    assert told("b2") == ("up", "maintenance", table, True)
+    assert told("b3")[0] == "down"
+    output = ask("status")[1]
+    for name, said in (("b1", r"up for \d+ s \(.+\).* draining for \d+ s "
+                              rf"\({table}\)"),
+                       ("b2", rf"maintenance for \d+ s \({table}\)"),
+                       ("b3", r"down for \d+ s \(.*connection refused\)")):
+        assert re.search(rf"{name}: .*{said}", output), output
+
+    ask("ready", "b1")
+    ask("maintenance", "b3")
+
+    assert told("b1") == ("up", "ready", "by command", True)
+    assert told("b3") == ("down", "maintenance", "by command", True)
 
 
 def test_a_restart_forgets_no_command(start, ask, path, folder):
