@@ -204,7 +204,10 @@ def test_a_kicked_backend_loses_its_sessions_only(server, ask, path):
     second.abandon()
 
 
-def test_who_is_logging_in_is_kicked_with_a_bye(gatepost, blackhole, ask):
+@pytest.mark.parametrize("whom", [("--user", "alice@one.test"),
+                                  ("--backend", "b1")])
+def test_who_is_logging_in_is_kicked_with_a_bye(
+        gatepost, blackhole, ask, whom):
     server = gatepost(
         {"backends": {"b1": {"host": blackhole.host, "port": blackhole.port,
                              "tls": "none"}},
@@ -213,10 +216,10 @@ def test_who_is_logging_in_is_kicked_with_a_bye(gatepost, blackhole, ask):
     client = server.secure()
     client.send(b"a LOGIN alice@one.test secret\r\n")
     deadline = time.monotonic() + 10
-    while not ask("sessions", "--user", "alice@one.test")[1]:
+    while not ask("sessions", *whom)[1]:
         assert time.monotonic() < deadline
 
-    assert ask("kick", "--user", "alice@one.test")[0] == 0
+    assert ask("kick", *whom)[0] == 0
 
     assert client.read_to_end().startswith(b"* BYE [UNAVAILABLE]")
 
