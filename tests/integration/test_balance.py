@@ -99,6 +99,56 @@ def test_a_full_backend_is_unavailable_where_there_is_no_next(
     assert second.command("LOGIN bob@example.org secret")[-1].startswith(b"OK")
 
 
+BALANCES = ("hash", "least-sessions", "round-robin")
+
+
+def by_domain(backends, when_down, **first):
+    """A pool of each balance for a domain of that name, of the same b1, b2."""
+    entries = {f"b{number}": backend_entry(backend)
+               for number, backend in enumerate(backends[:2], 1)}
+    entries["b1"].update(first)
+    return {"backends": entries,
+            "pools": {balance: {"backends": list(entries), "balance": balance,
+                                "when_down": when_down}
+                      for balance in BALANCES},
+            "domains": {f"{balance}.org": balance for balance in BALANCES}}
+
+
+def is_out(front, backend, why):
+    """Whether it takes nobody any more, for this reason."""
+    if why == "down":
+        return any(one.get("event") == "backend-down" for one in front.log)
+    return why != "full" or backend.connects == 1
+
+
+@pytest.mark.parametrize("when_down", ["next", "refuse"])
+@pytest.mark.parametrize("why", ["down", "draining", "maintenance", "full"])
+def test_when_down_holds_whatever_takes_a_backend_out(
+        gatepost, backends, why, when_down):
+    well, out = backends[1], backends[0]
+    first = {"draining": {"state": "draining"}, "full": {"max_sessions": 1},
+             "maintenance": {"state": "maintenance"}}.get(why, {})
+    front = gatepost(by_domain(backends, when_down, **first))
+    if why == "down":
+        out.refuse()
+    others = (f"other{number}@round-robin.org" for number in range(40))
+    while not is_out(front, out, why):
+        login(front, next(others))
+    calls = connects(backends)
+
+    answers = {balance: [login(front, f"u{number}@{balance}.org")[1]
+                         for number in range(8)] for balance in BALANCES}
+
+    refused = {balance: sum(one.startswith(b"NO [UNAVAILABLE]")
+                            for one in lines)
+               for balance, lines in answers.items()}
+    assert out.connects == calls[0]
+    assert well.connects == calls[1] + 24 - sum(refused.values())
+    # Only where a user has one place can that place be missed.
+    assert [refused[one] for one in BALANCES[1:]] == [0, 0]
+    assert (0 < refused["hash"] < 8) is (when_down == "refuse")
+
+
 def test_who_fails_to_log_in_fills_nothing(gatepost, fake_backend):
     backend = fake_backend(ImapServer())
     front = gatepost(routes([backend], {"b1": {"max_sessions": 1}}))
