@@ -190,6 +190,23 @@ def test_failback_waits_for_the_last_session(gatepost, backends):
     assert place(front, backends)[1] == home
 
 
+def test_a_weight_that_changes_moves_nobody_who_is_here(gatepost, backends):
+    users = [f"user{number}@example.org" for number in range(8)]
+    front = gatepost(routes(backends))
+    homes = {user: place(front, backends, user) for user in users}
+    assert {at for _, at in homes.values()} == {0, 1}
+
+    reload(front, backends, {"b0": {"weight": 1000}})
+    again = {user: place(front, backends, user) for user in users}
+
+    for user, (client, at) in homes.items():
+        assert again[user][1] == at
+        assert client.command("NOOP")[-1].startswith(b"OK")
+    leave_all(front, [client for client, _ in [*homes.values(),
+                                               *again.values()]])
+    assert {place(front, backends, user)[1] for user in users} == {0}
+
+
 @pytest.mark.parametrize("change", [{"state": "maintenance"}, {"weight": 0}])
 def test_who_must_move_is_closed_first(gatepost, backends, change):
     front = gatepost(routes(backends, when_down="next"),
