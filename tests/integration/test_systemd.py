@@ -321,6 +321,22 @@ def test_the_unit_stops_later_than_the_default_drain(unit):
     assert number_in(text, "TimeoutStopSec") > 30 + 30
 
 
+@pytest.mark.parametrize("line", [
+    "Type=notify", "ExecReload=kill -HUP $MAINPID", "KillMode=mixed",
+    "KillSignal=SIGTERM", "Restart=on-failure"])
+def test_the_unit_reloads_and_stops_as_the_manual_says(unit, line):
+    with open(unit) as source:
+        assert line in source.read().splitlines()
+
+
+def test_the_unit_has_a_watchdog_and_descriptors_for_many(unit):
+    with open(unit) as source:
+        text = source.read()
+
+    assert 10 <= number_in(text, "WatchdogSec") <= 60
+    assert number_in(text, "LimitNOFILE") >= 2 * 250000
+
+
 def test_the_unit_lets_the_process_before_name_its_successor(unit):
     with open(unit) as source:
         assert "\nNotifyAccess=all\n" in source.read()
