@@ -3,6 +3,7 @@ over, whatever the number of workers and whatever its listeners are."""
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import threading
 import time
@@ -11,7 +12,8 @@ import pytest
 
 from gatepost_test import admin, orphans, procfs
 from gatepost_test.activation import handed_over, listening
-from gatepost_test.gatepost import STARTED, routes_to
+from gatepost_test.gatepost import REFUSED, STARTED, routes_to
+from gatepost_test.network import own_network
 from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient
@@ -150,6 +152,45 @@ def test_a_service_managers_socket_goes_on_from_process_to_process(start):
     assert len(shares(front, port, 12)) == 3
     assert sockets_of(front.pid) == sockets
     held.close()
+
+
+@pytest.fixture
+def low_socket():
+    """One that only root may open."""
+    try:
+        network = own_network()
+        network.__enter__()
+    except PermissionError:
+        pytest.skip("no right to make a network: root has it")
+    try:
+        with listening(port=143) as held:
+            yield held
+    finally:
+        network.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def without_low_ports(held):
+    with handed_over([held]) as (first, kept):
+        yield [*first, "setpriv", "--inh-caps=-net_bind_service",
+               "--bounding-set=-net_bind_service", "--"], kept
+
+
+def test_rights_that_were_given_up_are_not_missed(start, low_socket):
+    """A port that neither process may open goes on."""
+    front = start(listeners=[listener(143)],
+                  started_by=without_low_ports(low_socket))
+    since = front.mark()
+    front.write_settings({**front.settings, "listeners": [
+        listener(143), listener(142)]})
+    front.reload(REFUSED)
+    assert ":142" in str(front.log[since:])
+
+    with Connects(143) as connects:
+        upgrade(front)
+
+    assert set(connects.seen) == {b"* OK "}
+    greeted(143).abandon()
 
 
 def test_listeners_that_change_by_an_upgrade(start):
