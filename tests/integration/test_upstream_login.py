@@ -471,17 +471,21 @@ def test_an_uncoded_no_passes_where_the_config_says_so(
     assert login(front)[1] == [heard]
 
 
-def test_who_is_held_is_told_to_come_later(gatepost, fake_backend):
+@pytest.mark.parametrize("rules, who", [
+    ("users", "alice@example.org"), ("domains", "example.org"),
+    ("domains", "*.org")])
+def test_who_is_held_is_told_to_come_later(
+        gatepost, fake_backend, rules, who):
     backend = fake_backend(ImapServer())
     routes = routes_to(backend)
-    routes["users"] = {"alice@example.org": {"pool": "p1", "hold": True}}
+    routes[rules] = {who: {"pool": "p1", "hold": True}}
     front = gatepost(routes)
 
     client, lines = login(front)
 
     assert len(lines) == 1 and lines[0].startswith(b"NO [UNAVAILABLE]")
     assert backend.connects == 0
-    assert client.login("bob@example.org").startswith(b"OK")
+    assert client.login("bob@example.net").startswith(b"OK")
 
 
 @pytest.mark.parametrize("text", [
