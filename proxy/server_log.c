@@ -178,3 +178,23 @@ void server_log_backends(const struct backend_set *backends)
     for (i = 0; i < backend_set_count(backends); i++)
         log_backend(backend_set_at(backends, i, &config));
 }
+
+enum log_level server_log_level(const struct settings *settings)
+{
+    switch (settings->log_level) {
+    case SETTINGS_LOG_ERROR:
+        return LOG_ERROR;
+    case SETTINGS_LOG_WARN:
+        return LOG_WARN;
+    case SETTINGS_LOG_INFO:
+        return LOG_INFO;
+    case SETTINGS_LOG_DEBUG:
+        return LOG_DEBUG;
+    }
+    return LOG_INFO;
+}
+
+enum log_format server_log_format(const struct settings *settings)
+{
+    return settings->log_format == SETTINGS_LOG_JSON ? LOG_JSON : LOG_TEXT;
+}

@@ -1,9 +1,10 @@
-/* What the server itself has to say in the log. */
+/* What the server itself has to say in the log, and what log is asked for. */
 #ifndef PROXY_SERVER_LOG_H
 #define PROXY_SERVER_LOG_H
 
 #include "backend/backend.h"
 #include "base/counters.h"
+#include "base/log.h"
 #include "config/reason.h"
 #include "config/settings.h"
 #include "state/snapshot.h"
@@ -30,5 +31,9 @@ void server_log_counters(struct counters_set *counters);
 /* A line for each backend: its state, its sessions, and what was noted of it
  * (backend/backend.h). */
 void server_log_backends(const struct backend_set *backends);
+
+/* What the settings want of the log. */
+enum log_level server_log_level(const struct settings *settings);
+enum log_format server_log_format(const struct settings *settings);
 
 #endif
