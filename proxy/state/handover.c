@@ -1,6 +1,7 @@
 #include "state/handover.h"
 
 #include "backend/backend_memory.h"
+#include "base/thread.h"
 #include "state/handover_wire.h"
 #include "state/heir_private.h"
 
@@ -28,11 +29,24 @@ void handover_prepare(const struct handover_parts *parts)
 struct giver {
     const struct handover_parts *parts;
     struct wire_writer packet;
+    struct timespec until; /* with the heir's lock */
 };
 
 static bool send_packet(struct giver *giver)
 {
     return heir_send(giver->parts->heir, &giver->packet);
+}
+
+/* With the heir's lock, for which logins wait. */
+static bool send_locked(struct giver *giver)
+{
+    return heir_send_until(giver->parts->heir, &giver->packet, &giver->until);
+}
+
+static void lock(struct giver *giver)
+{
+    heir_lock_behind(giver->parts->heir);
+    giver->until = thread_deadline(HEIR_LOCKED_MS);
 }
 
 static bool give_hello(struct giver *giver)
@@ -222,7 +236,7 @@ static bool send_counts(struct giver *giver,
             wire_put_u64(&giver->packet, records[i].hash);
             wire_put_u32(&giver->packet, records[i].count);
         }
-        is_sent = send_packet(giver);
+        is_sent = send_locked(giver);
     }
     return is_sent;
 }
@@ -236,7 +250,7 @@ static bool give_counts_of(struct giver *giver, size_t shard)
     size_t count;
     bool is_sent;
 
-    heir_lock(heir);
+    lock(giver);
     records = limits_give(giver->parts->limits, shard, &count);
     is_sent = send_counts(giver, records, count);
     heir_unlock(heir);
@@ -267,7 +281,7 @@ static bool send_homes(struct giver *giver, const struct home_record *records,
             wire_put_u32(&giver->packet, records[i].claims);
             wire_put_u32(&giver->packet, records[i].seekers);
         }
-        is_sent = send_packet(giver);
+        is_sent = send_locked(giver);
     }
     return is_sent;
 }
@@ -280,7 +294,7 @@ static bool give_shard(struct giver *giver, size_t shard)
     size_t count;
     bool is_sent;
 
-    heir_lock(heir);
+    lock(giver);
     records = homes_give(giver->parts->homes, shard, &count);
     is_sent = send_homes(giver, records, count);
     heir_unlock(heir);

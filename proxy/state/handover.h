@@ -16,7 +16,9 @@
  *   1. handover_give, on a thread of the caller's own, when the successor has
  *      said that it is prepared. Logins and sessions go on meanwhile. From then
  *      on logins ask the successor (for a second at most), and ends are told
- *      to it, by a thread of this module.
+ *      to it, by a thread of this module. Whoever is not answered is refused:
+ *      so a successor that does not serve yet is ended at the first silence
+ *      (heir_was_silent).
  *   2. handover_end, on the main thread when that thread was joined: as soon as
  *      handover_give failed or the successor is gone, so that all is as if it
  *      had never been, and one may try again; and at the end of the process,
@@ -70,8 +72,9 @@ struct handover_parts {
 void handover_prepare(const struct handover_parts *parts);
 
 /* Gives everything to the successor, which takes the descriptor. Slow, and may
- * wait for the successor, up to ten seconds for each of its steps: never on a
- * loop. False: why tells; handover_end has to follow. */
+ * wait for the successor, up to ten seconds for each of its steps, or half a
+ * second for those during which logins wait: never on a loop. False: why tells;
+ * handover_end has to follow. */
 MUST_USE bool handover_give(int fd, const struct handover_parts *parts,
                             char why[HANDOVER_WHY_MAX]);
 

@@ -19,6 +19,8 @@
 enum {
     ANSWER_MS = 1000,
     LOOK_MS = 100, /* at sessions, and for answers that came late */
+    YIELD_US = 100,
+    YIELDS = 100, /* then whoever waits does so for others, too */
     NEWS_SIZE = 1 + 8 + 8 + 4,
     FIRST_NEWS_SIZE = 64 * NEWS_SIZE
 };
@@ -40,6 +42,8 @@ struct told_sessions {
 struct heir {
     struct backend_registry *registry;
     atomic_bool is_open;
+    atomic_bool was_silent;
+    atomic_uint waiting; /* for the lock */
 
     pthread_mutex_t lock; /* of questions */
     int fd;
@@ -153,6 +157,7 @@ void heir_close(struct heir *heir)
     pthread_mutex_lock(&heir->lock);
     close(heir->fd);
     heir->fd = -1;
+    atomic_store(&heir->was_silent, false);
     pthread_mutex_unlock(&heir->lock);
     forget_news(heir);
     forget_told(heir);
@@ -208,6 +213,17 @@ bool heir_send(struct heir *heir, const struct wire_writer *packet)
     if (transfer != TRANSFER_DONE)
         break_link(heir);
     return transfer == TRANSFER_DONE;
+}
+
+bool heir_send_until(struct heir *heir, const struct wire_writer *packet,
+                     const struct timespec *until)
+{
+    bool is_sent =
+        is_open(heir) && send_until(heir, packet, until) == TRANSFER_DONE;
+
+    if (!is_sent)
+        break_link(heir);
+    return is_sent;
 }
 
 /* --- news --- */
@@ -278,12 +294,28 @@ bool heir_send_news(struct heir *heir)
 
 void heir_lock(struct heir *heir)
 {
+    atomic_fetch_add(&heir->waiting, 1);
+    pthread_mutex_lock(&heir->lock);
+    atomic_fetch_sub(&heir->waiting, 1);
+}
+
+/* A mutex is had by who asks for it first after it was given back, which is
+ * the one that gave it back. */
+void heir_lock_behind(struct heir *heir)
+{
+    for (unsigned i = 0; i < YIELDS && atomic_load(&heir->waiting) > 0; i++)
+        usleep(YIELD_US);
     pthread_mutex_lock(&heir->lock);
 }
 
 void heir_unlock(struct heir *heir)
 {
     pthread_mutex_unlock(&heir->lock);
+}
+
+bool heir_was_silent(const struct heir *heir)
+{
+    return atomic_load(&heir->was_silent);
 }
 
 struct answer {
@@ -434,6 +466,7 @@ static enum heir_answer await(struct heir *heir,
     case TRANSFER_DONE:
         break;
     case TRANSFER_LATE:
+        atomic_store(&heir->was_silent, true);
         heir->unanswered = (struct unanswered){.is_set = true,
                                                .sequence = heir->sequence,
                                                .verb = question->verb,
@@ -455,6 +488,7 @@ static enum heir_answer say_nothing(struct heir *heir,
 {
     if (!is_open(heir))
         return HEIR_NOBODY;
+    atomic_store(&heir->was_silent, true);
     if (question->verb == HEIR_ARRIVE)
         heir_tell(heir, HEIR_LEFT_EARLY, question->key, 0, 0);
     return HEIR_SILENT;

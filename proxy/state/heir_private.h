@@ -7,18 +7,32 @@
 #include "state/handover_wire.h"
 #include "state/heir.h"
 
-/* How long one packet may wait for the successor to read. */
+#include <time.h>
+
+/* How long one packet may wait for the successor to read; how long all may that
+ * are sent while logins wait. */
 enum {
-    HEIR_SEND_MS = 10000
+    HEIR_SEND_MS = 10000,
+    HEIR_LOCKED_MS = 500
 };
 
 /* From now on news are kept; questions are asked of what was given. Takes the
  * descriptor, which does not block. */
 void heir_open(struct heir *heir, int fd);
 
-/* False: the link is broken, or the successor does not read. Wants the heir's
- * lock where a question about what is sent could overtake it. */
+/* As heir_lock, and lets go first whoever waits for it: for one who takes it
+ * again and again. */
+void heir_lock_behind(struct heir *heir);
+
+/* False: the link is broken, or the successor does not read. Not with the
+ * heir's lock. */
 MUST_USE bool heir_send(struct heir *heir, const struct wire_writer *packet);
+
+/* Likewise, but wants the lock: a question about what is sent could overtake
+ * it. Waits until a moment on CLOCK_MONOTONIC. */
+MUST_USE bool heir_send_until(struct heir *heir,
+                              const struct wire_writer *packet,
+                              const struct timespec *until);
 
 /* Sends the news kept so far, in their order. On one thread at a time. */
 MUST_USE bool heir_send_news(struct heir *heir);

@@ -24,6 +24,7 @@
 
 enum {
     USERS = 5000,
+    CROWD = 512,
     THREADS = 3,
     ROUNDS = 1500
 };
@@ -31,6 +32,7 @@ enum {
 static struct process former;
 static struct process next;
 static struct process third;
+static atomic_bool has_given_up; /* who gives */
 
 static int set_up(void **state)
 {
@@ -494,6 +496,142 @@ static void silence_lets_a_move_wait(void **state)
     close(fd);
 }
 
+static void a_silence_is_known_until_the_end_of_the_link(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute(&former);
+    assert_false(heir_was_silent(former.parts.heir));
+    assert_false(enter_alice(&claim));
+    assert_true(heir_was_silent(former.parts.heir));
+
+    handover_end(&former.parts);
+    assert_false(heir_was_silent(former.parts.heir));
+    close(fd);
+}
+
+/* --- a successor that does not read in time --- */
+
+/* Many small packets of homes, few of which wait in the link at a time. */
+static void fill_homes(struct home_claim claims[CROWD])
+{
+    char user[32];
+
+    for (unsigned i = 0; i < CROWD; i++) {
+        snprintf(user, sizeof(user), "user%u", i);
+        claims[i] = process_log_in(&former, user, i % PROCESS_BACKENDS);
+    }
+}
+
+static void empty_homes(struct home_claim claims[CROWD])
+{
+    for (unsigned i = 0; i < CROWD; i++)
+        leave(&former, &claims[i]);
+}
+
+static void small_link(int ends[2])
+{
+    const int size = 12 * 1024;
+
+    process_link(ends);
+    assert_int_equal(
+        setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
+static void *give_in_vain(void *argument)
+{
+    const struct gift *gift = argument;
+    char why[HANDOVER_WHY_MAX];
+
+    assert_false(handover_give(gift->fd, &gift->from->parts, why));
+    atomic_store(&has_given_up, true);
+    return NULL;
+}
+
+/* The longest that a login took until it was given up. */
+static uint64_t longest_login_ms(void)
+{
+    uint64_t longest_ms = 0;
+    char user[32];
+
+    for (unsigned i = 0;
+         !atomic_load(&has_given_up) && !heir_was_silent(former.parts.heir);
+         i++) {
+        struct home_claim claim = {.at = NULL};
+        uint64_t begun_ms = real_ms();
+
+        snprintf(user, sizeof(user), "user%u", i % CROWD);
+        if (homes_enter(former.parts.homes, (const uint8_t *)user, strlen(user),
+                        former.backends[0], &claim))
+            leave(&former, &claim);
+        if (real_ms() - begun_ms > longest_ms)
+            longest_ms = real_ms() - begun_ms;
+    }
+    return longest_ms;
+}
+
+static void who_does_not_read_holds_no_login_up_for_long(void **state)
+{
+    static struct home_claim claims[CROWD];
+    struct gift gift = {.from = &former};
+    uint64_t longest_ms;
+    pthread_t giver;
+    int ends[2];
+
+    (void)state;
+    fill_homes(claims);
+    small_link(ends);
+    gift.fd = ends[0];
+    atomic_store(&has_given_up, false);
+    pthread_create(&giver, NULL, give_in_vain, &gift);
+    longest_ms = longest_login_ms();
+    close(ends[1]);
+    pthread_join(giver, NULL);
+
+    handover_end(&former.parts);
+    empty_homes(claims);
+    assert_true(longest_ms < 2500);
+}
+
+static void *read_slowly(void *argument)
+{
+    static uint8_t bytes[WIRE_PACKET_MAX];
+    const int *fd = argument;
+
+    while (!atomic_load(&has_given_up) &&
+           recv(*fd, bytes, sizeof(bytes), 0) > 0)
+        usleep(200 * 1000);
+    return NULL;
+}
+
+static void who_reads_slowly_holds_no_login_up_for_long(void **state)
+{
+    static struct home_claim claims[CROWD];
+    struct gift gift = {.from = &former};
+    uint64_t longest_ms;
+    pthread_t giver, reader;
+    int ends[2];
+
+    (void)state;
+    fill_homes(claims);
+    small_link(ends);
+    gift.fd = ends[0];
+    atomic_store(&has_given_up, false);
+    pthread_create(&giver, NULL, give_in_vain, &gift);
+    pthread_create(&reader, NULL, read_slowly, &ends[1]);
+    longest_ms = longest_login_ms();
+    (void)shutdown(ends[1], SHUT_RDWR);
+    pthread_join(giver, NULL);
+    pthread_join(reader, NULL);
+
+    close(ends[1]);
+    handover_end(&former.parts);
+    empty_homes(claims);
+    assert_true(longest_ms < 2500);
+}
+
 static void an_answer_to_nothing_breaks_the_link(void **state)
 {
     struct home_claim claim;
@@ -599,6 +737,9 @@ int main(void)
         CLAIM(who_arrives_in_a_silence_leaves_at_once),
         CLAIM(a_silence_at_the_end_of_a_chain_breaks_no_link),
         CLAIM(silence_lets_a_move_wait),
+        CLAIM(a_silence_is_known_until_the_end_of_the_link),
+        CLAIM(who_does_not_read_holds_no_login_up_for_long),
+        CLAIM(who_reads_slowly_holds_no_login_up_for_long),
         CLAIM(an_answer_to_nothing_breaks_the_link),
         CLAIM(no_login_of_either_process_is_at_a_second_place),
     };
