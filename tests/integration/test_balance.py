@@ -177,7 +177,9 @@ def test_a_domain_stays_together(gatepost, backends):
 def test_who_comes_back_starts_slowly(gatepost, backends):
     front = gatepost(routes(backends[:2], {"b1": {"state": "draining"}},
                             balance="round-robin", slow_start=3600),
-                     env={"GATEPOST_FAULT_CLOCK_SCALE": "1000"})
+                     env={"GATEPOST_FAULT_CLOCK_SCALE": "1000"},
+                     # 20 s of that clock are no time for a handshake.
+                     timeouts={"handshake": 3600, "connect": 3600})
     # The other one's own slow start is over after this.
     time.sleep(4)
     front.write_routes(routes(backends[:2], balance="round-robin",
