@@ -50,25 +50,25 @@ static bool can_follow(const struct settings *in_force,
     if (in_force->workers != loaded->workers) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.workers",
                     "another number than at start",
-                    "the same one: it changes by a restart only");
+                    "the same one: an upgrade or a restart changes it");
         return false;
     }
     if (!same_text(in_force->admin_socket, loaded->admin_socket)) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.socket",
                     "another path than at start",
-                    "the same one: it changes by a restart only");
+                    "the same one: an upgrade or a restart changes it");
         return false;
     }
     if (!same_place(in_force->admin_listen, loaded->admin_listen)) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.listen",
                     "another one than at start",
-                    "the same one: it changes by a restart only");
+                    "the same one: an upgrade or a restart changes it");
         return false;
     }
     if (!same_text(in_force->admin_state, loaded->admin_state)) {
         reasons_add(reasons, REASON_ERROR, loaded->file, "$.admin.state",
                     "another path than at start",
-                    "the same one: it changes by a restart only");
+                    "the same one: an upgrade or a restart changes it");
         return false;
     }
     return true;
