@@ -12,6 +12,10 @@ enum {
     WORKERS_PATIENCE_MS = 5000
 };
 
+enum {
+    LOOK_MS = 50
+};
+
 void server_upgrade_init(struct server_upgrade *upgrade)
 {
     *upgrade = (struct server_upgrade){.program = program_path()};
@@ -26,6 +30,8 @@ void server_upgrade_join(struct server_upgrade *upgrade,
     upgrade->parts = *parts;
     upgrade->patience.data = upgrade;
     uv_timer_init(parts->loop, &upgrade->patience);
+    upgrade->look.data = upgrade;
+    uv_timer_init(parts->loop, &upgrade->look);
     upgrade->given.data = upgrade;
     uv_async_init(parts->loop, &upgrade->given, on_given);
 }
@@ -152,22 +158,37 @@ static void on_given(uv_async_t *given)
     if (!upgrade->is_giving)
         return;
     end_giving(upgrade);
-    if (!upgrade->was_given)
+    if (upgrade->was_given)
+        successor_was_given(upgrade->starting);
+    else
         successor_abandon(upgrade->starting, upgrade->why);
+}
+
+/* It decides where our users go, and we still serve them: rather we decide, who
+ * may as long as it serves nobody. */
+static void on_look(uv_timer_t *timer)
+{
+    struct server_upgrade *upgrade = timer->data;
+
+    if (heir_was_silent(upgrade->parts.state->heir))
+        successor_doubt(upgrade->starting, "no answer to what a login asked");
 }
 
 void server_upgrade_give_state(struct server_upgrade *upgrade, int link)
 {
     upgrade->state_link = link;
     upgrade->is_giving = uv_thread_create(&upgrade->giver, give, upgrade) == 0;
-    if (upgrade->is_giving)
+    if (upgrade->is_giving) {
+        uv_timer_start(&upgrade->look, on_look, LOOK_MS, LOOK_MS);
         return;
+    }
     close(link);
     successor_abandon(upgrade->starting, "no thread to give our state");
 }
 
 void server_upgrade_serves(struct server_upgrade *upgrade)
 {
+    uv_timer_stop(&upgrade->look);
     end_giving(upgrade);
     atomic_store(&upgrade->serving, upgrade->starting);
     upgrade->starting = NULL;
@@ -176,6 +197,7 @@ void server_upgrade_serves(struct server_upgrade *upgrade)
 
 void server_upgrade_failed(struct server_upgrade *upgrade)
 {
+    uv_timer_stop(&upgrade->look);
     end_giving(upgrade); /* soon: who was to take it is gone */
     handover_end(upgrade->parts.state);
     successor_close(upgrade->starting);
@@ -198,6 +220,7 @@ void server_upgrade_stop(struct server_upgrade *upgrade)
 {
     assert(!upgrade->is_running);
     uv_close((uv_handle_t *)&upgrade->patience, NULL);
+    uv_close((uv_handle_t *)&upgrade->look, NULL);
     uv_close((uv_handle_t *)&upgrade->given, NULL);
     successor_close(server_upgrade_successor(upgrade));
 }

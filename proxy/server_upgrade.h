@@ -48,6 +48,7 @@ struct server_upgrade {
     int state_link;    /* of the giver */
     uv_thread_t giver; /* gives our state, which may take seconds */
     uv_async_t given;  /* it has ended */
+    uv_timer_t look;   /* at whether the successor answers, until it serves */
     bool is_giving;
     bool was_given;
     char why[HANDOVER_WHY_MAX]; /* where it was not */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -24,9 +25,11 @@ enum phase {
     PHASE_OVER
 };
 
-/* How long one that has failed may take to end. */
+/* How long one that has failed may take to end by itself; how long, in real
+ * time, one that was killed. */
 enum {
-    LAST_WORDS_MS = 5000
+    LAST_WORDS_MS = 5000,
+    DEATH_MS = 1000
 };
 
 enum {
@@ -346,14 +349,25 @@ static void give_state(struct successor *successor, uint64_t pid)
     successor->verbs->give_state(link, successor->owner);
 }
 
-/* Our child had been told to end before we heard of this; when it has, the
- * successor is the service manager's child. */
+/* Our child had been told to end before we heard of this, and nothing is to be
+ * waited for from one that did not; when it has, the successor is the service
+ * manager's child. */
 static void begin_to_serve(struct successor *successor, uint64_t left_over)
 {
     successor->phase = PHASE_SERVING;
     uv_timer_stop(&successor->patience);
-    reap(successor, 0);
+    end_child(successor);
     successor->verbs->serves(left_over, successor->owner);
+}
+
+static void take_kick(const struct successor *successor,
+                      const struct control_message *message)
+{
+    struct kick *kick = control_kick_read(message, successor->registry);
+
+    if (kick != NULL)
+        successor->verbs->kick(kick, successor->owner);
+    kick_free(&kick);
 }
 
 static void hear_start(struct successor *successor,
@@ -371,16 +385,8 @@ static void hear_start(struct successor *successor,
     else if (message->kind == CONTROL_SERVING &&
              successor->phase == PHASE_TAKING)
         begin_to_serve(successor, message->number);
-}
-
-static void take_kick(const struct successor *successor,
-                      const struct control_message *message)
-{
-    struct kick *kick = control_kick_read(message, successor->registry);
-
-    if (kick != NULL)
-        successor->verbs->kick(kick, successor->owner);
-    kick_free(&kick);
+    else if (message->kind == CONTROL_KICK && successor->phase == PHASE_TAKING)
+        take_kick(successor, message); /* its workers serve before it says so */
 }
 
 static void take_mode(const struct successor *successor,
@@ -468,7 +474,20 @@ static void say_how_it_ended(struct successor *successor)
     complain(successor, found, "a server; its log may say more");
 }
 
-/* What it started ends with it. */
+/* One that goes alone does not end with our child any more. Its number is what
+ * it said itself; it is its own as long as it holds its end of the link. */
+static void end_process(const struct successor *successor)
+{
+    struct pollfd end = {.fd = successor->link.fd};
+    pid_t pid = successor->pid;
+
+    if (end.fd < 0 || pid <= 1 || pid == getpid() || pid == successor->child ||
+        getpgid(pid) != getpgrp() || poll(&end, 1, 0) != 0)
+        return;
+    if (kill(pid, SIGKILL) == 0)
+        (void)poll(&end, 1, DEATH_MS);
+}
+
 static void end_child(struct successor *successor)
 {
     if (successor->child > 0)
@@ -476,11 +495,13 @@ static void end_child(struct successor *successor)
     reap(successor, 0);
 }
 
+/* No other process decides about our users any more when we do. */
 static void fail(struct successor *successor)
 {
     successor->phase = PHASE_OVER;
     uv_timer_stop(&successor->patience);
-    end_child(successor);
+    end_process(successor);
+    end_child(successor); /* what it started ends with it */
     successor->verbs->failed(successor->reasons, successor->owner);
 }
 
@@ -530,9 +551,9 @@ static void on_impatience(uv_timer_t *timer)
 {
     struct successor *successor = timer->data;
 
-    control_link_hear(&successor->link);
-    if (is_starting(successor))
-        successor_abandon(successor, "silence");
+    successor_doubt(successor, successor->phase == PHASE_TAKING
+                                   ? "silence, with our state in its hands"
+                                   : "silence");
 }
 
 static void wait_longer(struct successor *successor, uint64_t patience_ms)
@@ -545,6 +566,19 @@ void successor_abandon(struct successor *successor, const char *why)
 {
     complain(successor, why, "a server that takes over");
     fail(successor);
+}
+
+void successor_doubt(struct successor *successor, const char *why)
+{
+    control_link_hear(&successor->link);
+    if (is_starting(successor))
+        successor_abandon(successor, why);
+}
+
+void successor_was_given(struct successor *successor)
+{
+    if (successor->phase == PHASE_TAKING)
+        wait_longer(successor, SUCCESSOR_SERVE_MS);
 }
 
 pid_t successor_pid(const struct successor *successor)

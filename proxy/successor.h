@@ -19,9 +19,11 @@
 
 struct successor;
 
-/* How long a successor may say nothing while it starts, each time. */
+/* How long a successor may say nothing while it starts, until it wants our
+ * state; how long it may then have all of it without serving. */
 enum {
-    SUCCESSOR_PATIENCE_MS = 180 * 1000
+    SUCCESSOR_PATIENCE_MS = 180 * 1000,
+    SUCCESSOR_SERVE_MS = 5 * 1000
 };
 
 /* Our sockets; lent. */
@@ -74,6 +76,13 @@ MUST_USE struct successor *successor_start(uv_loop_t *loop,
 /* Ends one that does not serve yet, as if it had failed for this reason. On the
  * main loop; calls verbs->failed. */
 void successor_abandon(struct successor *successor, const char *why);
+
+/* Likewise, unless it serves by now, which it may have said unheard: then
+ * verbs->serves is called. */
+void successor_doubt(struct successor *successor, const char *why);
+
+/* All of our state was given to it. */
+void successor_was_given(struct successor *successor);
 
 /* Its process, which is our child's child; 0 before it has said so. */
 pid_t successor_pid(const struct successor *successor);
