@@ -2,6 +2,7 @@
 them away (row G1). Accepting pauses; it neither spins nor resets who waits,
 and goes on when there is room."""
 
+import itertools
 import resource
 import time
 
@@ -38,12 +39,21 @@ def backend(fake_backend):
     return fake_backend(ImapServer())
 
 
+def first_free(front):
+    """The number that its next descriptor gets."""
+    taken = set(procfs.numbers(front.pid))
+    return next(number for number in itertools.count() if number not in taken)
+
+
 def take_away(front):
     """From now on the process gets no descriptor more than it has now; returns
-    what gives them back."""
+    what gives them back. That of a probe is free again in a moment."""
     former = resource.prlimit(front.pid, resource.RLIMIT_NOFILE)
-    highest = max(procfs.numbers(front.pid)) + 1
-    resource.prlimit(front.pid, resource.RLIMIT_NOFILE, (highest, former[1]))
+    lowest = first_free(front)
+    for _ in range(30):
+        time.sleep(0.01)
+        lowest = min(lowest, first_free(front))
+    resource.prlimit(front.pid, resource.RLIMIT_NOFILE, (lowest, former[1]))
     return lambda: resource.prlimit(front.pid, resource.RLIMIT_NOFILE, former)
 
 
