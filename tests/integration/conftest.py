@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
 from gatepost_test.backend import Blackhole, FakeBackend  # noqa: E402
 from gatepost_test.certs import Authority  # noqa: E402
-from gatepost_test.dovecot import Dovecot  # noqa: E402
+from gatepost_test.dovecot import Dovecot, stop_all  # noqa: E402
 from gatepost_test.gatepost import (  # noqa: E402
     SANITIZER_REPORT, Gatepost, environment, sanitizer_of)
 from gatepost_test.ports import free_port  # noqa: E402
@@ -294,8 +294,7 @@ def dovecots(leaf):
                 f"{user}@example.org": f"secret-{user}" for user in users}))
         yield shards
     finally:
-        for shard in shards:
-            shard.stop()
+        stop_all(shards)
 
 
 @pytest.fixture

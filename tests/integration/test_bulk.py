@@ -13,7 +13,7 @@ import pytest
 
 from gatepost_test import procfs
 from gatepost_test.crowd import Crowd, Person
-from gatepost_test.dovecot import Dovecot
+from gatepost_test.dovecot import Dovecot, stop_all
 
 LARGE = 100 << 20
 MIB = 1 << 20
@@ -39,8 +39,7 @@ def shards(leaf):
             started.append(Dovecot(name, leaf, USERS))
         yield started
     finally:
-        for one in started:
-            one.stop()
+        stop_all(started)
 
 
 def home_of(user, moved_to=0):
@@ -283,7 +282,7 @@ def test_200_sessions_at_work_bear_200_reloads(
         sanitizer, times):
     """A first, short crowd brings memory and descriptors to what such a crowd
     leaves behind; the second, longer one must not leave more."""
-    people, reloads, seconds = 200, times(200, 1000), times(30, 150)
+    people, reloads, seconds = 200, times(200, 1000), times(15, 150)
     if sanitizer:
         people, reloads, seconds = 40, 30, 8
     leaves = [leaf, authority.issue("imap.example.test", "localhost")]

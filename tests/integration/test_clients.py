@@ -33,7 +33,7 @@ import pytest
 from gatepost_test.certs import Authority
 from gatepost_test.clients import (
     CLIENTS, NO_STARTTLS, NO_VERIFYING, Visit, getmail, thunderbird)
-from gatepost_test.dovecot import Dovecot
+from gatepost_test.dovecot import Dovecot, stop_all
 
 USERS = {"alice@example.org": "secret-alice", "bob@example.org": "secret-bob"}
 
@@ -68,8 +68,7 @@ def twins(leaf):
                 add_folder(shards[-1], user, password, f"only-{name}")
         yield shards
     finally:
-        for shard in shards:
-            shard.stop()
+        stop_all(shards)
 
 
 def add_folder(shard, user, password, name):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from gatepost_test import admin, orphans
-from gatepost_test.dovecot import Dovecot
+from gatepost_test.dovecot import Dovecot, stop_all
 from gatepost_test.gatepost import (
     SANITIZER_REPORT, backend_entry, environment)
 from gatepost_test.wire import WireClient, WireTimeout, trusting
@@ -68,8 +68,7 @@ def servers(leaf):
         subprocess.run(["rm", "-r", pair[1].mailbox(USER)], check=True)
         yield pair
     finally:
-        for one in pair:
-            one.stop()
+        stop_all(pair)
 
 
 @pytest.fixture
@@ -364,7 +363,8 @@ def test_drain_down_and_up_never_put_a_user_at_two_servers(
         "pools": {"both": {"backends": [one.name for one in servers],
                            "when_down": "next"}},
         "default": "both"}
-    front = gatepost(table_of_both, admin={"socket": admin.SOCKET})
+    front = gatepost(table_of_both, {"GATEPOST_FAULT_CLOCK_SCALE": "5"},
+                     admin={"socket": admin.SOCKET})
     pair, orders = Pair(front, servers), Requests(path)
 
     with Crowd(front, 2) as crowd:

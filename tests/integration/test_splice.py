@@ -195,8 +195,8 @@ def test_f1_short_reads_and_writes_lose_nothing(
 @pytest.mark.limit(120)
 @pytest.mark.threat("F2")
 def test_f2_a_client_that_stops_reading_leaves_memory_flat(
-        gatepost, backend_kind, sanitizer):
-    count = 200 << 20
+        gatepost, backend_kind, sanitizer, times):
+    count = times(64, 200) << 20
     _, routes = backend_kind(pouring(count))
     front = gatepost(routes)
     front.logged_in().abandon()

@@ -13,6 +13,7 @@ import pytest
 
 from gatepost_test import admin
 from gatepost_test.cables import Cable, FarDovecot, can_lay_cables
+from gatepost_test.dovecot import stop_all
 from gatepost_test.gatepost import Gatepost
 from gatepost_test.network import own_network
 from gatepost_test.ports import free_port
@@ -44,10 +45,7 @@ def servers(authority):
                     for number, cable in enumerate(cables)]
         yield dovecots
     finally:
-        for dovecot in dovecots:
-            dovecot.process.terminate()
-        for dovecot in dovecots:
-            dovecot.stop()
+        stop_all(dovecots)
         for cable in cables:
             cable.remove()
         outer.__exit__(None, None, None)

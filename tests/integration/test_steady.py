@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from gatepost_test.changes import Changes, routes_for
-from gatepost_test.dovecot import Dovecot
+from gatepost_test.dovecot import Dovecot, stop_all
 from gatepost_test.gatepost import Gatepost
 from gatepost_test.ports import free_port
 from gatepost_test.steady import ANYBODY
@@ -26,8 +26,7 @@ def shards(leaf):
                                    more=ANYBODY.format(name=name)))
         yield started
     finally:
-        for one in started:
-            one.stop()
+        stop_all(started)
 
 
 @pytest.fixture

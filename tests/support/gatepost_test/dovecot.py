@@ -212,3 +212,11 @@ class Dovecot:
         """Ends this Dovecot and takes its folder away."""
         self.go_down()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def stop_all(dovecots):
+    """Ends them together: each takes a second."""
+    for one in dovecots:
+        one.process.terminate()
+    for one in dovecots:
+        one.stop()
