@@ -174,22 +174,36 @@ def test_a_domain_stays_together(gatepost, backends):
     assert len(set.union(*homes.values())) > 1
 
 
-def test_who_comes_back_starts_slowly(gatepost, backends):
-    front = gatepost(routes(backends[:2], {"b1": {"state": "draining"}},
-                            balance="round-robin", slow_start=3600),
+def test_who_comes_back_starts_slowly(gatepost, fake_backend, backends):
+    """From a drain as well as from the dead."""
+    def table(state):
+        return routes(backends, {"b1": {"state": state}}, when_down="next",
+                      balance="round-robin", slow_start=3600)
+
+    dead = backends[2]
+    dead.refuse()
+    front = gatepost(table("draining"),
                      env={"GATEPOST_FAULT_CLOCK_SCALE": "1000"},
-                     # 20 s of that clock are no time for a handshake.
-                     timeouts={"handshake": 3600, "connect": 3600})
+                     # Minutes of that clock are no time for anything.
+                     timeouts=dict.fromkeys(
+                         ("handshake", "before_login", "connect", "greeting",
+                          "login_reply"), 86400))
+    for number in range(40):
+        if is_out(front, dead, "down"):
+            break
+        assert login(front, f"early{number}@x.org")[1].startswith(b"OK")
+    assert is_out(front, dead, "down")
     # The other one's own slow start is over after this.
     time.sleep(4)
-    front.write_routes(routes(backends[:2], balance="round-robin",
-                              slow_start=3600))
+    risen = fake_backend(ImapServer(), port=dead.port)
+    front.write_routes(table("ready"))
     front.reload()
 
-    for number in range(20):
+    for number in range(30):
         assert login(front, f"user{number}@x.org")[1].startswith(b"OK")
 
-    assert backends[0].connects < 6
+    assert backends[0].connects < 8
+    assert 0 < risen.connects < 8
 
 
 def homes_of(front, backends, users):
