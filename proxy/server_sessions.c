@@ -376,6 +376,20 @@ static const char *read_page(const struct admin_request *request,
     return NULL;
 }
 
+static void log_kick(const struct admin_request *request)
+{
+    const char *user = admin_parameter(request, "user");
+    const char *backend = admin_parameter(request, "backend");
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "kick");
+    if (user != NULL)
+        log_text(&entry, "user", user);
+    if (backend != NULL)
+        log_text(&entry, "backend", backend);
+    log_end(&entry);
+}
+
 static void begin(struct server_sessions *sessions,
                   struct admin_request *request, const struct server_view *view,
                   bool is_kick)
@@ -396,6 +410,8 @@ static void begin(struct server_sessions *sessions,
         free(page);
         return;
     }
+    if (is_kick)
+        log_kick(request);
     page->patience.data = page;
     uv_timer_init(sessions->loop, &page->patience);
     page->next = sessions->first;
@@ -414,16 +430,6 @@ void server_sessions_kick(struct server_sessions *sessions,
                           struct admin_request *request,
                           const struct server_view *view)
 {
-    const char *user = admin_parameter(request, "user");
-    const char *backend = admin_parameter(request, "backend");
-    struct log_entry entry;
-
-    log_begin(&entry, LOG_INFO, "kick");
-    if (user != NULL)
-        log_text(&entry, "user", user);
-    if (backend != NULL)
-        log_text(&entry, "backend", backend);
-    log_end(&entry);
     begin(sessions, request, view, true);
 }
 

@@ -48,8 +48,8 @@ struct admin {
 struct admin_request {
     struct door *door;
     struct MHD_Connection *connection;
-    struct admin_request *next; /* while it is waiting */
-    struct MHD_Response *response;
+    struct admin_request *next;    /* while it is waiting */
+    struct MHD_Response *response; /* until it is the connection's */
     unsigned status;
     bool is_waiting; /* suspended until the answer comes */
 };
@@ -251,6 +251,49 @@ static void refuse_stranger(struct admin_request *request)
                                   "Bearer realm=\"gatepost\"");
 }
 
+static enum MHD_Result count_host(void *count, enum MHD_ValueKind kind,
+                                  const char *name, const char *value)
+{
+    (void)kind;
+    (void)value;
+    *(unsigned *)count += strcasecmp(name, "Host") == 0 ? 1 : 0;
+    return MHD_YES;
+}
+
+/* More than one is to be refused (RFC 9112, 3.2). */
+static bool has_hosts(const struct admin_request *request)
+{
+    unsigned count = 0;
+
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND,
+                                    count_host, &count);
+    return count > 1;
+}
+
+static enum MHD_Result check_parameter(void *are_whole, enum MHD_ValueKind kind,
+                                       const char *name, size_t name_len,
+                                       const char *value, size_t len)
+{
+    (void)kind;
+    if (strlen(name) == name_len && value != NULL && len > 0 &&
+        strlen(value) == len)
+        return MHD_YES;
+    *(bool *)are_whole = false;
+    return MHD_NO;
+}
+
+/* One that is there and says nothing must not count as one that is missing: it
+ * may be all that narrows an order down. */
+static bool has_whole_parameters(const struct admin_request *request)
+{
+    bool are_whole = true;
+
+    (void)MHD_get_connection_values_n(request->connection,
+                                      MHD_GET_ARGUMENT_KIND, check_parameter,
+                                      &are_whole);
+    return are_whole;
+}
+
 static bool has_body(const struct admin_request *request)
 {
     const char *length = header(request, "Content-Length");
@@ -302,7 +345,9 @@ static void dispatch(struct door *door, struct admin_request *request,
 {
     const struct admin_route *route = find_route(door, path);
 
-    if (!host_is_ours(&door->admin->access, header(request, "Host")))
+    if (has_hosts(request))
+        admin_refuse(request, MHD_HTTP_BAD_REQUEST, "there is one Host");
+    else if (!host_is_ours(&door->admin->access, header(request, "Host")))
         admin_refuse(request, MHD_HTTP_MISDIRECTED_REQUEST,
                      "Host must be \"localhost\", an address or one of "
                      "\"admin\": {\"hosts\"}");
@@ -317,6 +362,9 @@ static void dispatch(struct door *door, struct admin_request *request,
         refuse_stranger(request);
     else if (!fits_method(route, method))
         refuse_method(request, route);
+    else if (!route->is_public && !has_whole_parameters(request))
+        admin_refuse(request, MHD_HTTP_BAD_REQUEST,
+                     "a parameter is empty or holds a NUL");
     else if (door->admin->is_stopping)
         admin_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server ends");
     else
@@ -331,15 +379,20 @@ static void wait_for_answer(struct admin_request *request)
     MHD_suspend_connection(request->connection);
 }
 
+static void drop_response(struct admin_request *request)
+{
+    if (request->response != NULL)
+        MHD_destroy_response(request->response);
+    request->response = NULL;
+}
+
 static enum MHD_Result send_answer(struct admin_request *request)
 {
-    struct MHD_Response *response = request->response;
-
     /* Kept by the connection from here on. */
-    enum MHD_Result result =
-        MHD_queue_response(request->connection, request->status, response);
+    enum MHD_Result result = MHD_queue_response(
+        request->connection, request->status, request->response);
 
-    MHD_destroy_response(response);
+    drop_response(request);
     return result;
 }
 
@@ -399,8 +452,11 @@ static void on_completed(void *owner, struct MHD_Connection *connection,
     (void)owner;
     (void)connection;
     (void)how;
-    if (was_seen(*state))
+    if (was_seen(*state)) {
+        /* Who left while the answer was made is not asked for it. */
+        drop_response(*state);
         free(*state);
+    }
     *state = NULL;
 }
 

@@ -77,8 +77,9 @@ size_t admin_sockets(const struct admin *admin, int fds_out[ADMIN_SOCKETS_MAX]);
  * also those who wait by now. Who was accepted is answered as before. */
 void admin_retire(struct admin *admin);
 
-/* A parameter of the query, decoded; NULL when it is missing, empty or holds a
- * NUL. Lent by the request. */
+/* A parameter of the query, decoded; NULL when it is missing: routes that
+ * are not public are not asked with one that is empty or holds a NUL. Lent by
+ * the request. */
 const char *admin_parameter(const struct admin_request *request,
                             const char *name);
 

@@ -590,6 +590,12 @@ def test_with_a_token_pages_and_foreign_hosts_are_refused_too(guarded):
         *said, "Origin: http://127.0.0.1"]).status == 403
 
 
+def test_two_hosts_are_none(path, server):
+    answer = admin.request(path, "/status", headers=["Host: evil.example"])
+
+    assert answer.status == 400
+
+
 @pytest.mark.parametrize("host", ["gate.example.org", "GATE.example.ORG:80"])
 def test_names_of_the_config_are_taken_as_host(guarded, host):
     _, port = guarded

@@ -251,6 +251,19 @@ def test_a_kick_that_names_nobody_is_refused(server, ask, arguments, told):
     client.abandon()
 
 
+@pytest.mark.parametrize("whom", [
+    "user=", "user", "user=a%00b", "us%00er=a@one.test"])
+def test_a_kick_of_a_user_without_a_name_is_none_of_all(server, path, whom):
+    client = server.logged_in("a@one.test")
+
+    answer = admin.request(path, f"/kick?{whom}&backend=b1", "POST")
+
+    assert answer.status == 400
+    assert client.command("NOOP")[-1].startswith(b"OK")
+    assert not [entry for entry in server.log if entry["event"] == "kick"]
+    client.abandon()
+
+
 def test_a_kick_wants_a_post(server, path):
     client = server.logged_in("a@one.test")
 
