@@ -1,5 +1,7 @@
 #include "mailbox.h"
 
+#include "state/quota.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,6 +35,13 @@ static void on_bell(uv_async_t *bell)
     }
 }
 
+static void drop_arrival(struct arrival *arrival)
+{
+    close(arrival->fd);
+    if (arrival->quota != NULL)
+        quota_give(arrival->quota);
+}
+
 static void drop_all(struct mailbox *mailbox)
 {
     struct letter *letter = take_all_in_order(mailbox);
@@ -44,7 +53,7 @@ static void drop_all(struct mailbox *mailbox)
         if (letter->kind == LETTER_LISTEN)
             close(letter->fd);
         if (letter->kind == LETTER_CONNECTION)
-            close(letter->arrival.fd);
+            drop_arrival(&letter->arrival);
         snapshot_unref(&letter->arrival.snapshot);
         socket_call_unref(&letter->call);
         kick_free(&letter->kick);

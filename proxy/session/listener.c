@@ -107,7 +107,8 @@ static bool take_one(struct listener *listener)
 {
     struct env *env = listener->env;
     struct arrival arrival = {.snapshot = listener->snapshot,
-                              .listener = listener->config};
+                              .listener = listener->config,
+                              .quota = env->quota};
     struct sockaddr_storage name;
     socklen_t len = sizeof(name);
 

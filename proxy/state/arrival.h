@@ -8,11 +8,14 @@
 
 #include <stdbool.h>
 
+struct quota;
+
 /* Its place in the quota has been taken. */
 struct arrival {
     int fd;
     struct address peer;
-    struct snapshot *snapshot;              /* which the next line is lent by */
+    struct quota *quota;       /* for who drops it; NULL in one that is empty */
+    struct snapshot *snapshot; /* which the next line is lent by */
     const struct listener_config *listener; /* that it came through */
 };
 

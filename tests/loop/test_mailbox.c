@@ -1,5 +1,6 @@
 /* Letters to a worker, above all when it ends. */
 #include "mailbox.h"
+#include "state/quota.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -109,12 +110,17 @@ static void who_was_handed_over_in_vain_is_let_go_at_once(void **state)
     struct reader *reader = *state;
     int peer;
     struct letter connection = connection_letter(&peer);
+    struct quota quota;
 
+    quota_init(&quota, 1);
+    assert_true(quota_take(&quota));
+    connection.arrival.quota = &quota;
     assert_true(mailbox_offer(&reader->mailbox, &connection));
     close_mailbox(reader);
 
     assert_int_equal(reader->read, 0);
     assert_true(is_closed(peer));
+    assert_false(quota_is_full(&quota));
     close(peer);
 }
 
