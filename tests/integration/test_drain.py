@@ -39,6 +39,7 @@ def test_h7_sessions_before_login_hear_bye(gatepost, backend, how):
 
     assert transcript.startswith(b"* BYE")
     assert client.saw_close_notify
+    client.abandon()
     assert front.wait_exit() == 0
 
 
@@ -51,6 +52,7 @@ def test_h7_sessions_before_tls_hear_bye(gatepost, backend):
     front.signal(signal.SIGTERM)
 
     assert client.read_to_end(5).startswith(b"* BYE")
+    client.abandon()
     assert front.wait_exit() == 0
 
 
@@ -67,6 +69,7 @@ def test_h7_who_is_in_the_handshake_hears_bye_after_it(gatepost, backend):
     client.finish_handshake(hello[100:])
 
     assert client.read_to_end(5).startswith(b"* BYE")
+    client.abandon()
     assert front.wait_exit() == 0
 
 
@@ -113,6 +116,7 @@ def test_h7_a_spliced_session_works_until_the_drain_time(
 
     assert 1 < worked < 4.5
     assert client.saw_close_notify
+    client.abandon()
     assert front.wait_exit() == 0
     assert time.monotonic() - start < 6
 
@@ -129,6 +133,7 @@ def test_h7_the_end_of_a_spliced_session_injects_no_text(
     assert client.read_to_end(6) == b""
     assert client.saw_close_notify and client.ended == "fin"
     assert backend.conversation().ended.wait(5)
+    client.abandon()
     assert front.wait_exit() == 0
 
 
@@ -191,6 +196,8 @@ def test_h7_connections_in_the_queue_are_not_reset(gatepost, backend):
 
     assert all(b"* BYE" in one for one in seen)
     assert all(client.ended == "fin" for client in clients)
+    for client in clients:
+        client.abandon()
     assert front.wait_exit() == 0
 
 

@@ -521,8 +521,9 @@ def test_the_new_process_waits_for_the_old_one(front, upgrade, settings):
 
     assert orphans.is_running(new)
     assert answers(client)
-    assert front.wait_exit() == 0
     assert client.read_to_end() == b""
+    client.abandon()
+    assert front.wait_exit() == 0
 
 
 def test_the_old_process_may_be_given_a_time(front, upgrade, settings):
@@ -534,6 +535,7 @@ def test_the_old_process_may_be_given_a_time(front, upgrade, settings):
     upgrade(front)
 
     assert client.read_to_end() == b""
+    client.abandon()
     assert front.process.wait(10) == 0
 
 

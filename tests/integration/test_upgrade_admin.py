@@ -252,6 +252,7 @@ def test_maintenance_ends_sessions_in_all_processes(chain):
 
     for client in (one for some in mine.clients for one in some.values()):
         assert client.read_to_end() == b""
+        client.abandon()
     # Whoever has no session any more is gone, and told of no more.
     wait_for(lambda: mine.ask("/status").json["predecessors"] == [])
 
