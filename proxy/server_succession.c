@@ -134,12 +134,15 @@ static void on_successor_serves(uint64_t left_over, void *owner)
         (void)kill(pid, SIGHUP);
 }
 
+/* Whoever is started next knows nothing of our sessions, nor does one behind it
+ * in a chain: it could send our users elsewhere, and no command reaches us. */
 static void on_successor_gone(void *owner)
 {
     struct server *server = owner;
 
     server_log_plain("successor-gone");
     server_upgrade_gone(&server->upgrade);
+    server_end_within(server, server->snapshot->settings->timeouts.drain_ms);
 }
 
 static void on_successor_kick(const struct kick *kick, void *owner)

@@ -67,6 +67,7 @@ def real_front(gatepost, sharded_routes):
 def mortal(binary, folder, settings, fake_backend):
     """Likewise with two servers by turns, but whose processes may be killed."""
     settings["admin"] = {"socket": admin.SOCKET}
+    settings["timeouts"] = {"drain": 1}
     one = Gatepost(binary, folder, settings, two_servers(fake_backend))
     yield one
     one.kill()
@@ -549,6 +550,23 @@ def test_the_old_process_outlives_one_that_is_killed(mortal, upgrade):
     assert answers(client)
     client.abandon()
     assert mortal.process.wait(10) == 0
+
+
+def test_the_old_process_drains_when_nobody_knows_of_it(mortal, upgrade):
+    """The last of three cannot tell it anything once the middle one is gone."""
+    client = mortal.logged_in()
+    middle = upgrade(mortal)
+    newer = mortal.logged_in()
+    upgrade(mortal)
+    last = mortal.logged_in()
+
+    orphans.kill(middle)
+    mortal.wait_log("predecessor-gone")
+
+    assert client.read_to_end() == b""
+    assert mortal.process.wait(10) == 0
+    newer.abandon()
+    assert answers(last)
 
 
 # -- which program -------------------------------------------------------------
