@@ -18,7 +18,8 @@ enum {
 
 enum control_kind {
     CONTROL_HELLO = 1,      /* the version, from both; flags: the process */
-    CONTROL_SOCKETS,        /* what they are for, and they themselves */
+    CONTROL_SOCKETS,        /* what they are for, and they themselves; flags:
+                               a service manager keeps them */
     CONTROL_END,            /* of the sockets */
     CONTROL_PREPARED,       /* the process that speaks */
     CONTROL_REASON,         /* one of those for the next two; see below */

@@ -150,6 +150,7 @@ static bool keep_sockets(struct predecessor *predecessor,
                                  ? &predecessor->listeners
                                  : &predecessor->admin;
 
+    kept->are_kept = message->flags != 0;
     for (size_t i = 0; i < fd_count; i++)
         inherited_add(kept, fds[i]);
     return message->number <= CONTROL_FOR_ADMIN;

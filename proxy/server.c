@@ -78,6 +78,8 @@ static bool open_sockets(struct server *server)
     char why[PROVIDER_WHY_MAX];
     size_t failed;
 
+    if (given != NULL)
+        server->inherited.are_kept = given->are_kept;
     if (server->inherited_fault[0] != '\0')
         return server_succession_refuse(server, "listener",
                                         server->inherited_fault);

@@ -83,7 +83,8 @@ void server_succession_serve(struct server *server)
 void server_succession_begin(struct server *server)
 {
     struct server_upgrade_view view = {.workers = server->workers,
-                                       .worker_count = server->started};
+                                       .worker_count = server->started,
+                                       .are_kept = server->inherited.are_kept};
 
     server_log_plain("upgrading");
     view.admin_count = server_admin_sockets(server->admin, view.admin);

@@ -63,6 +63,7 @@ static void start(struct server_upgrade *upgrade,
         .registry = parts->state->registry,
         .sockets = {.listeners = sockets->fds,
                     .listener_count = sockets->count,
+                    .are_kept = upgrade->view.are_kept,
                     .admin = upgrade->view.admin,
                     .admin_count = upgrade->view.admin_count}};
     struct reasons *reasons = reasons_new();

@@ -34,6 +34,7 @@ struct server_upgrade_parts {
 struct server_upgrade_view {
     struct worker **workers;
     unsigned worker_count;
+    bool are_kept; /* its sockets, by a service manager */
     int admin[ADMIN_SOCKETS_MAX];
     size_t admin_count;
 };

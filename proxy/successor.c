@@ -251,10 +251,10 @@ static int start_program(struct successor *successor,
 }
 
 static void send_some(struct successor *successor, enum control_sockets purpose,
-                      const int *fds, size_t count)
+                      bool are_kept, const int *fds, size_t count)
 {
-    const struct control_message message = {.kind = CONTROL_SOCKETS,
-                                            .number = purpose};
+    const struct control_message message = {
+        .kind = CONTROL_SOCKETS, .flags = are_kept, .number = purpose};
 
     for (size_t sent = 0; sent < count; sent += CONTROL_FDS_MAX) {
         size_t left = count - sent;
@@ -272,9 +272,9 @@ static void send_sockets(struct successor *successor,
                                           .number = CONTROL_VERSION};
 
     control_link_send(&successor->link, &hello, NULL, 0);
-    send_some(successor, CONTROL_FOR_CLIENTS, sockets->listeners,
-              sockets->listener_count);
-    send_some(successor, CONTROL_FOR_ADMIN, sockets->admin,
+    send_some(successor, CONTROL_FOR_CLIENTS, sockets->are_kept,
+              sockets->listeners, sockets->listener_count);
+    send_some(successor, CONTROL_FOR_ADMIN, false, sockets->admin,
               sockets->admin_count);
     control_link_send_number(&successor->link, CONTROL_END, 0);
 }

@@ -30,6 +30,7 @@ enum {
 struct successor_sockets {
     const int *listeners;
     size_t listener_count;
+    bool are_kept; /* these, by a service manager for the next process */
     const int *admin;
     size_t admin_count;
 };

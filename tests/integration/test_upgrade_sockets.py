@@ -5,6 +5,8 @@ import collections
 import concurrent.futures
 import contextlib
 import os
+import signal
+import socket
 import threading
 import time
 
@@ -151,6 +153,28 @@ def test_a_service_managers_socket_goes_on_from_process_to_process(start):
     assert set(connects.seen) == {b"* OK "}
     assert len(shares(front, port, 12)) == 3
     assert sockets_of(front.pid) == sockets
+    held.close()
+
+
+def test_who_comes_at_the_end_waits_for_the_service_manager(start):
+    held = listening()
+    port = held.getsockname()[1]
+    front = start(workers=2, listeners=[listener(port)],
+                  started_by=handed_over([held]), timeouts={"drain": 2})
+    for _ in range(2):
+        upgrade(front)
+    inside = WireClient(("127.0.0.1", port))
+    inside.read_line()
+    since = front.mark()
+    os.kill(front.pid, signal.SIGTERM)
+    front.wait_log("draining", since)
+    time.sleep(0.1)
+
+    with socket.create_connection(("127.0.0.1", port), 0.5) as late:
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+
+    inside.abandon()
     held.close()
 
 
