@@ -162,6 +162,7 @@ static void move_in(struct attempt *attempt)
     enum home_answer answer = HOME_THERE;
 
     stream_pause(attempt->upstream);
+    gate_leave(&attempt->pass); /* the server has nothing to do for it */
     if (attempt_route_holds(attempt))
         answer = attempt_move_in(attempt);
     attempt_finish_login(attempt, answer);

@@ -615,21 +615,23 @@ def test_a_maintenance_ends_no_login_that_goes_elsewhere(
     assert backends[1 - home].connects == 1
 
 
-def test_a_maintenance_ends_who_waits_there_for_the_others(
-        gatepost, fake_backend, folder):
-    """Who has proved the password there waits for a login at the old server,
-    which is down and lets nobody go."""
+@pytest.fixture
+def waiting(gatepost, fake_backend, folder):
+    """(front, the admin socket, a client that has proved its password at a
+    server, that server's name, the event that lets it in): it waits for a
+    login at the old server, which is down and lets nobody go."""
     holds, asked, go = (threading.Event() for _ in range(3))
 
-    def judge(_, password):
+    def judge(user, password):
         asked.set()
-        return (not holds.is_set() or go.wait(10)) and password == b"secret"
+        if holds.is_set():
+            go.wait(10)
+        return password == b"secret"
 
     backends = [fake_backend(ImapServer(accept=judge)) for _ in range(2)]
-    path = os.path.join(folder, admin.SOCKET)
     front = gatepost(routes(backends, when_down="next"),
-                     admin={"socket": admin.SOCKET},
-                     auth={"delay_max": 15}, timeouts={"drain": 0.2})
+                     admin={"socket": admin.SOCKET}, auth={"delay_max": 15},
+                     timeouts={"drain": 0.2}, limits={"backend_logins": 9})
     _, home = place(front, backends)
     holds.set()
     asked.clear()
@@ -641,18 +643,36 @@ def test_a_maintenance_ends_who_waits_there_for_the_others(
     for number in range(12):
         login(front, f"user{number}@example.org")
     front.wait_log("backend-down")
-
     asked.clear()
-    mover = front.secure(source="127.0.0.9")
-    mover.send(f"a LOGIN {USER} secret\r\n".encode())
+    client = front.secure(source="127.0.0.9")
+    client.send(f"a LOGIN {USER} secret\r\n".encode())
     assert asked.wait(10)
     time.sleep(0.2)
-    admin.request(path, f"/maintenance?backend=b{1 - home}", "POST")
-    early = mover.read_quiet(1)
+    yield (front, os.path.join(folder, admin.SOCKET), client, f"b{1 - home}",
+           go)
     go.set()
 
-    assert b"a OK" not in early + mover.read_quiet(2)
-    assert mover.ended is not None
+
+def test_a_maintenance_ends_who_waits_there_for_the_others(waiting):
+    _, path, client, there, go = waiting
+
+    admin.request(path, f"/maintenance?backend={there}", "POST")
+    early = client.read_quiet(1)
+    go.set()
+
+    assert b"a OK" not in early + client.read_quiet(2)
+    assert client.ended is not None
+
+
+def test_who_waits_for_the_others_keeps_nobody_from_logging_in(waiting):
+    _, path, client, there, go = waiting
+
+    under_way = {entry["name"]: entry["logins"] for entry in
+                 admin.request(path, "/status").json["backends"]}
+    go.set()
+
+    assert under_way[there] == 0
+    assert client.read_reply("a")[-1].startswith(b"a OK")
 
 
 def test_a_server_in_maintenance_lets_nobody_in(gatepost, fake_backend, folder):
