@@ -110,22 +110,11 @@ static bool keeps_its_route(struct attempt *attempt)
     return false;
 }
 
-/* A maintenance that has begun meanwhile may have ended all who were there. */
-static bool is_still_open(struct attempt *attempt)
-{
-    if (backend_mode(attempt->target->facts) != BACKEND_MAINTENANCE)
-        return true;
-    attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
-                   COUNTER_LOGINS_UNAVAILABLE, "backend-in-maintenance");
-    return false;
-}
-
 static void let_in(struct attempt *attempt)
 {
     struct attempt_outcome *outcome = &attempt->outcome;
 
-    if (!keeps_its_route(attempt) || !is_still_open(attempt) ||
-        !respects_limits(attempt)) {
+    if (!keeps_its_route(attempt) || !respects_limits(attempt)) {
         attempt_drop_login(attempt);
         return;
     }
