@@ -338,19 +338,20 @@ static void on_route(struct admin_request *request, void *owner)
 }
 
 static const struct admin_route routes[] = {
-    {"/healthz", ADMIN_GET, true, on_healthz},
-    {"/readyz", ADMIN_GET, true, on_readyz},
-    {"/metrics", ADMIN_GET, true, on_metrics},
-    {"/status", ADMIN_GET, false, on_status},
-    {"/processes", ADMIN_GET, false, on_processes},
-    {"/sessions", ADMIN_GET, false, on_sessions},
-    {"/route", ADMIN_GET, false, on_route},
-    {"/kick", ADMIN_POST, false, on_kick},
-    {"/reload", ADMIN_POST, false, on_reload},
-    {"/upgrade", ADMIN_POST, false, on_upgrade},
-    {"/drain", ADMIN_POST, false, on_drain},
-    {"/maintenance", ADMIN_POST, false, on_maintenance},
-    {"/ready", ADMIN_POST, false, on_ready},
+    {"/healthz", ADMIN_GET, true, on_healthz, ""},
+    {"/readyz", ADMIN_GET, true, on_readyz, ""},
+    {"/metrics", ADMIN_GET, true, on_metrics, ""},
+    {"/status", ADMIN_GET, false, on_status, ""},
+    {"/processes", ADMIN_GET, false, on_processes, "wait"},
+    {"/sessions", ADMIN_GET, false, on_sessions,
+     "user backend after limit wait"},
+    {"/route", ADMIN_GET, false, on_route, "user"},
+    {"/kick", ADMIN_POST, false, on_kick, "user backend over wait"},
+    {"/reload", ADMIN_POST, false, on_reload, "force"},
+    {"/upgrade", ADMIN_POST, false, on_upgrade, ""},
+    {"/drain", ADMIN_POST, false, on_drain, "backend"},
+    {"/maintenance", ADMIN_POST, false, on_maintenance, "backend"},
+    {"/ready", ADMIN_POST, false, on_ready, "backend"},
 };
 
 static bool open_doors(struct server_admin *admin, int *given, size_t count)

@@ -270,28 +270,58 @@ static bool has_hosts(const struct admin_request *request)
     return count > 1;
 }
 
-static enum MHD_Result check_parameter(void *are_whole, enum MHD_ValueKind kind,
+/* What is looked for in a query. */
+struct query_check {
+    const char *known; /* parted by spaces */
+    uint64_t seen;     /* by the place in that list */
+    const char *fault; /* NULL: none */
+};
+
+/* The place in a list of words; NULL: it is not among them. */
+static const char *find_word(const char *words, const char *word, size_t len)
+{
+    while (*words != '\0') {
+        size_t next = strcspn(words, " ");
+
+        if (next == len && memcmp(words, word, len) == 0)
+            return words;
+        words += next + strspn(words + next, " ");
+    }
+    return NULL;
+}
+
+static enum MHD_Result check_parameter(void *state, enum MHD_ValueKind kind,
                                        const char *name, size_t name_len,
                                        const char *value, size_t len)
 {
+    struct query_check *check = state;
+    const char *known = find_word(check->known, name, name_len);
+    uint64_t bit =
+        known == NULL ? 0 : UINT64_C(1) << ((known - check->known) % 64);
+
     (void)kind;
-    if (strlen(name) == name_len && value != NULL && len > 0 &&
-        strlen(value) == len)
-        return MHD_YES;
-    *(bool *)are_whole = false;
-    return MHD_NO;
+    if (known == NULL)
+        check->fault = "a parameter is unknown here";
+    else if ((check->seen & bit) != 0)
+        check->fault = "a parameter is there twice";
+    else if (value == NULL || len == 0 || strlen(value) != len)
+        check->fault = "a parameter is empty or holds a NUL";
+    check->seen |= bit;
+    return check->fault == NULL ? MHD_YES : MHD_NO;
 }
 
-/* One that is there and says nothing must not count as one that is missing: it
- * may be all that narrows an order down. */
-static bool has_whole_parameters(const struct admin_request *request)
+/* One that says nothing, or that is spelt wrong, must not count as one that is
+ * missing: it may be all that narrows an order down. */
+static const char *find_fault(const struct admin_request *request,
+                              const struct admin_route *route)
 {
-    bool are_whole = true;
+    struct query_check check = {.known = route->parameters};
 
-    (void)MHD_get_connection_values_n(request->connection,
-                                      MHD_GET_ARGUMENT_KIND, check_parameter,
-                                      &are_whole);
-    return are_whole;
+    if (!route->is_public)
+        (void)MHD_get_connection_values_n(request->connection,
+                                          MHD_GET_ARGUMENT_KIND,
+                                          check_parameter, &check);
+    return check.fault;
 }
 
 static bool has_body(const struct admin_request *request)
@@ -362,9 +392,8 @@ static void dispatch(struct door *door, struct admin_request *request,
         refuse_stranger(request);
     else if (!fits_method(route, method))
         refuse_method(request, route);
-    else if (!route->is_public && !has_whole_parameters(request))
-        admin_refuse(request, MHD_HTTP_BAD_REQUEST,
-                     "a parameter is empty or holds a NUL");
+    else if (find_fault(request, route) != NULL)
+        admin_refuse(request, MHD_HTTP_BAD_REQUEST, find_fault(request, route));
     else if (door->admin->is_stopping)
         admin_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server ends");
     else

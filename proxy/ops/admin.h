@@ -34,6 +34,9 @@ struct admin_route {
     enum admin_method method;
     bool is_public; /* also for those who come over TCP without a token */
     admin_handler *handle;
+    /* Those that it knows, parted by spaces, in 64 bytes; others are refused,
+     * but by public routes, which look at none. */
+    const char *parameters;
 };
 
 enum admin_type {

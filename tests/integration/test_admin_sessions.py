@@ -252,8 +252,9 @@ def test_a_kick_that_names_nobody_is_refused(server, ask, arguments, told):
 
 
 @pytest.mark.parametrize("whom", [
-    "user=", "user", "user=a%00b", "us%00er=a@one.test"])
-def test_a_kick_of_a_user_without_a_name_is_none_of_all(server, path, whom):
+    "user=", "user", "user=a%00b", "us%00er=a@one.test", "usr=b@one.test",
+    "user=b@one.test&user=c@one.test"])
+def test_a_kick_that_is_not_understood_ends_nobody(server, path, whom):
     client = server.logged_in("a@one.test")
 
     answer = admin.request(path, f"/kick?{whom}&backend=b1", "POST")

@@ -57,8 +57,8 @@ static void on_later(struct admin_request *request, void *owner)
 }
 
 static const struct admin_route routes[] = {
-    {"/now", ADMIN_GET, false, on_now},
-    {"/later", ADMIN_GET, false, on_later},
+    {"/now", ADMIN_GET, false, on_now, ""},
+    {"/later", ADMIN_GET, false, on_later, ""},
 };
 
 static int listen_on_loopback(struct case_of_admin *mine)

@@ -100,9 +100,9 @@ static void on_status(struct admin_request *request, void *owner)
 }
 
 static const struct admin_route front_routes[] = {
-    {"/status", ADMIN_GET, false, on_status}};
+    {"/status", ADMIN_GET, false, on_status, "wait"}};
 static const struct admin_route behind_routes[] = {
-    {"/processes", ADMIN_GET, false, on_processes}};
+    {"/processes", ADMIN_GET, false, on_processes, "wait"}};
 
 static int set_up(void **state)
 {
