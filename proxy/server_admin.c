@@ -341,7 +341,7 @@ static const struct admin_route routes[] = {
     {"/healthz", ADMIN_GET, true, on_healthz, ""},
     {"/readyz", ADMIN_GET, true, on_readyz, ""},
     {"/metrics", ADMIN_GET, true, on_metrics, ""},
-    {"/status", ADMIN_GET, false, on_status, ""},
+    {"/status", ADMIN_GET, false, on_status, "wait"},
     {"/processes", ADMIN_GET, false, on_processes, "wait"},
     {"/sessions", ADMIN_GET, false, on_sessions,
      "user backend after limit wait"},
