@@ -52,23 +52,42 @@ static int print_refusal(const struct wishes *wishes, const json_t *json)
     return EXIT_FAILURE;
 }
 
-static int run_status(const struct wishes *wishes)
+/* Asks, and prints the answer: as it is, where JSON is wanted, or by print,
+ * which gives the exit status. Takes the target. */
+static int ask_and_print(const struct wishes *wishes, const char *method,
+                         struct text *target,
+                         int (*print)(const struct wishes *, const json_t *))
 {
     bool was_good;
-    json_t *status = admin_client_ask(wishes->socket, "GET", "/status", WAIT_S,
-                                      wishes->problems, &was_good);
-    int result = EXIT_SUCCESS;
+    json_t *answer = admin_client_ask(wishes->socket, method, target->bytes,
+                                      WAIT_S, wishes->problems, &was_good);
+    int result;
 
-    if (status == NULL)
+    text_deinit(target);
+    if (answer == NULL)
         return EXIT_FAILURE;
     if (!was_good)
-        result = print_refusal(wishes, status);
+        result = print_refusal(wishes, answer);
     else if (wishes->wants_json)
-        result = print_json(wishes, status);
+        result = print_json(wishes, answer);
     else
-        print_status(status, wishes->out);
-    json_decref(status);
+        result = print(wishes, answer);
+    json_decref(answer);
     return result;
+}
+
+static int tell_status(const struct wishes *wishes, const json_t *answer)
+{
+    print_status(answer, wishes->out);
+    return EXIT_SUCCESS;
+}
+
+static int run_status(const struct wishes *wishes)
+{
+    struct text target = {.bytes = NULL};
+
+    text_add(&target, "/status");
+    return ask_and_print(wishes, "GET", &target, tell_status);
 }
 
 /* Where the request goes, with what the command line chose. */
@@ -145,28 +164,13 @@ static int print_kick(const struct wishes *wishes, const json_t *answer)
 static int run_kick(const struct wishes *wishes)
 {
     struct text target = {.bytes = NULL};
-    bool was_good;
-    json_t *answer;
-    int result = EXIT_SUCCESS;
 
     text_add(&target, "/kick");
     add_choice(wishes, &target);
-    answer = admin_client_ask(wishes->socket, "POST", target.bytes, WAIT_S,
-                              wishes->problems, &was_good);
-    text_deinit(&target);
-    if (answer == NULL)
-        return EXIT_FAILURE;
-    if (!was_good)
-        result = print_refusal(wishes, answer);
-    else if (wishes->wants_json)
-        result = print_json(wishes, answer);
-    else
-        result = print_kick(wishes, answer);
-    json_decref(answer);
-    return result;
+    return ask_and_print(wishes, "POST", &target, print_kick);
 }
 
-static void print_mode(const struct wishes *wishes, const json_t *answer)
+static int print_mode(const struct wishes *wishes, const json_t *answer)
 {
     const char *mode = json_string_value(json_object_get(answer, "mode"));
     const char *table = json_string_value(json_object_get(answer, "table"));
@@ -180,30 +184,16 @@ static void print_mode(const struct wishes *wishes, const json_t *answer)
                 "the routing table still says %s, which holds again after a "
                 "restart\n",
                 table);
+    return EXIT_SUCCESS;
 }
 
 static int run_order(const struct wishes *wishes, const char *path)
 {
     struct text target = {.bytes = NULL};
-    bool was_good;
-    json_t *answer;
-    int result = EXIT_SUCCESS;
 
     text_add(&target, "%s", path);
     admin_client_add(&target, "backend", wishes->name);
-    answer = admin_client_ask(wishes->socket, "POST", target.bytes, WAIT_S,
-                              wishes->problems, &was_good);
-    text_deinit(&target);
-    if (answer == NULL)
-        return EXIT_FAILURE;
-    if (!was_good)
-        result = print_refusal(wishes, answer);
-    else if (wishes->wants_json)
-        result = print_json(wishes, answer);
-    else
-        print_mode(wishes, answer);
-    json_decref(answer);
-    return result;
+    return ask_and_print(wishes, "POST", &target, print_mode);
 }
 
 static int run_drain(const struct wishes *wishes)
@@ -279,28 +269,19 @@ static int run_upgrade(const struct wishes *wishes)
     return was_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int tell_route(const struct wishes *wishes, const json_t *answer)
+{
+    print_route(answer, wishes->out);
+    return EXIT_SUCCESS;
+}
+
 static int run_live_route(const struct wishes *wishes)
 {
     struct text target = {.bytes = NULL};
-    bool was_good;
-    json_t *answer;
-    int result = EXIT_SUCCESS;
 
     text_add(&target, "/route");
     admin_client_add(&target, "user", wishes->name);
-    answer = admin_client_ask(wishes->socket, "GET", target.bytes, WAIT_S,
-                              wishes->problems, &was_good);
-    text_deinit(&target);
-    if (answer == NULL)
-        return EXIT_FAILURE;
-    if (!was_good)
-        result = print_refusal(wishes, answer);
-    else if (wishes->wants_json)
-        result = print_json(wishes, answer);
-    else
-        print_route(answer, wishes->out);
-    json_decref(answer);
-    return result;
+    return ask_and_print(wishes, "GET", &target, tell_route);
 }
 
 static const struct admin_command commands[] = {
