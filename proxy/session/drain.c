@@ -13,12 +13,6 @@ enum {
     HANDSHAKE_MS = 1000
 };
 
-static bool is_quiet(const struct session *session)
-{
-    return session_is_spliced(session) &&
-           session_quiet_ms(session) >= DRAIN_QUIET_MS;
-}
-
 static bool can_hear_bye(const struct session *session)
 {
     return !session_is_in_handshake(session) && !session_is_spliced(session) &&
@@ -66,7 +60,7 @@ static bool is_wanted(const struct drain *drain, const struct session *session)
     case DRAIN_FIRST:
         return false;
     case DRAIN_QUIET:
-        return drain->ended < drain->due && is_quiet(session);
+        return drain->ended < drain->due && session_is_quiet(session);
     case DRAIN_BUSY:
         return drain->ended < drain->due && session_is_spliced(session);
     case DRAIN_ALL:

@@ -12,11 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Spliced sessions that have moved no byte for so long go first. */
-enum {
-    DRAIN_QUIET_MS = 5000
-};
-
 /* What one sweep over the sessions does. */
 enum drain_part {
     DRAIN_FIRST, /* tells those before login, and counts the others */

@@ -1,7 +1,6 @@
 #include "session/kick.h"
 
 #include "base/clock.h"
-#include "session/drain.h"
 #include "session/session.h"
 
 #include <stdlib.h>
@@ -77,12 +76,6 @@ bool kick_matches(const struct kick *kick, const struct session *session)
            strcmp(backend_name(backend), kick->backend) == 0 &&
            (!kick->while_in_maintenance ||
             backend_mode(backend) == BACKEND_MAINTENANCE);
-}
-
-static bool is_quiet(const struct session *session)
-{
-    return session_is_spliced(session) &&
-           session_quiet_ms(session) >= DRAIN_QUIET_MS;
 }
 
 static size_t due(const struct running_kick *running, uint64_t passed_ms)
@@ -161,7 +154,7 @@ static void look(struct kicks *kicks, struct running_kick *running,
         return;
     if (running->part == PART_COUNT)
         running->total++;
-    else if (running->part == PART_ANY || is_quiet(session))
+    else if (running->part == PART_ANY || session_is_quiet(session))
         end_one(kicks, running, session);
 }
 

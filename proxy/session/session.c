@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/slab.h"
-#include "session/drain.h"
 #include "session/evict.h"
 #include "session/parting.h"
 #include "session/session_private.h"
@@ -26,6 +25,11 @@ enum {
 /* How often those who are held back are looked at. */
 enum {
     HELD_LOOK_MS = 1000
+};
+
+/* Clients at work say a word more often than that. */
+enum {
+    QUIET_MS = 5000
 };
 
 static bool may_enter(enum session_state from, enum session_state next)
@@ -300,7 +304,7 @@ static uint64_t hold_back_ms(const struct session *session)
 {
     const struct env *env = session->env;
 
-    if (env->is_draining || session_quiet_ms(session) < DRAIN_QUIET_MS)
+    if (env->is_draining || !session_is_quiet(session))
         return 0;
     return limits_hold_back_ms(env->limits, &session_settings(session)->limits,
                                &session->facts.peer, clock_now_ms());
@@ -765,4 +769,9 @@ const struct backend *session_backend(const struct session *session)
 uint64_t session_quiet_ms(const struct session *session)
 {
     return clock_now_ms() - session->splice.active_ms;
+}
+
+bool session_is_quiet(const struct session *session)
+{
+    return session_is_spliced(session) && session_quiet_ms(session) >= QUIET_MS;
 }

@@ -75,5 +75,8 @@ void session_cut_backend(struct session *session);
 const struct backend *session_backend(const struct session *session);
 /* How long a spliced one has moved no byte. */
 uint64_t session_quiet_ms(const struct session *session);
+/* Whether it is spliced and has moved no byte for so long that its end disturbs
+ * nobody at work: such sessions go first. */
+bool session_is_quiet(const struct session *session);
 
 #endif
