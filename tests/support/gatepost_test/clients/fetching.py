@@ -3,6 +3,9 @@
 import os
 import re
 
+from aiosmtpd.controller import UnixSocketController
+from aiosmtpd.lmtp import LMTP
+
 from .visit import NAME, exists, run, searched, text_of
 
 
@@ -48,7 +51,9 @@ def fetchmail(visit):
             "fetch": text_of(os.path.join(visit.folder, "fetched"))}
 
 
-# ALL asks for the list. It delivers as root to a command only.
+# ALL asks for the list. Delivery is by LMTP since the other destinations fork:
+# getmail looks out for its child's end only after the fork, and where the
+# child was quicker it waits for its whole timeout.
 _GETMAIL = """\
 [retriever]
 type = {kind}
@@ -62,11 +67,32 @@ timeout = 20
 {trust}
 
 [destination]
-type = MDA_external
-path = /bin/sh
-arguments = ("-c", "cat >>{folder}/fetched")
-allow_root_commands = true
+type = MDA_lmtp
+host = {folder}/lmtp
+override = {user}
 """
+
+
+class _Mailbox(UnixSocketController):
+    """An LMTP server that keeps what it is given."""
+
+    def __init__(self, path):
+        super().__init__(self, path)
+        self.fetched = ""
+
+    def factory(self):
+        return LMTP(self.handler)
+
+    async def handle_DATA(self, _server, _session, envelope):
+        self.fetched += envelope.content.decode()
+        return "250 OK"
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
 
 def getmail(visit):
@@ -76,10 +102,11 @@ def getmail(visit):
         kind=f"SimpleIMAP{'' if visit.starttls else 'SSL'}Retriever",
         trust="" if visit.starttls else f"ca_certs = {visit.ca}",
         **vars(visit)))
-    said = run("getmail", "--getmaildir", visit.folder, "--rcfile", config,
-               "--trace", env=dict(os.environ, HOME=visit.folder))
+    with _Mailbox(f"{visit.folder}/lmtp") as mailbox:
+        said = run("getmail", "--getmaildir", visit.folder, "--rcfile",
+                   config, "--trace", env=dict(os.environ, HOME=visit.folder))
     return {"list": re.search("command LIST response (.*)", said).group(1),
             "select": int(re.search(r"select\(INBOX\) returned message count "
                                     r"of (\d+)", said).group(1)),
             "search": re.findall("retrieving body for message", said),
-            "fetch": text_of(os.path.join(visit.folder, "fetched"))}
+            "fetch": mailbox.fetched}

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 NAME = "imap.example.test"  # what the front's certificate is good for
 TIMEOUT = 20
 
@@ -31,10 +33,15 @@ class Visit:
 
 
 def run(*command, okay=(0,), **options):
-    """The command's output; raises unless its exit status is okay."""
-    done = subprocess.run(command, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=TIMEOUT,
-                          check=False, **options)
+    """The command's output; raises, with all of it, unless its exit status
+    is okay. One that is late fails the test, whatever it waits to see."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=TIMEOUT,
+                              check=False, **options)
+    except subprocess.TimeoutExpired as late:
+        pytest.fail(f"{command[0]} took over {TIMEOUT} s:\n"
+                    f"{(late.output or b'').decode()}")
     text = done.stdout.decode()
     if done.returncode not in okay:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n"
