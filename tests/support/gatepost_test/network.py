@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 
 _CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS = 0x8914
@@ -34,6 +35,21 @@ def _add_ipv6(address):
         fcntl.ioctl(sock, _SIOCSIFADDR, request)
 
 
+def _wait_for(address):
+    """The kernel lends a new address only once a thread of its own has looked
+    whether it is somebody else's: not at once on a machine at work."""
+    deadline = time.monotonic() + 10
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        while True:
+            try:
+                sock.bind((address, 0))
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+
+
 @contextlib.contextmanager
 def own_network(ports=None, ipv6=()):
     """This thread, and what it starts, live in a network with `ports` (first,
@@ -48,6 +64,8 @@ def own_network(ports=None, ipv6=()):
                     setting.write("%d %d" % ports)
             for address in ipv6:
                 _add_ipv6(address)
+            for address in ipv6:
+                _wait_for(address)
             yield
         finally:
             _check(_libc.setns(former.fileno(), _CLONE_NEWNET))
