@@ -103,7 +103,7 @@ static bool receive_all(const struct exchange *exchange, struct text *answer)
     ssize_t len;
 
     while ((len = recv(exchange->fd, bytes, sizeof(bytes), 0)) > 0) {
-        text_add(answer, "%.*s", (int)len, bytes);
+        text_add_bytes(answer, bytes, (size_t)len);
         if (answer->len > ANSWER_MAX)
             return complain(exchange, "an answer without end");
     }
@@ -124,7 +124,9 @@ static json_t *read_answer(const struct exchange *exchange,
     if (body != NULL && strncmp(answer->bytes, "HTTP/1.", 7) == 0 &&
         answer->len > strlen("HTTP/1.1 200")) {
         *was_good_out = answer->bytes[9] == '2';
-        json = json_loads(body + 4, 0, NULL);
+        body += 4;
+        json = json_loadb(body, answer->len - (size_t)(body - answer->bytes), 0,
+                          NULL);
     }
     if (json == NULL)
         (void)complain(exchange, "what answers there is no Gatepost");

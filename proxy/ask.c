@@ -59,7 +59,9 @@ static json_t *read_answer(const struct text *answer)
 
     if (body == NULL || strncmp(answer->bytes, "HTTP/1.1 2", 10) != 0)
         return NULL;
-    return json_loads(body + 4, 0, NULL);
+    body += 4;
+    return json_loadb(body, answer->len - (size_t)(body - answer->bytes), 0,
+                      NULL);
 }
 
 static void tell_answer(struct ask *ask)
@@ -104,7 +106,7 @@ static void on_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     else if (len < 0 || (size_t)len > ask->answer_max - ask->answer.len)
         tell(ask, NULL);
     else
-        text_add(&ask->answer, "%.*s", (int)len, buf->base);
+        text_add_bytes(&ask->answer, buf->base, (size_t)len);
 }
 
 static bool send_question(struct ask *ask)

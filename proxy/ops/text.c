@@ -31,7 +31,7 @@ static void make_room(struct text *text, size_t len)
     text->size = size;
 }
 
-static void add_bytes(struct text *text, const char *bytes, size_t len)
+void text_add_bytes(struct text *text, const char *bytes, size_t len)
 {
     make_room(text, len);
     memcpy(text->bytes + text->len, bytes, len);
@@ -101,11 +101,11 @@ static size_t add_character(struct text *text, const uint8_t *at)
     else if (*at < 0x20 || *at == 0x7f)
         text_add(text, "\\u%04x", *at);
     else if (*at < 0x80)
-        add_bytes(text, (const char *)at, 1);
+        text_add_bytes(text, (const char *)at, 1);
     else if ((len = character_len(at)) > 0)
-        add_bytes(text, (const char *)at, len);
+        text_add_bytes(text, (const char *)at, len);
     else
-        add_bytes(text, "\xef\xbf\xbd", 3);
+        text_add_bytes(text, "\xef\xbf\xbd", 3);
     return len > 0 ? len : 1;
 }
 
@@ -113,10 +113,10 @@ void text_add_json(struct text *text, const char *value)
 {
     const uint8_t *at = (const uint8_t *)value;
 
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
     while (*at != '\0')
         at += add_character(text, at);
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
 }
 
 void text_add_json_or_null(struct text *text, const char *value)
@@ -133,17 +133,17 @@ void text_add_label(struct text *text, const char *value)
 {
     const uint8_t *at = (const uint8_t *)value;
 
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
     while (*at != '\0') {
         if (*at == '\n') {
-            add_bytes(text, "\\n", 2);
+            text_add_bytes(text, "\\n", 2);
             at++;
         } else if (*at < 0x20 || *at == 0x7f) {
-            add_bytes(text, "?", 1);
+            text_add_bytes(text, "?", 1);
             at++;
         } else {
             at += add_character(text, at);
         }
     }
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
 }

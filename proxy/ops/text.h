@@ -18,6 +18,9 @@ void text_deinit(struct text *text);
 __attribute__((format(printf, 2, 3))) void text_add(struct text *text,
                                                     const char *format, ...);
 
+/* Whatever they are: a NUL counts, too. */
+void text_add_bytes(struct text *text, const char *bytes, size_t len);
+
 /* A JSON string with its quotes (RFC 8259, 7). What is no UTF-8 becomes
  * U+FFFD, since these may be a stranger's bytes. */
 void text_add_json(struct text *text, const char *value);

@@ -31,18 +31,25 @@ struct case_of_asking {
     json_t *answer;
 };
 
-static int set_up(void **state)
+static int connect_both(struct case_of_asking *asking)
 {
-    struct case_of_asking *asking = calloc(1, sizeof(*asking));
     int ends[2];
 
-    if (asking == NULL || uv_loop_init(&asking->loop) != 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -1;
     asking->mine = ends[0];
     asking->other = ends[1];
-    *state = asking;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    struct case_of_asking *asking = calloc(1, sizeof(*asking));
+
+    if (asking == NULL || uv_loop_init(&asking->loop) != 0)
+        return -1;
+    *state = asking;
+    return connect_both(asking);
 }
 
 static int tear_down(void **state)
@@ -179,6 +186,79 @@ static void an_answer_beyond_the_bound_is_none(void **state)
     assert_null(asking->answer);
 }
 
+static void nuls_count_towards_the_bound(void **state)
+{
+    struct case_of_asking *asking = *state;
+    struct ask *ask = ask_for(asking, LONG_MS, 20);
+    const char nuls[15] = {0};
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(write(asking->other, nuls, sizeof(nuls)),
+                         sizeof(nuls));
+        uv_run(&asking->loop, UV_RUN_NOWAIT);
+    }
+
+    assert_non_null(ask);
+    assert_int_equal(asking->told, 1);
+    assert_null(asking->answer);
+}
+
+/* Whoever closes with the question unread resets the connection. */
+static void read_question(const struct case_of_asking *asking)
+{
+    char bytes[256];
+
+    assert_true(recv(asking->other, bytes, sizeof(bytes), 0) > 0);
+}
+
+/* What is heard of an answer of two parts, the first of which is read before
+ * the second is there; NULL: nothing. */
+static const json_t *ask_anew(struct case_of_asking *asking, const char *bytes,
+                              size_t len, size_t cut)
+{
+    close(asking->mine);
+    close(asking->other);
+    json_decref(asking->answer);
+    asking->answer = NULL;
+    asking->told = 0;
+    assert_int_equal(connect_both(asking), 0);
+    assert_non_null(ask_for(asking, LONG_MS, ANSWER_MAX));
+    read_question(asking);
+    assert_int_equal(write(asking->other, bytes, cut), cut);
+    uv_run(&asking->loop, UV_RUN_NOWAIT);
+    assert_int_equal(write(asking->other, bytes + cut, len - cut), len - cut);
+    close(asking->other);
+    uv_run(&asking->loop, UV_RUN_DEFAULT);
+    asking->other = -1;
+    asking->mine = -1;
+    assert_int_equal(asking->told, 1);
+    return asking->answer;
+}
+
+static void an_answer_is_the_same_wherever_it_is_cut(void **state)
+{
+    static const char bytes[] =
+        "HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"sessions\": 7}\n";
+
+    for (size_t cut = 0; cut < sizeof(bytes); cut++) {
+        const json_t *answer = ask_anew(*state, bytes, sizeof(bytes) - 1, cut);
+
+        assert_int_equal(
+            json_integer_value(json_object_get(answer, "sessions")), 7);
+    }
+}
+
+static void an_answer_with_a_nul_is_none_wherever_it_is_cut(void **state)
+{
+    static const char in_head[] = "HTTP/1.1 200\0OK\r\n\r\n{}";
+    static const char in_body[] = "HTTP/1.1 200 OK\r\n\r\n{}\0{}";
+
+    for (size_t cut = 0; cut < sizeof(in_head); cut++)
+        assert_null(ask_anew(*state, in_head, sizeof(in_head) - 1, cut));
+    for (size_t cut = 0; cut < sizeof(in_body); cut++)
+        assert_null(ask_anew(*state, in_body, sizeof(in_body) - 1, cut));
+}
+
 static void who_dropped_it_hears_nothing(void **state)
 {
     struct case_of_asking *asking = *state;
@@ -219,6 +299,9 @@ int main(void)
         CLAIM(an_end_without_a_word_is_no_answer),
         CLAIM(silence_is_no_answer_in_time),
         CLAIM(an_answer_beyond_the_bound_is_none),
+        CLAIM(nuls_count_towards_the_bound),
+        CLAIM(an_answer_is_the_same_wherever_it_is_cut),
+        CLAIM(an_answer_with_a_nul_is_none_wherever_it_is_cut),
         CLAIM(who_dropped_it_hears_nothing),
         CLAIM(a_descriptor_that_is_none_is_told_at_once),
     };
