@@ -119,6 +119,21 @@ bool route_login_as(const struct route *route, const struct identity *identity,
            login_as_expand(route->login_as, identity, out, size);
 }
 
+const char *route_kind_name(enum route_kind kind)
+{
+    switch (kind) {
+    case ROUTE_USER:
+        return "user";
+    case ROUTE_DOMAIN:
+        return "domain";
+    case ROUTE_WILDCARD:
+        return "wildcard domain";
+    case ROUTE_DEFAULT:
+        return "default";
+    }
+    return "";
+}
+
 const struct backend_config *
 route_table_backends(const struct route_table *table, size_t *count_out)
 {

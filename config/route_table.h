@@ -122,6 +122,9 @@ enum route_kind {
     ROUTE_DEFAULT
 };
 
+/* The word for it: "user", "domain", "wildcard domain", "default". */
+const char *route_kind_name(enum route_kind kind);
+
 /* What the table says for one user; everything is lent by the table. */
 struct route {
     enum route_kind kind;

@@ -125,21 +125,6 @@ static bool find_route(const struct rules *rules, struct explanation *about)
     return false;
 }
 
-static const char *kind_text(enum route_kind kind)
-{
-    switch (kind) {
-    case ROUTE_USER:
-        return "user";
-    case ROUTE_DOMAIN:
-        return "domain";
-    case ROUTE_WILDCARD:
-        return "wildcard domain";
-    case ROUTE_DEFAULT:
-        return "no user and no domain matches, so";
-    }
-    return "";
-}
-
 static const char *balance_text(enum pool_balance balance)
 {
     switch (balance) {
@@ -170,7 +155,10 @@ static int explain_route(struct explanation *about)
     const struct pool *pool = route->pool;
     bool is_good;
 
-    say(about->out, "rule:", "%s %s", kind_text(route->kind), route->key);
+    say(about->out, "rule:", "%s %s",
+        route->kind == ROUTE_DEFAULT ? "no user and no domain matches, so"
+                                     : route_kind_name(route->kind),
+        route->key);
     say(about->out, "pool:", "%s (balance %s, when_down %s)", pool->name,
         balance_text(pool->balance), when_down_text(pool->when_down));
     say(about->out, "hold:", "%s", route->hold ? "yes" : "no");

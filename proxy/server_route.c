@@ -42,21 +42,6 @@ static void refuse(struct route_query *query, unsigned status, const char *why)
     end_query(query);
 }
 
-static const char *kind_text(enum route_kind kind)
-{
-    switch (kind) {
-    case ROUTE_USER:
-        return "user";
-    case ROUTE_DOMAIN:
-        return "domain";
-    case ROUTE_WILDCARD:
-        return "wildcard domain";
-    case ROUTE_DEFAULT:
-        return "default";
-    }
-    return "";
-}
-
 static void add_candidate(struct text *out, const struct snapshot *snapshot,
                           const struct backend_config *config)
 {
@@ -110,7 +95,8 @@ static void answer(struct route_query *query, const struct route *route)
 
     text_add(&body, "{\"name\": ");
     text_add_json(&body, query->identity.user);
-    text_add(&body, ", \"rule\": \"%s\", \"key\": ", kind_text(route->kind));
+    text_add(&body,
+             ", \"rule\": \"%s\", \"key\": ", route_kind_name(route->kind));
     text_add_json(&body, route->kind == ROUTE_USER ? query->identity.user
                                                    : route->key);
     text_add(&body, ", \"pool\": ");
