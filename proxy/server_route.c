@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    HTTP_OK = 200,
-    HTTP_BAD_REQUEST = 400,
-    HTTP_NOT_FOUND = 404,
-    HTTP_UNAVAILABLE = 503
-};
-
 /* One question. */
 struct route_query {
     struct route_query *next;
@@ -105,7 +98,7 @@ static void answer(struct route_query *query, const struct route *route)
     add_home(&body, query);
     add_candidates(&body, query, route->pool);
     text_add(&body, "}\n");
-    admin_answer(query->request, HTTP_OK, ADMIN_JSON, &body);
+    admin_answer(query->request, ADMIN_OK, ADMIN_JSON, &body);
     end_query(query);
 }
 
@@ -116,7 +109,7 @@ static void ask_table(struct route_query *query)
     if (snapshot_find_route(query->snapshot, &query->identity, &route))
         answer(query, &route);
     else
-        refuse(query, HTTP_NOT_FOUND,
+        refuse(query, ADMIN_NOT_FOUND,
                "no rule is for this name, and \"default\" is missing");
 }
 
@@ -133,7 +126,7 @@ static void on_looked_up(struct user_lookup *lookup, void *owner)
         ask_table(query);
         break;
     case USER_UNAVAILABLE:
-        refuse(query, HTTP_UNAVAILABLE, "the users on disk cannot be asked");
+        refuse(query, ADMIN_UNAVAILABLE, "the users on disk cannot be asked");
         break;
     }
 }
@@ -143,7 +136,7 @@ static void ask_disk(struct route_query *query, uv_loop_t *loop)
     query->lookup = user_lookup_start(query->snapshot, loop, &query->identity,
                                       on_looked_up, query);
     if (query->lookup == NULL)
-        refuse(query, HTTP_UNAVAILABLE, "too many ask for users on disk");
+        refuse(query, ADMIN_UNAVAILABLE, "too many ask for users on disk");
 }
 
 void server_route_tell(struct server_routes *routes, uv_loop_t *loop,
@@ -158,7 +151,7 @@ void server_route_tell(struct server_routes *routes, uv_loop_t *loop,
     if (user == NULL ||
         identity_normalise(&settings->auth.identity, (const uint8_t *)user,
                            strlen(user), &identity) != IDENTITY_OK) {
-        admin_refuse(request, HTTP_BAD_REQUEST, "\"user\" is no user's name");
+        admin_refuse(request, ADMIN_BAD_REQUEST, "\"user\" is no user's name");
         return;
     }
     query = mem_zalloc(sizeof(*query));

@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 enum {
-    HTTP_OK = 200,
-    HTTP_BAD_REQUEST = 400,
     LIMIT_USUAL = 1000,
     LIMIT_MAX = 1000,
     OVER_MAX_S = 86400,
@@ -95,7 +93,7 @@ static void answer_page(struct page *page)
     }
     text_add(&body, ", \"complete\": %s}\n",
              page->is_partial ? "false" : "true");
-    admin_answer(page->request, HTTP_OK, ADMIN_JSON, &body);
+    admin_answer(page->request, ADMIN_OK, ADMIN_JSON, &body);
     drop_page(page);
 }
 
@@ -406,7 +404,7 @@ static void begin(struct server_sessions *sessions,
     page->whom.reason = "kicked";
     fault = read_page(request, view, page);
     if (fault != NULL) {
-        admin_refuse(request, HTTP_BAD_REQUEST, fault);
+        admin_refuse(request, ADMIN_BAD_REQUEST, fault);
         free(page);
         return;
     }

@@ -86,6 +86,16 @@ void admin_retire(struct admin *admin);
 const char *admin_parameter(const struct admin_request *request,
                             const char *name);
 
+/* What an answer's status may be (RFC 9110, 15). */
+enum admin_status {
+    ADMIN_OK = 200,
+    ADMIN_BAD_REQUEST = 400,
+    ADMIN_NOT_FOUND = 404,
+    ADMIN_CONFLICT = 409,
+    ADMIN_FAILED = 500,
+    ADMIN_UNAVAILABLE = 503
+};
+
 /* Once for each request. Takes the text. */
 void admin_answer(struct admin_request *request, unsigned status,
                   enum admin_type type, struct text *body);
