@@ -1,9 +1,9 @@
 #include "net/ticket_keys.h"
 
+#include "net/ticket_key.h"
+
 #include <assert.h>
 #include <openssl/cipher.h>
-#include <openssl/digest.h>
-#include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -11,16 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CIPHER_KEY_SIZE = 16,
-    MAC_KEY_SIZE = 32,
-    IV_SIZE = 16
-};
-
 struct ticket_key {
-    uint8_t name[SSL_TICKET_KEY_NAME_LEN]; /* public, on every ticket */
-    uint8_t cipher[CIPHER_KEY_SIZE];
-    uint8_t mac[MAC_KEY_SIZE];
+    uint8_t name[SSL_TICKET_KEY_NAME_LEN];
+    uint8_t secret[16];
+    uint8_t mac[TICKET_MAC_KEY_SIZE];
 };
 
 /* Next is opened though nothing here seals with it yet: whoever shares these
@@ -176,48 +170,41 @@ void ticket_keys_replace(struct ticket_keys *keys,
     OPENSSL_cleanse(&set, sizeof(set));
 }
 
-static int seal(const struct ticket_key *key, uint8_t *name, uint8_t *iv,
-                EVP_CIPHER_CTX *cipher, HMAC_CTX *hmac)
+static struct ticket_key_parts parts_of(const struct ticket_key *key)
 {
-    memcpy(name, key->name, sizeof(key->name));
-    fill_random(iv, IV_SIZE);
-    if (!EVP_EncryptInit_ex(cipher, EVP_aes_128_cbc(), NULL, key->cipher, iv) ||
-        !HMAC_Init_ex(hmac, key->mac, sizeof(key->mac), EVP_sha256(), NULL))
-        return -1;
-    return 1;
+    return (struct ticket_key_parts){key->name, key->mac, key->secret,
+                                     EVP_aes_128_cbc()};
 }
 
-static bool is_named(const struct ticket_key *key, const uint8_t *name)
+static enum ticket_answer seal(const struct key_set *set, uint8_t *name,
+                               uint8_t *iv, EVP_CIPHER_CTX *cipher,
+                               HMAC_CTX *hmac)
 {
-    return memcmp(key->name, name, sizeof(key->name)) == 0;
+    const struct ticket_key_parts current = parts_of(&set->current);
+
+    return ticket_key_seal(&current, name, iv, cipher, hmac);
 }
 
-static int open_with(const struct ticket_key *key, const uint8_t *iv,
-                     EVP_CIPHER_CTX *cipher, HMAC_CTX *hmac, int good)
+static enum ticket_answer open_by(const struct ticket_key *key,
+                                  const uint8_t *iv, EVP_CIPHER_CTX *cipher,
+                                  HMAC_CTX *hmac, enum ticket_answer answer)
 {
-    if (!EVP_DecryptInit_ex(cipher, EVP_aes_128_cbc(), NULL, key->cipher, iv) ||
-        !HMAC_Init_ex(hmac, key->mac, sizeof(key->mac), EVP_sha256(), NULL))
-        return -1;
-    return good;
+    const struct ticket_key_parts parts = parts_of(key);
+
+    return ticket_key_open(&parts, iv, cipher, hmac, answer);
 }
 
-enum {
-    OPEN_UNKNOWN = 0,
-    OPEN_GOOD = 1,
-    OPEN_RENEW = 2
-};
-
-static int open_ticket(const struct key_set *set, const uint8_t *name,
-                       const uint8_t *iv, EVP_CIPHER_CTX *cipher,
-                       HMAC_CTX *hmac)
+static enum ticket_answer open_ticket(const struct key_set *set,
+                                      const uint8_t *name, const uint8_t *iv,
+                                      EVP_CIPHER_CTX *cipher, HMAC_CTX *hmac)
 {
-    if (is_named(&set->current, name))
-        return open_with(&set->current, iv, cipher, hmac, OPEN_GOOD);
-    if (is_named(&set->previous, name))
-        return open_with(&set->previous, iv, cipher, hmac, OPEN_RENEW);
-    if (is_named(&set->next, name))
-        return open_with(&set->next, iv, cipher, hmac, OPEN_GOOD);
-    return OPEN_UNKNOWN;
+    if (ticket_key_is_named(set->current.name, name))
+        return open_by(&set->current, iv, cipher, hmac, TICKET_GOOD);
+    if (ticket_key_is_named(set->previous.name, name))
+        return open_by(&set->previous, iv, cipher, hmac, TICKET_RENEW);
+    if (ticket_key_is_named(set->next.name, name))
+        return open_by(&set->next, iv, cipher, hmac, TICKET_GOOD);
+    return TICKET_UNKNOWN;
 }
 
 int ticket_keys_apply(struct ticket_keys *keys, uint8_t *name, uint8_t *iv,
@@ -227,7 +214,7 @@ int ticket_keys_apply(struct ticket_keys *keys, uint8_t *name, uint8_t *iv,
     int result;
 
     load_set(keys, &set);
-    result = is_sealing ? seal(&set.current, name, iv, cipher, hmac)
+    result = is_sealing ? seal(&set, name, iv, cipher, hmac)
                         : open_ticket(&set, name, iv, cipher, hmac);
     OPENSSL_cleanse(&set, sizeof(set));
     return result;

@@ -1,10 +1,8 @@
 /* Who may open which ticket, and for how long. */
 #include "net/ticket_keys.h"
 
-#include <openssl/cipher.h>
-#include <openssl/digest.h>
-#include <openssl/hmac.h>
-#include <openssl/mem.h>
+#include "ticket_case.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,70 +18,20 @@ enum {
     SPINS = 2000
 };
 
-/* What BoringSSL makes with the callback, in small. */
-struct ticket {
-    uint8_t name[SSL_TICKET_KEY_NAME_LEN];
-    uint8_t iv[EVP_MAX_IV_LENGTH];
-    uint8_t sealed[64];
-    int sealed_len;
-    uint8_t mac[EVP_MAX_MD_SIZE];
-    unsigned mac_len;
-};
-
-static const uint8_t content[] = "what a session remembers";
+static int apply(void *keys, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
+                 HMAC_CTX *hmac, int is_sealing)
+{
+    return ticket_keys_apply(keys, name, iv, cipher, hmac, is_sealing);
+}
 
 static void seal(struct ticket_keys *keys, struct ticket *ticket)
 {
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    HMAC_CTX *hmac = HMAC_CTX_new();
-    int tail = 0;
-
-    memset(ticket, 0, sizeof(*ticket));
-    assert_int_equal(
-        ticket_keys_apply(keys, ticket->name, ticket->iv, cipher, hmac, 1), 1);
-    assert_true(EVP_EncryptUpdate(cipher, ticket->sealed, &ticket->sealed_len,
-                                  content, sizeof(content)));
-    assert_true(EVP_EncryptFinal_ex(cipher, ticket->sealed + ticket->sealed_len,
-                                    &tail));
-    ticket->sealed_len += tail;
-    assert_true(HMAC_Update(hmac, ticket->sealed, (size_t)ticket->sealed_len));
-    assert_true(HMAC_Final(hmac, ticket->mac, &ticket->mac_len));
-    EVP_CIPHER_CTX_free(cipher);
-    HMAC_CTX_free(hmac);
+    ticket_seal(apply, keys, ticket);
 }
 
-static bool opens_to_content(const struct ticket *ticket,
-                             EVP_CIPHER_CTX *cipher, HMAC_CTX *hmac)
+static int open_ticket(struct ticket_keys *keys, const struct ticket *ticket)
 {
-    uint8_t mac[EVP_MAX_MD_SIZE];
-    uint8_t plain[sizeof(ticket->sealed) + EVP_MAX_BLOCK_LENGTH];
-    unsigned mac_len = 0;
-    int len = 0;
-    int tail = 0;
-
-    return HMAC_Update(hmac, ticket->sealed, (size_t)ticket->sealed_len) &&
-           HMAC_Final(hmac, mac, &mac_len) && mac_len == ticket->mac_len &&
-           memcmp(mac, ticket->mac, mac_len) == 0 &&
-           EVP_DecryptUpdate(cipher, plain, &len, ticket->sealed,
-                             ticket->sealed_len) &&
-           EVP_DecryptFinal_ex(cipher, plain + len, &tail) &&
-           len + tail == (int)sizeof(content) &&
-           memcmp(plain, content, sizeof(content)) == 0;
-}
-
-/* What the callback says; -2 if it says yes and gave a wrong key. */
-static int open_ticket(struct ticket_keys *keys, struct ticket *ticket)
-{
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    HMAC_CTX *hmac = HMAC_CTX_new();
-    int result =
-        ticket_keys_apply(keys, ticket->name, ticket->iv, cipher, hmac, 0);
-
-    if (result > 0 && !opens_to_content(ticket, cipher, hmac))
-        result = -2;
-    EVP_CIPHER_CTX_free(cipher);
-    HMAC_CTX_free(hmac);
-    return result;
+    return ticket_open(apply, keys, ticket);
 }
 
 static int set_up(void **state)
