@@ -76,6 +76,9 @@ void settings_free(struct settings **settings)
     free(mine->listeners);
     free(mine->tls.certificates);
     free(mine->tls.client_ca);
+    for (size_t i = 0; i < mine->tls.ticket_key_count; i++)
+        free(mine->tls.ticket_keys[i]);
+    free(mine->tls.ticket_keys);
     free(mine->routes);
     free(mine->limits.exempt);
     free(mine->source_addresses);

@@ -42,6 +42,10 @@ enum tls_policy {
     TLS_POLICY_COMPATIBLE
 };
 
+/* Files of ticket keys. With tickets that live for twelve hours it is room for
+ * a new key each hour. */
+#define SETTINGS_TICKET_KEYS_MAX 16
+
 /* Which name of a client's certificate is the user. */
 enum certificate_user {
     CERTIFICATE_USER_EMAIL, /* rfc822Name, a subject alternative name */
@@ -55,6 +59,8 @@ struct tls_settings {
     char *client_ca; /* who signs clients' certificates; NULL: none are asked
                         for */
     enum certificate_user client_user;
+    char **ticket_keys;      /* files; the first seals tickets, all open them */
+    size_t ticket_key_count; /* 0: keys of our own, that rotate */
 };
 
 /* Bits of auth_settings.mechanisms. */

@@ -24,6 +24,8 @@ static void read_certificates(const struct json_place *list,
                               struct tls_settings *tls);
 static void read_client_certificates(const struct json_place *place,
                                      struct tls_settings *tls);
+static void read_ticket_keys(const struct json_place *list,
+                             struct tls_settings *tls);
 static void read_certificate(const struct json_place *place,
                              struct certificate_config *certificate);
 
@@ -188,6 +190,8 @@ void settings_read_tls(const struct json_place *place, struct tls_settings *tls)
     tls->policy = (enum tls_policy)policy;
     if (json_read_get(&members, "client_certificates", &member))
         read_client_certificates(&member, tls);
+    if (json_read_get(&members, "ticket_keys", &member))
+        read_ticket_keys(&member, tls);
     json_read_close(&members);
 }
 
@@ -210,6 +214,24 @@ static void read_client_certificates(const struct json_place *place,
     json_read_optional_choice(&members, "user", users, 2, &user);
     tls->client_user = (enum certificate_user)user;
     json_read_close(&members);
+}
+
+static void read_ticket_keys(const struct json_place *list,
+                             struct tls_settings *tls)
+{
+    size_t count;
+
+    if (!json_read_list(list, 1, SETTINGS_TICKET_KEYS_MAX, &count))
+        return;
+    tls->ticket_keys =
+        mem_realloc_array(NULL, count, sizeof(*tls->ticket_keys));
+    for (size_t i = 0; i < count; i++) {
+        struct json_place place = json_place_item(list, i);
+
+        if (!json_read_path(&place, &tls->ticket_keys[i]))
+            tls->ticket_keys[i] = NULL;
+        tls->ticket_key_count = i + 1;
+    }
 }
 
 static void read_certificates(const struct json_place *list,

@@ -52,7 +52,8 @@ struct tls_server_context {
     struct name_entry *index; /* by name, then in the config's order */
     size_t index_count;
     struct ticket_keys *keys;
-    struct client_trust *client_trust; /* NULL: no client is asked */
+    struct shared_ticket_keys *shared_keys; /* instead of keys; NULL: none */
+    struct client_trust *client_trust;      /* NULL: no client is asked */
     tls_alpn_refused *alpn_refused;
     tls_client_refused *client_refused;
     size_t flight_max;
@@ -92,8 +93,10 @@ static void digest_config(const struct tls_server_config *config,
         add_file(&hash, &config->certificates[i].key);
     }
     add_file(&hash, &config->client_ca);
+    SHA256_Update(&hash, config->ticket_keys,
+                  config->ticket_key_count * sizeof(*config->ticket_keys));
     SHA256_Final(digest_out, &hash);
-    OPENSSL_cleanse(&hash, sizeof(hash)); /* it saw private keys */
+    OPENSSL_cleanse(&hash, sizeof(hash)); /* it saw keys */
 }
 
 struct tls_server_context *
@@ -106,6 +109,9 @@ tls_server_context_new(const struct tls_server_config *config,
     assert(config->certificate_count > 0);
     atomic_init(&context->refs, 1);
     context->keys = ticket_keys_ref(keys);
+    if (config->ticket_key_count > 0)
+        context->shared_keys = shared_ticket_keys_new(config->ticket_keys,
+                                                      config->ticket_key_count);
     context->alpn_refused = config->alpn_refused;
     context->client_refused = config->client_refused;
     digest_config(config, context->digest);
@@ -148,6 +154,7 @@ void tls_server_context_unref(struct tls_server_context **context)
     free(mine->index);
     client_trust_free(&mine->client_trust);
     ticket_keys_unref(&mine->keys);
+    shared_ticket_keys_free(&mine->shared_keys);
     free(mine);
 }
 
@@ -234,9 +241,12 @@ static int apply_ticket_keys(SSL *ssl, uint8_t *name, uint8_t *iv,
                              EVP_CIPHER_CTX *cipher, HMAC_CTX *hmac,
                              int is_sealing)
 {
-    struct tls_server_context *context =
+    const struct tls_server_context *context =
         SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
+    if (context->shared_keys != NULL)
+        return shared_ticket_keys_apply(context->shared_keys, name, iv, cipher,
+                                        hmac, is_sealing);
     return ticket_keys_apply(context->keys, name, iv, cipher, hmac, is_sealing);
 }
 

@@ -8,6 +8,7 @@
 #include "config/reason.h"
 #include "config/settings.h"
 #include "net/pem.h"
+#include "net/shared_ticket_keys.h"
 #include "net/ticket_keys.h"
 
 #include <openssl/ssl.h>
@@ -41,10 +42,13 @@ struct tls_server_config {
     tls_alpn_refused *alpn_refused; /* may be NULL */
     tls_client_refused *client_refused; /* may be NULL */
     int64_t now; /* seconds since the epoch, for warnings of expiry */
+    const struct shared_ticket_key *ticket_keys; /* instead of our own */
+    size_t ticket_key_count;                     /* 0: our own */
 };
 
-/* Takes a reference to keys. NULL and errors naming the files on failure;
- * warnings for certificates that expire or cover no name. One reference. */
+/* Takes a reference to keys, which serve where the config has none. NULL and
+ * errors naming the files on failure; warnings for certificates that expire or
+ * cover no name. One reference. */
 MUST_USE struct tls_server_context *
 tls_server_context_new(const struct tls_server_config *config,
                        struct ticket_keys *keys, struct reasons *reasons);
@@ -64,7 +68,8 @@ MUST_USE SSL *tls_server_context_open(struct tls_server_context *context,
                                       bool asks_client);
 
 /* Whether the context was made from an equal config: bytes of certificates
- * and keys, order, policy, client_ca, hooks. File names and time do not count.
+ * and keys, order, policy, client_ca, ticket keys, hooks. File names and time
+ * do not count.
  */
 MUST_USE bool
 tls_server_context_matches(const struct tls_server_context *context,

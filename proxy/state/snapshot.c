@@ -7,6 +7,7 @@
 #include "state/cross_checks.h"
 #include "state/link_targets.h"
 #include "state/shrink.h"
+#include "state/ticket_key_files.h"
 #include "state/trust_store.h"
 
 #include <assert.h>
@@ -240,13 +241,27 @@ static void keep_names(struct snapshot *snapshot,
         snapshot->certificate_files[i] = mem_strdup(files->pairs[i].chain_name);
 }
 
+/* A new context warns by itself. */
+static void use_context(struct snapshot *snapshot,
+                        const struct snapshot_parts *parts,
+                        const struct tls_server_config *config,
+                        struct reasons *reasons)
+{
+    snapshot->tls = get_context(parts, config, reasons);
+    if (parts->former != NULL && snapshot->tls == parts->former->tls)
+        certificate_dates_warn(snapshot, config->now, reasons);
+}
+
 static bool load_clients_tls(struct snapshot *snapshot,
                              const struct snapshot_parts *parts,
                              struct reasons *reasons)
 {
     struct certificate_files files;
-    bool is_good = certificate_files_read(&files, parts->files,
-                                          snapshot->settings, reasons);
+    struct ticket_key_files tickets;
+    bool has_files = certificate_files_read(&files, parts->files,
+                                            snapshot->settings, reasons);
+    bool has_tickets = ticket_key_files_read(&tickets, parts->files,
+                                             snapshot->settings, reasons);
     const struct tls_server_config config = {
         .certificates = files.certificates,
         .certificate_count = files.count,
@@ -255,17 +270,17 @@ static bool load_clients_tls(struct snapshot *snapshot,
         .alpn_refused = parts->alpn_refused,
         .client_refused = parts->verify_failed,
         .now = (int64_t)time(NULL),
+        .ticket_keys = tickets.keys,
+        .ticket_key_count = tickets.count,
     };
 
+    keep_names(snapshot, &files);
     /* Where a file is missing the others are still looked at. */
     if (files.count > 0)
-        snapshot->tls = get_context(parts, &config, reasons);
-    keep_names(snapshot, &files);
-    /* A new context has warned already. */
-    if (parts->former != NULL && snapshot->tls == parts->former->tls)
-        certificate_dates_warn(snapshot, config.now, reasons);
+        use_context(snapshot, parts, &config, reasons);
     certificate_files_deinit(&files);
-    return is_good && snapshot->tls != NULL;
+    ticket_key_files_deinit(&tickets);
+    return has_files && has_tickets && snapshot->tls != NULL;
 }
 
 static bool load_table(struct snapshot *snapshot,

@@ -56,6 +56,8 @@ CASES = {
         tls(certificates=[{"chain": EMPTY_FILE, "key": "tls.key"}]),
         EMPTY_FILE),
     "no policy": (tls(policy=""), "$.tls.policy"),
+    "no ticket key": (tls(ticket_keys=[]), "$.tls.ticket_keys"),
+    "empty ticket key": (tls(ticket_keys=[EMPTY_FILE]), EMPTY_FILE),
     "nobody's client certificates": (certificate_users, EMPTY_FILE),
     "no table": (config(routes=""), "$.routes"),
     "no mechanism": (config(auth={"mechanisms": []}), "$.auth.mechanisms"),

@@ -465,7 +465,42 @@ static void certificates_are_checked(void **state)
          "f: $.tls.policy: found \"old\", expected \"modern\" or "
          "\"compatible\"\n"
          "f: $.tls.min_version: found an unknown key, expected one of "
-         "\"certificates\", \"policy\", \"client_certificates\"\n"},
+         "\"certificates\", \"policy\", \"client_certificates\", "
+         "\"ticket_keys\"\n"},
+    };
+
+    (void)state;
+    settings_case_assert_all_refused(refusals, COUNT(refusals));
+}
+
+#define TICKET_KEYS(list)                                                      \
+    SETTINGS_CASE_TLS("{\"certificates\": [{\"directory\": \"d\"}], "          \
+                      "\"ticket_keys\": " list "}")
+
+static void ticket_keys_are_read_in_order(void **state)
+{
+    struct settings *settings =
+        settings_case_parse(TICKET_KEYS("[\"new.key\", \"/old.key\"]"));
+
+    (void)state;
+    assert_int_equal(settings->tls.ticket_key_count, 2);
+    assert_string_equal(settings->tls.ticket_keys[0], "/etc/gatepost/new.key");
+    assert_string_equal(settings->tls.ticket_keys[1], "/old.key");
+    settings_free(&settings);
+}
+
+static void ticket_keys_are_checked(void **state)
+{
+    static const struct settings_refusal refusals[] = {
+        {TICKET_KEYS("[]"), "f: $.tls.ticket_keys: found an empty list, "
+                            "expected a list of 1 to 16 items\n"},
+        {TICKET_KEYS("\"k\""), "f: $.tls.ticket_keys: found \"k\", expected a "
+                               "list of 1 to 16 items\n"},
+        {TICKET_KEYS("[\"k\", 1, \"k\"]"),
+         "f: $.tls.ticket_keys[1]: found 1, expected text\n"},
+        {TICKET_KEYS("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]"),
+         "f: $.tls.ticket_keys: found a list, expected a list of "
+         "1 to 16 items\n"},
     };
 
     (void)state;
@@ -735,6 +770,8 @@ int main(void)
         cmocka_unit_test(listeners_are_checked),
         cmocka_unit_test(two_listeners_on_one_socket_address_are_refused),
         cmocka_unit_test(certificates_are_checked),
+        cmocka_unit_test(ticket_keys_are_read_in_order),
+        cmocka_unit_test(ticket_keys_are_checked),
         cmocka_unit_test(username_rules_are_checked),
         cmocka_unit_test(limits_are_checked),
         cmocka_unit_test(timeouts_are_checked),

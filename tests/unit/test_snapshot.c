@@ -36,6 +36,14 @@ static const char folder_json[] =
     " \"tls\": {\"certificates\": [{\"directory\": \"live\"}]},"
     " \"routes\": \"routes.json\"}";
 
+static const char tickets_json[] =
+    "{\"listeners\": [{\"address\": \"*\", \"port\": 993,"
+    "                  \"tls\": \"implicit\"}],"
+    " \"tls\": {\"certificates\": [{\"chain\": \"tls.pem\","
+    "                              \"key\": \"tls.key\"}],"
+    "           \"ticket_keys\": [\"ticket.key\"]},"
+    " \"routes\": \"routes.json\"}";
+
 static const char routes_json[] =
     "{\"backends\": {"
     "   \"a\": {\"host\": \"a.test\", \"port\": 993, \"tls\": \"implicit\","
@@ -866,6 +874,60 @@ static void a_new_certificate_makes_a_new_server_context(void **state)
     snapshot_unref(&snapshot);
 }
 
+static void put_ticket_key(struct world *world, const char *text)
+{
+    memory_files_put(world->files, CONFIG, tickets_json);
+    memory_files_put(world->files, "/gp/ticket.key", text);
+}
+
+/* Of 80 characters each, and told apart by the last one. */
+#define TWENTY "a ticket key of text"
+#define TICKET_KEY(last) TWENTY TWENTY TWENTY "a ticket key of tex" last
+
+static void equal_ticket_keys_are_carried_over(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former;
+    struct snapshot *snapshot;
+
+    put_ticket_key(world, TICKET_KEY("t"));
+    former = load(world);
+    snapshot = load_after(world, former);
+
+    assert_ptr_equal(snapshot->tls, former->tls);
+    snapshot_unref(&former);
+    snapshot_unref(&snapshot);
+}
+
+static void a_new_ticket_key_makes_a_new_server_context(void **state)
+{
+    struct world *world = *state;
+    struct snapshot *former;
+    struct snapshot *snapshot;
+
+    put_ticket_key(world, TICKET_KEY("t"));
+    former = load(world);
+    put_ticket_key(world, TICKET_KEY("!"));
+    snapshot = load_after(world, former);
+
+    assert_string_equal(world->text, "");
+    assert_ptr_not_equal(snapshot->tls, former->tls);
+    snapshot_unref(&former);
+    snapshot_unref(&snapshot);
+}
+
+static void a_bad_ticket_key_is_refused_beside_all_else(void **state)
+{
+    struct world *world = *state;
+
+    put_ticket_key(world, TICKET_KEY("two"));
+    memory_files_put(world->files, "/gp/tls.key", "no key");
+
+    assert_refuses(world, "$.tls.ticket_keys[0]: found \"/gp/ticket.key\", "
+                          "which has 82 bytes");
+    assert_tells(world, "/gp/tls.key");
+}
+
 static void new_anchors_make_new_client_contexts(void **state)
 {
     struct world *world = *state;
@@ -1221,6 +1283,9 @@ int main(void)
         CLAIM(equal_contexts_are_carried_over),
         CLAIM(contexts_are_carried_over_whatever_the_order),
         CLAIM(a_new_certificate_makes_a_new_server_context),
+        CLAIM(equal_ticket_keys_are_carried_over),
+        CLAIM(a_new_ticket_key_makes_a_new_server_context),
+        CLAIM(a_bad_ticket_key_is_refused_beside_all_else),
         CLAIM(new_anchors_make_new_client_contexts),
         CLAIM(a_new_client_certificate_makes_a_new_context),
         CLAIM(a_failed_load_leaves_the_former_whole),

@@ -710,6 +710,114 @@ static void a_ticket_dies_with_the_second_rotation(void **state)
     }
 }
 
+/* Keys of files, so that another machine opens what one has sealed. */
+
+static const struct shared_ticket_key shared_keys[] = {
+    {.name = "older", .mac = "a", .secret = "b"},
+    {.name = "newer", .mac = "c", .secret = "d"}};
+
+/* From now on the fixture is another machine, with its own random keys and so
+ * many of the shared ones from first on. */
+static void be_another_machine(struct fixture *fixture, size_t first,
+                               size_t count)
+{
+    ticket_keys_unref(&fixture->keys);
+    fixture->keys = ticket_keys_new(0);
+    fixture->config.ticket_keys = shared_keys + first;
+    fixture->config.ticket_key_count = count;
+    assert_true(build(fixture));
+}
+
+static void machines_resume_each_others_sessions_by_shared_keys(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add_host(fixture, "imap.example.org", TEST_KEY_P256);
+
+    for (size_t i = 0; i < 2; i++) {
+        keep_sessions(fixture, versions[i]);
+        be_another_machine(fixture, 0, 2);
+        assert_true(connects(fixture, "imap.example.org"));
+        be_another_machine(fixture, 0, 2);
+        assert_true(resumes(fixture, "imap.example.org"));
+        be_another_machine(fixture, 0, 0);
+        assert_false(resumes(fixture, "imap.example.org"));
+        be_another_machine(fixture, 0, 0);
+        assert_false(resumes(fixture, "imap.example.org"));
+    }
+}
+
+static void a_shared_key_that_was_dropped_opens_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add_host(fixture, "imap.example.org", TEST_KEY_P256);
+
+    for (size_t i = 0; i < 2; i++) {
+        keep_sessions(fixture, versions[i]);
+        be_another_machine(fixture, 0, 1);
+        assert_true(connects(fixture, "imap.example.org"));
+        be_another_machine(fixture, 1, 1);
+        assert_false(resumes(fixture, "imap.example.org"));
+    }
+}
+
+/* threats.md, B5: whatever the order and the number of certificates there. */
+static void
+b5_a_ticket_of_another_machine_is_bound_to_its_certificate(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add_host(fixture, "one.example.org", TEST_KEY_P256);
+    add_host(fixture, "two.example.org", TEST_KEY_P256);
+
+    for (size_t i = 0; i < 2; i++) {
+        struct tls_server_certificate kept = fixture->files[0];
+
+        keep_sessions(fixture, versions[i]);
+        be_another_machine(fixture, 0, 1);
+        assert_true(connects(fixture, "one.example.org"));
+        fixture->files[0] = fixture->files[1];
+        fixture->files[1] = kept;
+        be_another_machine(fixture, 0, 1);
+        assert_true(resumes(fixture, "one.example.org"));
+        assert_false(resumes(fixture, "two.example.org"));
+    }
+}
+
+static void b5_a_ticket_of_another_machine_is_bound_to_its_policy(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add_host(fixture, "imap.example.org", TEST_KEY_P256);
+
+    for (size_t i = 0; i < 2; i++) {
+        fixture->config.policy = TLS_POLICY_MODERN;
+        keep_sessions(fixture, versions[i]);
+        be_another_machine(fixture, 0, 1);
+        assert_true(connects(fixture, "imap.example.org"));
+        fixture->config.policy = TLS_POLICY_COMPATIBLE;
+        be_another_machine(fixture, 0, 1);
+        assert_false(resumes(fixture, "imap.example.org"));
+    }
+}
+
+static void our_own_rotation_leaves_shared_keys_alone(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add_host(fixture, "imap.example.org", TEST_KEY_P256);
+    be_another_machine(fixture, 0, 1);
+
+    for (size_t i = 0; i < 2; i++) {
+        keep_sessions(fixture, versions[i]);
+        assert_true(connects(fixture, "imap.example.org"));
+        ticket_keys_rotate_if_due(fixture->keys,
+                                  (i + 1) * 50 * TICKET_KEYS_PERIOD_MS);
+        assert_true(resumes(fixture, "imap.example.org"));
+    }
+}
+
 static void one_handshake_gives_one_ticket(void **state)
 {
     struct fixture *fixture = *state;
@@ -1219,6 +1327,29 @@ static void any_other_input_does_not_match(void **state)
         tls_server_context_matches(fixture->context, &fixture->config));
 }
 
+static void other_ticket_keys_do_not_match(void **state)
+{
+    struct fixture *fixture = *state;
+    struct shared_ticket_key keys[2];
+
+    memcpy(keys, shared_keys, sizeof(keys));
+    build_for(fixture, "imap.example.org");
+    be_another_machine(fixture, 0, 2);
+    fixture->config.ticket_keys = keys;
+    assert_true(tls_server_context_matches(fixture->context, &fixture->config));
+    fixture->config.ticket_key_count = 1;
+    assert_false(
+        tls_server_context_matches(fixture->context, &fixture->config));
+    fixture->config.ticket_key_count = 0;
+    assert_false(
+        tls_server_context_matches(fixture->context, &fixture->config));
+    fixture->config.ticket_key_count = 2;
+    keys[1].secret[31]++;
+
+    assert_false(
+        tls_server_context_matches(fixture->context, &fixture->config));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1254,6 +1385,11 @@ int main(void)
         TEST(a_ticket_is_good_for_its_own_policy_only),
         TEST(a_ticket_outlives_a_reload),
         TEST(a_ticket_dies_with_the_second_rotation),
+        TEST(machines_resume_each_others_sessions_by_shared_keys),
+        TEST(a_shared_key_that_was_dropped_opens_nothing),
+        TEST(b5_a_ticket_of_another_machine_is_bound_to_its_certificate),
+        TEST(b5_a_ticket_of_another_machine_is_bound_to_its_policy),
+        TEST(our_own_rotation_leaves_shared_keys_alone),
         TEST(one_handshake_gives_one_ticket),
         TEST(early_data_is_never_allowed),
         TEST(no_flight_is_longer_than_was_foretold),
@@ -1276,6 +1412,7 @@ int main(void)
         TEST(the_names_of_a_certificate_are_listed),
         TEST(equal_inputs_match_whatever_their_files_are_called),
         TEST(any_other_input_does_not_match),
+        TEST(other_ticket_keys_do_not_match),
     };
 
     return cmocka_run_group_tests(tests, NULL, tear_down_group);
