@@ -50,132 +50,6 @@ void attempt_drop_login(struct attempt *attempt)
     homes_leave(attempt->env->homes, &attempt->home);
 }
 
-/* Asked once the backend has said OK: a stranger who knows a name must not
- * hold that user's places, nor learn that they are taken. */
-static bool respects_limits(struct attempt *attempt)
-{
-    const struct limits_settings *rules = &attempt->snapshot->settings->limits;
-    const struct identity *identity = &attempt->identity;
-    enum limits_answer answer = LIMITS_OK;
-
-    /* Tokens without a name are not all one user's. */
-    if (identity->user_len > 0)
-        answer =
-            limits_login(attempt->env->limits, rules, attempt->request.peer,
-                         (const uint8_t *)identity->user, identity->user_len,
-                         attempt->request.hold);
-    if (answer == LIMITS_OK)
-        return true;
-    attempt_refuse(attempt, LOGIN_ANSWER_LIMIT, COUNTER_REFUSED_LIMIT,
-                   limits_answer_name(answer));
-    return false;
-}
-
-static void take_refusal(struct attempt *attempt)
-{
-    const struct upstream_refusal *refusal =
-        upstream_login_refusal(attempt->login);
-    struct attempt_outcome *outcome = &attempt->outcome;
-
-    attempt->has_verdict = true;
-    outcome->answer = refusal->answer;
-    outcome->code = refusal->code;
-    outcome->code_len = refusal->code_len;
-    outcome->text = refusal->text;
-    outcome->text_len = refusal->text_len;
-    outcome->to_client =
-        upstream_login_to_client(attempt->login, &outcome->to_client_len);
-    counters_add(attempt->env->counters,
-                 refusal->answer == LOGIN_ANSWER_UNAVAILABLE
-                     ? COUNTER_LOGINS_UNAVAILABLE
-                     : COUNTER_LOGINS_FAILED,
-                 1);
-    /* Of messages a client can choose how long they take. */
-    if (attempt->request.credentials->kind == CREDENTIALS_PASSWORD &&
-        (refusal->answer == LOGIN_ANSWER_BAD_CREDENTIALS ||
-         refusal->answer == LOGIN_ANSWER_UNCODED))
-        failure_times_add(&attempt->env->failure_times,
-                          clock_now_ms() - attempt->asked_ms);
-    attempt_log_failure(attempt,
-                        refusal->is_config_fault ? LOG_ERROR : LOG_INFO,
-                        refusal->reason, NULL, refusal);
-}
-
-static bool keeps_its_route(struct attempt *attempt)
-{
-    if (attempt_route_holds(attempt))
-        return true;
-    attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
-                   COUNTER_LOGINS_UNAVAILABLE, "route-changed");
-    return false;
-}
-
-static void let_in(struct attempt *attempt)
-{
-    struct attempt_outcome *outcome = &attempt->outcome;
-
-    if (!keeps_its_route(attempt) || !respects_limits(attempt)) {
-        attempt_drop_login(attempt);
-        return;
-    }
-    upstream_notes_after(attempt->target->facts,
-                         upstream_login_capabilities(attempt->login));
-    outcome->is_logged_in = true;
-    outcome->to_client =
-        upstream_login_to_client(attempt->login, &outcome->to_client_len);
-    counters_add(attempt->env->counters, COUNTER_LOGINS_OK, 1);
-}
-
-void attempt_finish_login(struct attempt *attempt, enum home_answer answer)
-{
-    switch (answer) {
-    case HOME_WAIT:
-        return;
-    case HOME_THERE:
-        stream_resume(attempt->upstream);
-        let_in(attempt);
-        break;
-    case HOME_NONE:
-        attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
-                       COUNTER_LOGINS_UNAVAILABLE, "other-sessions-remain");
-        attempt_drop_login(attempt);
-        break;
-    }
-    attempt_finish(attempt);
-}
-
-/* The password was right, so the user's other sessions may be closed; until
- * they are, neither side hears of the other. */
-static void move_in(struct attempt *attempt)
-{
-    enum home_answer answer = HOME_THERE;
-
-    stream_pause(attempt->upstream);
-    gate_leave(&attempt->pass); /* the server has nothing to do for it */
-    if (attempt_route_holds(attempt))
-        answer = attempt_move_in(attempt);
-    attempt_finish_login(attempt, answer);
-}
-
-/* False: it goes on by itself. */
-static bool succeed(struct attempt *attempt, const uint8_t *rest, size_t len)
-{
-    attempt->has_verdict = true;
-    attempt->is_proven = true;
-    attempt->outcome.rest = rest;
-    attempt->outcome.rest_len = len;
-    if (!attempt->proves_first) {
-        let_in(attempt);
-        return true;
-    }
-    /* What cannot be kept is lost, and no server says anything there. */
-    if (len > 0)
-        attempt_finish_login(attempt, HOME_NONE);
-    else
-        move_in(attempt);
-    return false;
-}
-
 static void send_to_backend(struct attempt *attempt)
 {
     size_t len;
@@ -186,25 +60,10 @@ static void send_to_backend(struct attempt *attempt)
     upstream_login_to_backend_clear(attempt->login);
 }
 
-static void break_off(struct attempt *attempt, const char *reason,
-                      const char *detail)
-{
-    attempt->has_verdict = true;
-    attempt->outcome.answer = LOGIN_ANSWER_UNAVAILABLE;
-    counters_add(attempt->env->counters, COUNTER_LOGINS_UNAVAILABLE, 1);
-    attempt_log_failure(attempt, LOG_WARN, reason, detail, NULL);
-    attempt_drop_login(attempt);
-}
-
-void attempt_give_up(struct attempt *attempt, const char *reason)
-{
-    break_off(attempt, reason, NULL);
-}
-
 static void fail_upstream(struct attempt *attempt, const char *reason,
                           const char *detail)
 {
-    break_off(attempt, reason, detail);
+    attempt_break_off(attempt, reason, detail);
     attempt_finish(attempt);
 }
 
@@ -234,18 +93,6 @@ static void pass_challenge(struct attempt *attempt)
     attempt->handler(attempt, ATTEMPT_CHALLENGE, attempt->owner);
 }
 
-/* A refusal that asks no backend comes on a tick of the timer wheel, where that
- * of a fast backend would come between two of them: time would tell again. */
-static bool hold_to_tick(struct attempt *attempt)
-{
-    if (!attempt_hold_back(attempt, 0))
-        return false;
-    attempt->awaits_client = false;
-    attempt_leave_backend(attempt);
-    homes_leave(attempt->env->homes, &attempt->home);
-    return true;
-}
-
 static void take_lines(struct attempt *attempt, const uint8_t *bytes,
                        size_t len)
 {
@@ -261,13 +108,13 @@ static void take_lines(struct attempt *attempt, const uint8_t *bytes,
         pass_challenge(attempt);
         return;
     case UPSTREAM_LOGIN_DONE:
-        if (!succeed(attempt, bytes + used, len - used))
+        if (!attempt_succeed(attempt, bytes + used, len - used))
             return;
         break;
     case UPSTREAM_LOGIN_REFUSED:
     case UPSTREAM_LOGIN_BROKEN:
-        take_refusal(attempt);
-        if (hold_to_tick(attempt))
+        attempt_take_refusal(attempt);
+        if (attempt_hold_to_tick(attempt))
             return;
         break;
     }
@@ -311,7 +158,7 @@ static bool speak(struct attempt *attempt, enum upstream_login_result result)
         await_backend(attempt);
         return true;
     }
-    take_refusal(attempt);
+    attempt_take_refusal(attempt);
     return false;
 }
 
@@ -363,7 +210,7 @@ bool attempt_awaits_client(const struct attempt *attempt)
 static bool lose_place(struct attempt *attempt, const char *reason)
 {
     attempt->challenges = 0;
-    break_off(attempt, reason, NULL);
+    attempt_break_off(attempt, reason, NULL);
     return false;
 }
 

@@ -1,7 +1,9 @@
-/* What the files of an attempt share: attempt.c (its stages up to a stream),
- * attempt_route.c (who the client is and where the table sends it),
- * attempt_login.c (the login at the backend), attempt_recheck.c (whether it is
- * still sent there) and attempt_log.c. Private to session/. */
+/* What the files of an attempt share: attempt.c (its stages), attempt_penalty.c
+ * (whether it has to wait), attempt_route.c (who the client is and where the
+ * table sends it), attempt_seek.c (the way to a stream there), attempt_home.c
+ * (where the user is already), attempt_login.c (the login at the backend),
+ * attempt_verdict.c (what follows from its answer), attempt_recheck.c (whether
+ * the user is still sent there) and attempt_log.c. Private to session/. */
 #ifndef SESSION_ATTEMPT_PRIVATE_H
 #define SESSION_ATTEMPT_PRIVATE_H
 
@@ -65,6 +67,15 @@ struct attempt {
     struct upstream_login *login;
 };
 
+/* attempt_penalty.c. PENALTIES_WAIT: the timer will ask again. */
+MUST_USE enum penalties_answer attempt_ask_leave(struct attempt *attempt);
+/* What it tells of the credentials, at its end. */
+MUST_USE enum penalties_outcome
+attempt_penalty_verdict(const struct attempt *attempt);
+/* Whether the password is the user's own, rather than of somebody who asks to
+ * act for the user. */
+bool attempt_is_by_the_user(const struct attempt *attempt);
+
 /* attempt_route.c. Each: false when the attempt is over, its answer set. */
 MUST_USE bool attempt_name_user(struct attempt *attempt);
 MUST_USE bool attempt_find_route(struct attempt *attempt);
@@ -75,6 +86,15 @@ MUST_USE bool attempt_take_route(struct attempt *attempt);
  * another one meanwhile, still sends the user to where the login was: else a
  * user could be let in at a place that was just left. */
 MUST_USE bool attempt_route_holds(const struct attempt *attempt);
+
+/* attempt_seek.c. Goes to the next candidate; why is the reason when none is
+ * left. False: the attempt is over. */
+MUST_USE bool attempt_seek(struct attempt *attempt, const char *why);
+/* Likewise when the user's other sessions may have gone. */
+MUST_USE bool attempt_seek_on(struct attempt *attempt);
+/* Asks for a place among those who log in at the target; who waits for it goes
+ * on by itself. */
+MUST_USE enum gate_answer attempt_enter_gate(struct attempt *attempt);
 
 /* attempt_home.c. Sets the target: wanted, or where the user is already. */
 enum home_answer {
@@ -97,8 +117,6 @@ MUST_USE enum home_answer attempt_move_in(struct attempt *attempt);
  * tried (design.md, section 2, Failover). False: the attempt is over. */
 MUST_USE bool attempt_start_login(struct attempt *attempt);
 void attempt_login_timeout(struct attempt *attempt);
-/* After attempt_move_in, when the others have gone, or not. */
-void attempt_finish_login(struct attempt *attempt, enum home_answer answer);
 /* A client's answer has waited for its place among those who log in, and has it
  * or not. False: the attempt is over. */
 MUST_USE bool attempt_resume_login(struct attempt *attempt, bool is_in);
@@ -107,24 +125,32 @@ void attempt_leave_backend(struct attempt *attempt);
 /* Ends the login, and what it holds of the backend. */
 void attempt_drop_login(struct attempt *attempt);
 
+/* attempt_verdict.c. The backend has said OK, and the rest came behind it.
+ * False: it goes on by itself. */
+MUST_USE bool attempt_succeed(struct attempt *attempt, const uint8_t *rest,
+                              size_t len);
+/* The backend, or our config, has said no. */
+void attempt_take_refusal(struct attempt *attempt);
+/* After that. False: the answer is to be told at once. */
+MUST_USE bool attempt_hold_to_tick(struct attempt *attempt);
+/* Ends the login without a verdict of the backend's; detail may be NULL. */
+void attempt_break_off(struct attempt *attempt, const char *reason,
+                       const char *detail);
+/* After attempt_move_in, when the others have gone, or not. */
+void attempt_finish_login(struct attempt *attempt, enum home_answer answer);
+
 /* attempt.c. Holds an answer back that a wrong password gets; false for any
  * other, which is to be told at once. */
 MUST_USE bool attempt_hold_back(struct attempt *attempt, uint64_t delay_ms);
 
-/* Asks for a place among those who log in at the target; who waits for it goes
- * on by itself. */
-MUST_USE enum gate_answer attempt_enter_gate(struct attempt *attempt);
-
 /* Tells the owner, who may free the attempt. */
 void attempt_finish(struct attempt *attempt);
-
-/* Whether the password is the user's own, rather than of somebody who asks to
- * act for the user. */
-bool attempt_is_by_the_user(const struct attempt *attempt);
 
 /* Sets the answer of an attempt that no backend has refused, and logs why. */
 void attempt_refuse(struct attempt *attempt, enum login_answer answer,
                     enum counter counter, const char *reason);
+/* Likewise, for want of a backend. Always false: the attempt is over. */
+bool attempt_refuse_unavailable(struct attempt *attempt, const char *why);
 
 /* attempt_log.c. */
 void attempt_begin_log(const struct attempt *attempt, struct log_entry *entry,

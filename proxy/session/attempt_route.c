@@ -103,10 +103,7 @@ bool attempt_find_route(struct attempt *attempt)
 bool attempt_take_route(struct attempt *attempt)
 {
     attempt_log_route(attempt);
-    if (attempt->route.hold) {
-        attempt_refuse(attempt, LOGIN_ANSWER_UNAVAILABLE,
-                       COUNTER_LOGINS_UNAVAILABLE, "hold");
-        return false;
-    }
+    if (attempt->route.hold)
+        return attempt_refuse_unavailable(attempt, "hold");
     return rename_user(attempt);
 }
