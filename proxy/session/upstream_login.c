@@ -6,15 +6,11 @@
 #include <strings.h>
 
 #include "auth/base64.h"
-#include "imap/reply.h"
 #include "imap/response.h"
 #include "imap/response_reader.h"
 #include "session/upstream_command.h"
-#include "session/upstream_echo.h"
 #include "session/upstream_refusal.h"
-
-/* Alerts reach the user (RFC 9051, 7.1), but not without end. */
-#define ALERTS_MAX 4096
+#include "session/upstream_words.h"
 
 enum upstream_stage {
     UPSTREAM_STAGE_ID,     /* the answer to our ID is awaited */
@@ -31,16 +27,10 @@ struct upstream_login {
     struct upstream_command command;
     struct imap_response_reader reader;
     struct wiped_buffer to_backend;
-    struct wiped_buffer to_client;
-    size_t alerts_len; /* of all alerts so far */
-    bool has_shown;    /* those that are held went with a challenge */
+    struct upstream_words words;
     struct wiped_buffer challenge;
     unsigned challenges;
-    unsigned answers;                   /* of the client, to challenges */
-    struct wiped_buffer capabilities;   /* the last list heard, filtered */
-    struct imap_capabilities announced; /* by it */
-    bool volunteered;                   /* it came as "* CAPABILITY" */
-    struct wiped_buffer success;        /* the tagged OK, without its end */
+    unsigned answers; /* of the client, to challenges */
     struct upstream_refusal refusal;
 };
 
@@ -61,10 +51,8 @@ void upstream_login_free(struct upstream_login **login)
         return;
     imap_response_reader_deinit(&mine->reader);
     wiped_buffer_deinit(&mine->to_backend);
-    wiped_buffer_deinit(&mine->to_client);
+    upstream_words_deinit(&mine->words);
     wiped_buffer_deinit(&mine->challenge);
-    wiped_buffer_deinit(&mine->capabilities);
-    wiped_buffer_deinit(&mine->success);
     free(mine);
 }
 
@@ -147,63 +135,13 @@ static enum upstream_login_result break_off(struct upstream_login *login,
     upstream_refusal_unavailable(&login->refusal, UPSTREAM_REFUSAL_BROKEN,
                                  reason);
     wiped_buffer_clear(&login->to_backend);
-    wiped_buffer_clear(&login->to_client);
+    wiped_buffer_clear(&login->words.to_client);
     return UPSTREAM_LOGIN_BROKEN;
 }
 
-/* For a client's eyes: nothing that could steer a terminal. */
-static void append_printable(struct wiped_buffer *out, struct imap_span span)
-{
-    size_t i = out->len;
-
-    wiped_buffer_append(out, span.bytes, span.len);
-    for (; i < out->len; i++) {
-        if (out->bytes[i] < 0x20 || out->bytes[i] == 0x7f)
-            out->bytes[i] = '?';
-    }
-}
-
-/* Keeps the list if there is one in the response. */
-static bool take_capabilities(struct upstream_login *login,
-                              const struct imap_response *response)
-{
-    struct imap_span list;
-
-    if (!imap_response_capabilities(response, &list))
-        return false;
-    wiped_buffer_clear(&login->capabilities);
-    imap_capabilities_filter(list.bytes, list.len, &login->capabilities,
-                             &login->announced);
-    return true;
-}
-
-/* Whether the tagged OK has a code that the client shall see as it is. */
-static bool has_code_to_keep(const struct imap_response *response)
-{
-    return response->code.len > 0 &&
-           !imap_span_is(response->code, "CAPABILITY") &&
-           !imap_span_is(response->code, "REFERRAL");
-}
-
-/* Writes the end of the dialogue: one untagged list at most, and the OK. */
 static enum upstream_login_result finish(struct upstream_login *login)
 {
-    struct imap_span line = {login->success.bytes, login->success.len};
-    struct imap_span list = {login->capabilities.bytes,
-                             login->capabilities.len};
-    struct imap_response response;
-    bool keeps_code;
-
-    imap_response_parse(line, &response);
-    keeps_code = has_code_to_keep(&response);
-    if (list.len > 0 && (login->volunteered || keeps_code))
-        reply_backend_capability(&login->to_client, list);
-    if (keeps_code) {
-        wiped_buffer_append(&login->to_client, line.bytes, line.len);
-        wiped_buffer_append_text(&login->to_client, "\r\n");
-    } else {
-        reply_logged_in(&login->to_client, login->tag, list, response.text);
-    }
+    upstream_words_finish(&login->words, login->tag);
     return UPSTREAM_LOGIN_DONE;
 }
 
@@ -211,10 +149,9 @@ static enum upstream_login_result
 on_success(struct upstream_login *login, const struct imap_response *response,
            struct imap_span line)
 {
-    if (upstream_echo_may_pass(&login->command, line))
-        append_printable(&login->success, line);
-    take_capabilities(login, response);
-    if (login->capabilities.len > 0)
+    upstream_words_take_success(&login->words, &login->command, line);
+    (void)upstream_words_take_list(&login->words, response);
+    if (login->words.capabilities.len > 0)
         return finish(login);
     /* A client goes by the list in this OK: without one it would go on with
      * ours, which lacks what the backend can do. */
@@ -278,36 +215,17 @@ on_tagged(struct upstream_login *login, const struct imap_response *response,
     return break_off(login, "backend-wrong-tag");
 }
 
-static bool is_alert(const struct imap_response *response)
-{
-    return (response->status == IMAP_STATUS_OK ||
-            response->status == IMAP_STATUS_NO) &&
-           imap_span_is(response->code, "ALERT");
-}
-
-static void pass_alert(struct upstream_login *login, struct imap_span line)
-{
-    size_t len = line.len + 2;
-
-    if (login->alerts_len + len > ALERTS_MAX ||
-        !upstream_echo_may_pass(&login->command, line))
-        return;
-    login->alerts_len += len;
-    append_printable(&login->to_client, line);
-    wiped_buffer_append_text(&login->to_client, "\r\n");
-}
-
 /* A list that comes before the login was asked for is not what holds after
  * it. */
 static void learn(struct upstream_login *login,
                   const struct imap_response *response)
 {
     if (login->stage == UPSTREAM_STAGE_ID ||
-        !take_capabilities(login, response))
+        !upstream_words_take_list(&login->words, response))
         return;
     if (login->stage != UPSTREAM_STAGE_ASK &&
         response->status == IMAP_STATUS_NONE)
-        login->volunteered = true;
+        login->words.volunteered = true;
 }
 
 static enum upstream_login_result say_bye(struct upstream_login *login,
@@ -326,8 +244,7 @@ on_untagged(struct upstream_login *login, const struct imap_response *response,
         return say_bye(login, line);
     if (response->status == IMAP_STATUS_PREAUTH)
         return break_off(login, "backend-preauth");
-    if (is_alert(response))
-        pass_alert(login, line);
+    upstream_words_take_alert(&login->words, &login->command, response, line);
     learn(login, response);
     return UPSTREAM_LOGIN_MORE;
 }
@@ -396,13 +313,6 @@ static enum upstream_login_result take_line(struct upstream_login *login,
     return break_off(login, imap_response_reader_fault(&login->reader));
 }
 
-static void forget_shown(struct upstream_login *login)
-{
-    if (login->has_shown)
-        wiped_buffer_clear(&login->to_client);
-    login->has_shown = false;
-}
-
 static bool goes_on(enum upstream_login_result result)
 {
     return result == UPSTREAM_LOGIN_MORE || result == UPSTREAM_LOGIN_CHALLENGE;
@@ -417,7 +327,7 @@ enum upstream_login_result upstream_login_feed(struct upstream_login *login,
     size_t used = 0;
     size_t step;
 
-    forget_shown(login);
+    upstream_words_forget_shown(&login->words);
     while (used < len && goes_on(result)) {
         result = take_line(login, bytes + used, len - used, &step);
         has_challenge = has_challenge || result == UPSTREAM_LOGIN_CHALLENGE;
@@ -426,7 +336,7 @@ enum upstream_login_result upstream_login_feed(struct upstream_login *login,
     *used_out = used;
     if (!goes_on(result) || !has_challenge)
         return result;
-    login->has_shown = true;
+    login->words.has_shown = true;
     return UPSTREAM_LOGIN_CHALLENGE;
 }
 
@@ -445,14 +355,14 @@ void upstream_login_to_backend_clear(struct upstream_login *login)
 const uint8_t *upstream_login_to_client(const struct upstream_login *login,
                                         size_t *len_out)
 {
-    *len_out = login->to_client.len;
-    return login->to_client.bytes;
+    *len_out = login->words.to_client.len;
+    return login->words.to_client.bytes;
 }
 
 const struct imap_capabilities *
 upstream_login_capabilities(const struct upstream_login *login)
 {
-    return &login->announced;
+    return &login->words.announced;
 }
 
 const uint8_t *upstream_login_challenge(const struct upstream_login *login,
@@ -467,7 +377,7 @@ enum upstream_login_result upstream_login_answer(struct upstream_login *login,
                                                  size_t len)
 {
     assert(login->stage == UPSTREAM_STAGE_CLIENT);
-    forget_shown(login);
+    upstream_words_forget_shown(&login->words);
     if (!base64_is_strict(line, len))
         return break_off(login, "client-answer");
     login->answers++;
