@@ -15,7 +15,7 @@ static_assert(HEAD_LEN + CONTROL_TEXTS_MAX * (2 + CONTROL_TEXT_MAX + 1) <=
 
 static bool is_kind(unsigned number)
 {
-    return number >= CONTROL_HELLO && number <= CONTROL_ADMIN;
+    return number >= CONTROL_HELLO && number <= CONTROL_KIND_LAST;
 }
 
 static size_t text_count(enum control_kind kind)
@@ -36,6 +36,7 @@ static size_t text_count(enum control_kind kind)
     case CONTROL_NO_MORE_LOGINS:
     case CONTROL_DRAIN:
     case CONTROL_ADMIN:
+    case CONTROL_UPGRADE_DRAIN:
         return 0;
     }
     return 0;

@@ -20,7 +20,7 @@ enum control_kind {
     CONTROL_HELLO = 1,      /* the version, from both; flags: the process */
     CONTROL_SOCKETS,        /* what they are for, and they themselves; flags:
                                a service manager keeps them */
-    CONTROL_END,            /* of the sockets */
+    CONTROL_END,            /* of the sockets; the last kind it knows */
     CONTROL_PREPARED,       /* the process that speaks */
     CONTROL_REASON,         /* one of those for the next two; see below */
     CONTROL_FAILED,         /* the start of the successor */
@@ -29,7 +29,11 @@ enum control_kind {
     CONTROL_MODE,           /* of a backend: enum backend_mode */
     CONTROL_NO_MORE_LOGINS, /* those before login shall come again */
     CONTROL_DRAIN,          /* within so many milliseconds */
-    CONTROL_ADMIN           /* a connection */
+    CONTROL_ADMIN,          /* a connection */
+    /* Later than the first release, and a link's end for one that does not know
+     * them: told only to who says that it does. */
+    CONTROL_UPGRADE_DRAIN, /* so many milliseconds from when it was replaced */
+    CONTROL_KIND_LAST = CONTROL_UPGRADE_DRAIN
 };
 
 /* What sockets are for. */

@@ -33,6 +33,7 @@ struct predecessor {
     struct inherited listeners;
     struct inherited admin;
     pid_t pid;
+    uint64_t last_kind; /* of message that it knows; 0: as of CONTROL_ADMIN */
     struct backend_registry *registry;
     const struct predecessor_verbs *verbs;
     void *owner;
@@ -180,7 +181,9 @@ static bool take_message(struct predecessor *predecessor,
     }
     if (message->kind == CONTROL_HELLO)
         *why = "another version of what is said between both";
-    else if (message->kind != CONTROL_END)
+    else if (message->kind == CONTROL_END)
+        predecessor->last_kind = message->number;
+    else
         *why = "something else than sockets";
     return false;
 }
@@ -384,6 +387,14 @@ void predecessor_no_more_logins(struct predecessor *predecessor)
 {
     if (predecessor != NULL)
         control_link_send_number(&predecessor->link, CONTROL_NO_MORE_LOGINS, 0);
+}
+
+void predecessor_upgrade_drain(struct predecessor *predecessor,
+                               uint64_t drain_ms)
+{
+    if (predecessor != NULL && predecessor->last_kind >= CONTROL_UPGRADE_DRAIN)
+        control_link_send_number(&predecessor->link, CONTROL_UPGRADE_DRAIN,
+                                 drain_ms);
 }
 
 void predecessor_drain(struct predecessor *predecessor, uint64_t drain_ms)

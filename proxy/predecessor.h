@@ -85,6 +85,10 @@ void predecessor_mode(struct predecessor *predecessor, const char *backend,
 /* Who is not logged in yet shall come to us: after each reload that was taken,
  * since it goes by what held before. */
 void predecessor_no_more_logins(struct predecessor *predecessor);
+/* How long it keeps its sessions, from when we served; 0: until each ends. What
+ * its own settings say holds where it is of a release that cannot be told. */
+void predecessor_upgrade_drain(struct predecessor *predecessor,
+                               uint64_t drain_ms);
 /* Ends its sessions within drain_ms; 0 ends them now. */
 void predecessor_drain(struct predecessor *predecessor, uint64_t drain_ms);
 

@@ -77,15 +77,26 @@ static void on_farewell(uv_timer_t *timer)
     server_end_if_over(timer->data);
 }
 
+void server_end_overdue(struct server *server, uint64_t overtime_ms)
+{
+    uint64_t passed_ms = clock_now_ms() - server->retired_ms;
+
+    if (server->is_draining) /* the timer limits that */
+        return;
+    server->overtime_ms = overtime_ms;
+    uv_timer_stop(&server->overtime);
+    if (overtime_ms == 0)
+        return;
+    overtime_ms = overtime_ms > passed_ms ? overtime_ms - passed_ms : 0;
+    uv_timer_start(&server->overtime, on_overtime,
+                   clock_real_delay_ms(overtime_ms), 0);
+}
+
 void server_end_retired(struct server *server)
 {
-    uint64_t overtime_ms =
-        server->snapshot->settings->timeouts.upgrade_drain_ms;
-
     uv_timer_start(&server->farewell, on_farewell, FAREWELL_MS, 0);
-    if (overtime_ms > 0)
-        uv_timer_start(&server->overtime, on_overtime,
-                       clock_real_delay_ms(overtime_ms), 0);
+    server_end_overdue(server,
+                       server->snapshot->settings->timeouts.upgrade_drain_ms);
 }
 
 /* Not before our predecessor: the service manager ends it with us. */

@@ -24,6 +24,10 @@ void server_end_now(struct server *server);
  * idle process for as long as it takes to read the answer. */
 void server_end_retired(struct server *server);
 
+/* Of one that has retired: drains when so much time has passed since then; 0:
+ * never. */
+void server_end_overdue(struct server *server, uint64_t overtime_ms);
+
 /* Lets the loop end, if nothing is left to do. */
 void server_end_if_over(struct server *server);
 

@@ -35,6 +35,15 @@ void server_log_drain(uint64_t drain_ms)
     log_end(&entry);
 }
 
+void server_log_upgrade_drain(uint64_t drain_ms)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "upgrade-drain");
+    log_u64(&entry, "drain_ms", drain_ms);
+    log_end(&entry);
+}
+
 void server_log_retired(pid_t successor)
 {
     struct log_entry entry;

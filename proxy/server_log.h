@@ -18,6 +18,8 @@ void server_log_error(const char *event, const char *key, const char *value);
 void server_log_drain(uint64_t drain_ms);
 /* Another process serves by now. */
 void server_log_retired(pid_t successor);
+/* It says how long ours may go on since then; 0: until they end. */
+void server_log_upgrade_drain(uint64_t drain_ms);
 void server_log_started(const struct settings *settings, unsigned workers,
                         unsigned sessions, unsigned long descriptors);
 void server_log_snapshot(const char *event, const struct snapshot *snapshot);

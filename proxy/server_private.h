@@ -58,8 +58,9 @@ struct server {
     struct server_notify notify;
     struct predecessor *predecessor; /* NULL: none */
     struct server_upgrade upgrade;
-    uint64_t retired_ms; /* on base/clock's scale; 0: not yet */
-    uint64_t started_ms; /* on base/clock's scale */
+    uint64_t retired_ms;  /* on base/clock's scale; 0: not yet */
+    uint64_t overtime_ms; /* from then on; 0: no end */
+    uint64_t started_ms;  /* on base/clock's scale */
     struct worker **workers;
     struct post post;
     unsigned worker_count;

@@ -87,6 +87,8 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
     }
     put_in_force(server, snapshot);
     predecessor_no_more_logins(server->predecessor);
+    predecessor_upgrade_drain(server->predecessor,
+                              snapshot->settings->timeouts.upgrade_drain_ms);
     server_workers_listen(server, openings);
     counters_add(counters, COUNTER_RELOADS_OK, 1);
     server_log_snapshot("reloaded", snapshot);

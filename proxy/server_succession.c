@@ -77,6 +77,9 @@ void server_succession_serve(struct server *server)
                          server->parts.registry, &verbs, server) != 0)
         abort();
     predecessor_serving(server->predecessor);
+    predecessor_upgrade_drain(
+        server->predecessor,
+        server->snapshot->settings->timeouts.upgrade_drain_ms);
     server_admin_succeed(server->admin);
 }
 
@@ -173,6 +176,17 @@ static void on_no_more_logins(void *owner)
     predecessor_no_more_logins(server->predecessor);
 }
 
+/* The newest settings hold for all before them. */
+static void on_upgrade_drain(uint64_t drain_ms, void *owner)
+{
+    struct server *server = owner;
+
+    if (drain_ms != server->overtime_ms) /* it is told after each reload */
+        server_log_upgrade_drain(drain_ms);
+    server_end_overdue(server, drain_ms);
+    predecessor_upgrade_drain(server->predecessor, drain_ms);
+}
+
 static void on_successor_drain(uint64_t drain_ms, void *owner)
 {
     struct server *server = owner;
@@ -192,16 +206,17 @@ static void on_admin_connection(int fd, void *owner)
 
 void server_succession_join(struct server *server)
 {
-    static const struct successor_verbs verbs = {.give_state = give_state,
-                                                 .serves = on_successor_serves,
-                                                 .failed = on_upgrade_failed,
-                                                 .gone = on_successor_gone,
-                                                 .kick = on_successor_kick,
-                                                 .mode = on_successor_mode,
-                                                 .no_more_logins =
-                                                     on_no_more_logins,
-                                                 .drain = on_successor_drain,
-                                                 .admin = on_admin_connection};
+    static const struct successor_verbs verbs = {
+        .give_state = give_state,
+        .serves = on_successor_serves,
+        .failed = on_upgrade_failed,
+        .gone = on_successor_gone,
+        .kick = on_successor_kick,
+        .mode = on_successor_mode,
+        .no_more_logins = on_no_more_logins,
+        .upgrade_drain = on_upgrade_drain,
+        .drain = on_successor_drain,
+        .admin = on_admin_connection};
     const struct server_upgrade_parts parts = {.loop = &server->loop,
                                                .config_file =
                                                    server->config_file,

@@ -276,7 +276,7 @@ static void send_sockets(struct successor *successor,
               sockets->listeners, sockets->listener_count);
     send_some(successor, CONTROL_FOR_ADMIN, false, sockets->admin,
               sockets->admin_count);
-    control_link_send_number(&successor->link, CONTROL_END, 0);
+    control_link_send_number(&successor->link, CONTROL_END, CONTROL_KIND_LAST);
 }
 
 static void reap(struct successor *successor, int options)
@@ -427,6 +427,9 @@ static void obey(struct successor *successor,
         break;
     case CONTROL_DRAIN:
         successor->verbs->drain(message->number, successor->owner);
+        break;
+    case CONTROL_UPGRADE_DRAIN:
+        successor->verbs->upgrade_drain(message->number, successor->owner);
         break;
     case CONTROL_ADMIN:
         take_connection(successor, fds, fd_count);

@@ -53,7 +53,8 @@ struct successor_verbs {
     void (*mode)(const char *backend, enum backend_mode mode, const char *why,
                  void *owner);
     void (*no_more_logins)(void *owner);
-    void (*drain)(uint64_t drain_ms, void *owner); /* 0: now */
+    void (*upgrade_drain)(uint64_t drain_ms, void *owner); /* 0: no end */
+    void (*drain)(uint64_t drain_ms, void *owner);         /* 0: now */
     void (*admin)(int fd, void *owner); /* a connection, which it takes */
 };
 

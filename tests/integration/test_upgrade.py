@@ -527,17 +527,61 @@ def test_the_new_process_waits_for_the_old_one(front, upgrade, settings):
     assert front.wait_exit() == 0
 
 
-def test_the_old_process_may_be_given_a_time(front, upgrade, settings):
-    settings["timeouts"] = {"upgrade_drain": 0.3, "drain": 0}
-    front.write_settings(settings)
-    front.reload()
-    client = front.logged_in()
+@pytest.fixture
+def brisk(gatepost, fake_backend):
+    """A Gatepost whose drains are short, and whose successors may say when."""
+    return gatepost(routes_to(fake_backend(ImapServer())),
+                    admin={"socket": admin.SOCKET}, timeouts={"drain": 0})
 
-    upgrade(front)
+
+def give_time(front, settings, seconds):
+    """To those who are replaced, in what is read next."""
+    settings["timeouts"] = {"drain": 0, "upgrade_drain": seconds}
+    front.write_settings(settings)
+
+
+def test_the_new_config_gives_the_old_process_a_time(brisk, upgrade, settings):
+    client = brisk.logged_in()
+    give_time(brisk, settings, 0.3)
+
+    upgrade(brisk)
 
     assert client.read_to_end() == b""
     client.abandon()
-    assert front.process.wait(10) == 0
+    assert brisk.process.wait(10) == 0
+
+
+def test_the_new_config_gives_the_old_process_time_without_end(
+        brisk, upgrade, settings):
+    give_time(brisk, settings, 0.3)
+    brisk.reload()
+    client = brisk.logged_in()
+    give_time(brisk, settings, 0)
+
+    upgrade(brisk)
+    time.sleep(0.5)
+
+    assert answers(client)
+
+
+def test_a_reload_after_the_upgrade_gives_all_before_a_time(
+        brisk, upgrade, settings):
+    clients = [brisk.logged_in()]
+    upgrade(brisk)
+    clients.append(brisk.logged_in())
+    upgrade(brisk)
+    assert all(answers(client) for client in clients)
+
+    since = brisk.mark()
+    give_time(brisk, settings, 0.1)
+    brisk.reload()
+
+    assert [client.read_to_end() for client in clients] == [b"", b""]
+    deadline = time.monotonic() + 10
+    while [line["drain_ms"] for line in brisk.log[since:]
+           if line["event"] == "upgrade-drain"] != [100, 100]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_the_old_process_outlives_one_that_is_killed(mortal, upgrade):

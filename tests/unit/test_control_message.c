@@ -61,7 +61,7 @@ static void an_unknown_kind_is_refused(void **state)
     (void)state;
     bytes[0] = 0;
     assert_false(control_message_read(bytes, len, &message));
-    bytes[0] = CONTROL_ADMIN + 1;
+    bytes[0] = CONTROL_KIND_LAST + 1;
     assert_false(control_message_read(bytes, len, &message));
 }
 
