@@ -146,6 +146,16 @@ static bool means(const struct running_kick *running,
            kick_matches(running->kick, session);
 }
 
+/* A failed login is worse than a short session: who is logging in has the whole
+ * time for it. */
+static bool may_end(const struct running_kick *running,
+                    const struct session *session)
+{
+    if (running->part == PART_QUIET)
+        return session_is_quiet(session);
+    return running->is_last || session_is_spliced(session);
+}
+
 static void look(struct kicks *kicks, struct running_kick *running,
                  struct session *session)
 {
@@ -154,7 +164,7 @@ static void look(struct kicks *kicks, struct running_kick *running,
         return;
     if (running->part == PART_COUNT)
         running->total++;
-    else if (running->part == PART_ANY || session_is_quiet(session))
+    else if (may_end(running, session))
         end_one(kicks, running, session);
 }
 

@@ -696,3 +696,29 @@ def test_a_login_under_way_does_not_fail_for_a_maintenance(
 
     assert client.read_reply("a")[-1].startswith(b"a OK")
     assert client.read_to_end() == b""
+
+
+def test_a_maintenance_gives_logins_under_way_its_whole_time(
+        gatepost, fake_backend, folder):
+    """Also where nobody else is left whom it could end first."""
+    asked, go = [], threading.Event()
+
+    def judge(user, _):
+        asked.append(user)
+        return go.wait(20)
+
+    path = os.path.join(folder, admin.SOCKET)
+    front = gatepost(routes([fake_backend(ImapServer(accept=judge))]),
+                     admin={"socket": admin.SOCKET}, timeouts={"drain": 6})
+    clients = [front.secure() for _ in range(20)]
+    for number, client in enumerate(clients):
+        client.send(b"a LOGIN user%d@example.org secret\r\n" % number)
+    while len(asked) < len(clients):
+        time.sleep(0.01)
+
+    admin.request(path, "/maintenance?backend=b0", "POST")
+    time.sleep(1)  # by now three of them would have had to go
+    go.set()
+
+    for client in clients:
+        assert client.read_reply("a")[-1].startswith(b"a OK")
