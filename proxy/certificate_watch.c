@@ -1,5 +1,7 @@
 #include "certificate_watch.h"
 
+#include "state/ticket_key_files.h"
+
 enum {
     DAY_S = 24 * 60 * 60
 };
@@ -42,5 +44,7 @@ void certificate_watch_look(struct certificate_watch *watch,
     if (now_s - watch->warned_s < DAY_S)
         return;
     certificate_dates_warn(snapshot, now_s, reasons);
+    ticket_key_files_warn(snapshot->settings, snapshot->ticket_key_made, now_s,
+                          reasons);
     watch->warned_s = now_s;
 }

@@ -1,5 +1,5 @@
 /* Counts the certificates that their operator should see to, and warns of them
- * each day that they are served. */
+ * each day that they are served; likewise of a ticket key that is old. */
 #ifndef PROXY_CERTIFICATE_WATCH_H
 #define PROXY_CERTIFICATE_WATCH_H
 

@@ -89,6 +89,7 @@ static int read_open_file(int fd, struct file_bytes *out)
     capacity = (size_t)about.st_size + 1;
     file.bytes = mem_alloc(capacity);
     file.is_world_readable = (about.st_mode & S_IROTH) != 0;
+    file.changed = about.st_mtime;
     error = read_all(fd, &file, capacity);
     if (error != 0)
         file_bytes_deinit(&file);

@@ -15,6 +15,7 @@ struct file_bytes {
     uint8_t *bytes;
     size_t len;
     bool is_world_readable; /* everybody on the machine may read it */
+    int64_t changed;        /* its bytes, at last: seconds since the epoch */
 };
 
 struct file_source {

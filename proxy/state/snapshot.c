@@ -275,6 +275,10 @@ static bool load_clients_tls(struct snapshot *snapshot,
     };
 
     keep_names(snapshot, &files);
+    snapshot->ticket_key_made = tickets.made;
+    if (has_tickets)
+        ticket_key_files_warn(snapshot->settings, tickets.made, config.now,
+                              reasons);
     /* Where a file is missing the others are still looked at. */
     if (files.count > 0)
         use_context(snapshot, parts, &config, reasons);

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct trust_store;
 
@@ -40,6 +41,7 @@ struct snapshot {
     size_t target_count;
     struct trust_store *trust; /* the next load's, to share what is equal */
     struct tls_server_context *tls;
+    int64_t ticket_key_made; /* the first of files; since the epoch */
     size_t certificate_count;
     char **certificate_files; /* each one's name */
     struct io_keepalive keepalive;

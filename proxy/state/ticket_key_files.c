@@ -1,5 +1,6 @@
 #include "state/ticket_key_files.h"
 
+#include <inttypes.h>
 #include <openssl/mem.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,11 @@
 enum {
     PATH_TEXT_MAX = 40,
     /* What nginx takes as well, for AES-128. */
-    SHORT_KEY_SIZE = 48
+    SHORT_KEY_SIZE = 48,
+    /* A key should be changed each week at the latest (RFC 9325, 3.4), and may
+     * have been there for as long before it sealed. */
+    OLD_DAYS = 15,
+    DAY_S = 24 * 60 * 60
 };
 
 /* One entry of the settings being read. */
@@ -34,6 +39,7 @@ bool ticket_key_files_read(struct ticket_key_files *files,
     bool is_good = true;
 
     files->count = 0;
+    files->made = 0;
     for (size_t i = 0; i < settings->tls.ticket_key_count; i++) {
         reading.name = settings->tls.ticket_keys[i];
         (void)snprintf(reading.path, sizeof(reading.path),
@@ -46,6 +52,21 @@ bool ticket_key_files_read(struct ticket_key_files *files,
 void ticket_key_files_deinit(struct ticket_key_files *files)
 {
     OPENSSL_cleanse(files, sizeof(*files));
+}
+
+void ticket_key_files_warn(const struct settings *settings, int64_t made,
+                           int64_t now, struct reasons *reasons)
+{
+    char found[SHOWN_MAX + 64];
+
+    if (settings->tls.ticket_key_count == 0 ||
+        now - made < (int64_t)OLD_DAYS * DAY_S)
+        return;
+    (void)snprintf(found, sizeof(found),
+                   "\"%.*s\", a key of %" PRId64 " days ago", SHOWN_MAX,
+                   settings->tls.ticket_keys[0], (now - made) / DAY_S);
+    reasons_add(reasons, REASON_WARNING, settings->file, "$.tls.ticket_keys[0]",
+                found, "a new one each day, or each week at least");
 }
 
 static bool refuse(const struct reading *reading, const char *what)
@@ -100,6 +121,8 @@ static bool take(const struct reading *reading, const struct file_bytes *file)
         return refuse(reading, "which everybody may read");
     if (file->len != SHARED_TICKET_KEY_SIZE)
         return refuse_len(reading, file->len);
+    if (reading->files->count == 0)
+        reading->files->made = file->changed;
     return add_key(reading, file->bytes);
 }
 

@@ -11,11 +11,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct ticket_key_files {
     struct shared_ticket_key keys[SETTINGS_TICKET_KEYS_MAX];
     const char *names[SETTINGS_TICKET_KEYS_MAX]; /* lent by the settings */
     size_t count;                                /* 0: the settings name none */
+    int64_t made; /* the first: seconds since the epoch */
 };
 
 /* Reads them all, in the order of the settings. Refused is a file that
@@ -26,6 +28,11 @@ MUST_USE bool ticket_key_files_read(struct ticket_key_files *files,
                                     const struct file_source *source,
                                     const struct settings *settings,
                                     struct reasons *reasons);
+
+/* Warns where the settings name keys of which the first was made, as made has
+ * it, long before now. */
+void ticket_key_files_warn(const struct settings *settings, int64_t made,
+                           int64_t now, struct reasons *reasons);
 
 /* Wipes. */
 void ticket_key_files_deinit(struct ticket_key_files *files);

@@ -4,6 +4,7 @@ and a reload takes and drops keys (rows B5, B6)."""
 import json
 import os
 import ssl
+import time
 
 import pytest
 
@@ -190,6 +191,21 @@ def test_a_file_with_a_fault_leaves_the_keys_as_they_were(
     assert "$.tls.ticket_keys[1]" in told and f"{folder}/b" in told
     assert said.lower() in told.lower()
     assert resumes(server, context, session)
+
+
+def test_a_key_that_nobody_changed_is_warned_of_and_serves(
+        machine, keys, folder, authority):
+    long_ago = time.time() - 30 * 24 * 3600
+    os.utime(f"{folder}/b", (long_ago, long_ago))
+    server = machine("a", "b")
+    assert "days ago" not in server.stderr
+
+    set_keys(server, folder, "b", "a")
+
+    warned = server.wait_log(lambda entry: "days ago" in str(entry))
+    assert warned["level"] == "warn"
+    context = trusting(authority)
+    assert resumes(server, context, get_session(server, context))
 
 
 @pytest.mark.threat("B5")

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -131,6 +132,7 @@ static void a_file_is_read_whole(void **state)
     const char *path = path_in(*state, "file");
     struct file_bytes file;
     int before = count_descriptors();
+    time_t before_s = time(NULL) - 1; /* a file's clock may be a tick late */
 
     write_file(path, "some bytes", 0600);
 
@@ -141,6 +143,7 @@ static void a_file_is_read_whole(void **state)
     assert_int_equal(file.len, 10);
     assert_memory_equal(file.bytes, "some bytes", 10);
     assert_false(file.is_world_readable);
+    assert_true(file.changed >= before_s && file.changed <= time(NULL));
     file_bytes_deinit(&file);
     assert_null(file.bytes);
 }

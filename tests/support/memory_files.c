@@ -11,6 +11,7 @@ struct entry {
     int error;
     unsigned reads;
     bool is_world_readable;
+    int64_t changed;
 };
 
 struct memory_files {
@@ -110,6 +111,12 @@ void memory_files_expose(struct memory_files *files, const char *path)
     find_or_add(files, path)->is_world_readable = true;
 }
 
+void memory_files_date(struct memory_files *files, const char *path,
+                       int64_t changed)
+{
+    find_or_add(files, path)->changed = changed;
+}
+
 void memory_files_remove(struct memory_files *files, const char *path)
 {
     struct entry *entry = find(files, path);
@@ -158,6 +165,7 @@ static int read_file(void *owner, const char *path, struct file_bytes *out)
     memcpy(out->bytes, entry->bytes, entry->len);
     out->len = entry->len;
     out->is_world_readable = entry->is_world_readable;
+    out->changed = entry->changed;
     return 0;
 }
 

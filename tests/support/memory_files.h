@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct memory_files;
 
@@ -27,6 +28,8 @@ void memory_files_put_pem(struct memory_files *files, const char *path,
 void memory_files_break(struct memory_files *files, const char *path,
                         int error);
 void memory_files_expose(struct memory_files *files, const char *path);
+void memory_files_date(struct memory_files *files, const char *path,
+                       int64_t changed);
 void memory_files_remove(struct memory_files *files, const char *path);
 
 /* How often the file was read. */

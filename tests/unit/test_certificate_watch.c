@@ -18,6 +18,7 @@ enum {
 
 struct fixture {
     struct snapshot snapshot;
+    struct settings settings;
     struct certificate_watch watch;
     struct counters_set *counters;
     struct ticket_keys *keys;
@@ -49,6 +50,7 @@ static int set_up(void **state)
     snprintf(fixture->file, sizeof(fixture->file), "tls.pem");
     fixture->files[0] = fixture->file;
     fixture->snapshot.certificate_files = fixture->files;
+    fixture->snapshot.settings = &fixture->settings;
     fixture->snapshot.certificate_count = 1;
     fixture->counters = counters_set_new(1);
     reasons_free(&reasons);
@@ -111,6 +113,27 @@ static void one_that_runs_out_is_told_of_each_day(void **state)
     assert_int_equal(counted(fixture, COUNTER_CERTIFICATES_EXPIRED), 1);
 }
 
+static void an_old_ticket_key_is_told_of_each_day(void **state)
+{
+    static char config[] = "gatepost.json";
+    static char key[] = "ticket.key";
+    static char *keys[] = {key};
+    struct fixture *fixture = *state;
+
+    fixture->settings = (struct settings){
+        .file = config, .tls = {.ticket_keys = keys, .ticket_key_count = 1}};
+    fixture->snapshot.ticket_key_made = fixture->now_s;
+    certificate_watch_follow(&fixture->watch, &fixture->snapshot,
+                             counters_set_at(fixture->counters, 0),
+                             fixture->now_s);
+    look(fixture, 14, "");
+    look(fixture, 16,
+         "gatepost.json: warning: $.tls.ticket_keys[0]: found \"ticket.key\", "
+         "a key of 16 days ago, expected a new one each day, or each week at "
+         "least\n");
+    look(fixture, 16, "");
+}
+
 static void a_reload_has_warned_and_counts_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -131,6 +154,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_that_runs_out_is_told_of_each_day,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_old_ticket_key_is_told_of_each_day,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reload_has_warned_and_counts_anew,
                                         set_up, tear_down),

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -878,6 +879,7 @@ static void put_ticket_key(struct world *world, const char *text)
 {
     memory_files_put(world->files, CONFIG, tickets_json);
     memory_files_put(world->files, "/gp/ticket.key", text);
+    memory_files_date(world->files, "/gp/ticket.key", (int64_t)time(NULL));
 }
 
 /* Of 80 characters each, and told apart by the last one. */
@@ -912,6 +914,25 @@ static void a_new_ticket_key_makes_a_new_server_context(void **state)
 
     assert_string_equal(world->text, "");
     assert_ptr_not_equal(snapshot->tls, former->tls);
+    snapshot_unref(&former);
+    snapshot_unref(&snapshot);
+}
+
+static void an_old_ticket_key_is_warned_of_at_each_load(void **state)
+{
+    struct world *world = *state;
+    int64_t made = (int64_t)time(NULL) - 20 * 24 * 60 * 60;
+    struct snapshot *former;
+    struct snapshot *snapshot;
+
+    put_ticket_key(world, TICKET_KEY("t"));
+    memory_files_date(world->files, "/gp/ticket.key", made);
+    former = load(world);
+    assert_tells(world, "\"/gp/ticket.key\", a key of 20 days ago");
+    snapshot = load_after(world, former);
+
+    assert_tells(world, "\"/gp/ticket.key\", a key of 20 days ago");
+    assert_int_equal(snapshot->ticket_key_made, made);
     snapshot_unref(&former);
     snapshot_unref(&snapshot);
 }
@@ -1285,6 +1306,7 @@ int main(void)
         CLAIM(a_new_certificate_makes_a_new_server_context),
         CLAIM(equal_ticket_keys_are_carried_over),
         CLAIM(a_new_ticket_key_makes_a_new_server_context),
+        CLAIM(an_old_ticket_key_is_warned_of_at_each_load),
         CLAIM(a_bad_ticket_key_is_refused_beside_all_else),
         CLAIM(new_anchors_make_new_client_contexts),
         CLAIM(a_new_client_certificate_makes_a_new_context),

@@ -75,6 +75,7 @@ static bool reads(struct world *world)
         ticket_key_files_read(&world->keys, memory_files_source(world->files),
                               &world->settings, reasons);
 
+    free(world->text);
     world->text = reasons_text(reasons);
     reasons_free(&reasons);
     return is_good;
@@ -130,9 +131,7 @@ static void a_file_of_another_length_is_refused(void **state)
         put(world, one, '1', lens[i]);
         assert_refuses(world, said);
         assert_non_null(strstr(world->text, "openssl rand 80"));
-        free(world->text);
     }
-    world->text = NULL;
 }
 
 static void a_short_key_of_nginx_is_called_so(void **state)
@@ -197,6 +196,37 @@ static void as_many_as_the_settings_may_name_have_room(void **state)
     assert_int_equal(world->keys.count, SETTINGS_TICKET_KEYS_MAX);
 }
 
+static const char *warned(struct world *world, int64_t now)
+{
+    struct reasons *reasons = reasons_new();
+
+    free(world->text);
+    ticket_key_files_warn(&world->settings, world->keys.made, now, reasons);
+    world->text = reasons_text(reasons);
+    reasons_free(&reasons);
+    return world->text;
+}
+
+static void the_first_key_is_warned_of_when_it_is_old(void **state)
+{
+    static const int64_t day = INT64_C(24) * 60 * 60;
+    struct world *world = *state;
+
+    assert_string_equal(warned(world, 100 * day), "");
+    memory_files_date(world->files, one, 20 * day);
+    memory_files_date(world->files, two, 10 * day);
+    name(world, one);
+    name(world, two);
+    assert_true(reads(world));
+
+    assert_string_equal(warned(world, 35 * day - 1), "");
+    assert_string_equal(
+        warned(world, 43 * day),
+        "/gp/gatepost.json: warning: $.tls.ticket_keys[0]: found \"/gp/one\", "
+        "a key of 23 days ago, expected a new one each day, or each week at "
+        "least\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -210,6 +240,7 @@ int main(void)
         TEST(a_second_key_of_one_name_is_refused),
         TEST(a_missing_file_is_refused_and_others_are_looked_at),
         TEST(as_many_as_the_settings_may_name_have_room),
+        TEST(the_first_key_is_warned_of_when_it_is_old),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
