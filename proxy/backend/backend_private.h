@@ -1,5 +1,7 @@
-/* What the files of the facts about backends share: backend.c and
- * backend_memory.c (what outlives the process). Private to backend/. */
+/* What the files of the facts about backends share: backend.c has their life
+ * and their counts, backend_addresses.c, backend_state.c (up or down) and
+ * backend_mode.c (whom it takes) what their names say, backend_memory.c what
+ * outlives the process. Private to backend/. */
 #ifndef BACKEND_BACKEND_PRIVATE_H
 #define BACKEND_BACKEND_PRIVATE_H
 
@@ -73,5 +75,17 @@ struct backend_registry {
 /* Called with the backend's lock. */
 void backend_publish_locked(struct backend *backend,
                             const struct address *addresses, size_t count);
+
+bool backend_has_addresses(const struct backend *backend);
+
+/* The first address makes up of down, the loss of the last one the reverse,
+ * but for a backend that is down for its failures. Called with the backend's
+ * lock. */
+void backend_heed_addresses_locked(struct backend *backend, bool had_any,
+                                   bool has_any);
+
+/* What each has of backend_read_facts; the rest is left alone. */
+void backend_read_state(struct backend *backend, struct backend_facts *out);
+void backend_read_mode(struct backend *backend, struct backend_facts *out);
 
 #endif
