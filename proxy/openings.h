@@ -26,10 +26,12 @@ struct openings {
     size_t workers;
 };
 
-/* How long an address may be taken that a reload wants: one that was given up
- * by the reload before is still being accepted empty. */
+/* How long an address may be taken that a reload or an upgrade wants: one that
+ * was given up by a reload before is still being accepted empty. An upgrade
+ * waits for as long as that can take, since nothing of it asks again. */
 enum {
-    OPENINGS_PATIENCE_MS = 2000
+    OPENINGS_PATIENCE_MS = 2000,
+    OPENINGS_UPGRADE_PATIENCE_MS = LISTENER_STOP_MAX_MS + 500
 };
 
 /* Opens what wanted has and in_force has not (NULL: everything), with a socket

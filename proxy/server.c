@@ -85,7 +85,8 @@ static bool open_sockets(struct server *server)
                                         server->inherited_fault);
     if (!openings_make(&server->openings, NULL, server->snapshot->settings,
                        given != NULL ? given : &server->inherited,
-                       &server->snapshot->keepalive, server->worker_count, 0,
+                       &server->snapshot->keepalive, server->worker_count,
+                       given != NULL ? OPENINGS_UPGRADE_PATIENCE_MS : 0,
                        &failed, why))
         return server_succession_refuse(server, "listener", why);
     return inherited_is_empty(&server->inherited, server->inherited_fault) ||

@@ -19,12 +19,9 @@ enum {
 };
 
 /* How long the queue of a listener that stops should have been empty, since
- * handshakes of TCP that are under way end up in it too; and how long that is
- * waited for where clients keep coming. */
+ * handshakes of TCP that are under way end up in it too. */
 enum {
-    STOP_QUIET_MS = 200,
-    STOP_BUSY_MS = 1000,
-    STOP_FLOOD_MS = 5000 /* more, where the queue is never seen empty */
+    STOP_QUIET_MS = 200
 };
 
 struct listener {
@@ -180,7 +177,7 @@ static void close_when_empty(struct listener *listener)
     if (listener->accepted_since && now_ms < listener->stop_by_ms)
         look_again(listener, STOP_QUIET_MS);
     else if (!queue_is_empty(listener) &&
-             now_ms < listener->stop_by_ms + STOP_FLOOD_MS)
+             now_ms < listener->stop_by_ms + LISTENER_STOP_FLOOD_MS)
         look_again(listener, 0); /* one is taken in every turn */
     else
         listener_close(listener);
@@ -289,7 +286,7 @@ bool listener_stop(struct listener *listener, listener_closed *closed,
     listener->is_stopping = true;
     listener->closed = closed;
     listener->owner = owner;
-    listener->stop_by_ms = clock_now_ms() + STOP_BUSY_MS;
+    listener->stop_by_ms = clock_now_ms() + LISTENER_STOP_BUSY_MS;
     if (!listener->is_paused)
         look_again(listener, STOP_QUIET_MS);
     return true;

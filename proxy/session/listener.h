@@ -36,6 +36,14 @@ MUST_USE int listener_dup(const struct listener *listener);
 /* Takes whom another worker's listener accepted. */
 void listener_take(struct env *env, const struct arrival *arrival);
 
+/* How long a listener that stops goes on where clients keep coming and there is
+ * room for them. */
+enum {
+    LISTENER_STOP_BUSY_MS = 1000,
+    LISTENER_STOP_FLOOD_MS = 5000, /* more, if it is never seen empty */
+    LISTENER_STOP_MAX_MS = LISTENER_STOP_BUSY_MS + LISTENER_STOP_FLOOD_MS
+};
+
 /* Accepts what already waits in the queue, then closes (decision 3): a socket
  * that is closed before resets who waits there. False: nothing happens to one
  * that is being stopped. */

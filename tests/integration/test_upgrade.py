@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -231,6 +232,27 @@ def test_who_waits_at_a_listener_that_goes_is_served(gatepost, fake_backend,
     assert waiting.read_line().startswith(b"* OK")
 
 
+def test_an_address_that_was_just_given_up_may_be_wanted_back(
+        gatepost, fake_backend, upgrade, settings, folder):
+    """While there is no room for who waits at it, it cannot be closed."""
+    front = gatepost(routes_to(fake_backend(ImapServer())),
+                     admin={"socket": admin.SOCKET}, limits={"sessions": 1})
+    inside, waiting = front.logged_in(), front.connect("starttls")
+    front.write_settings(dict(settings, listeners=settings["listeners"][:1]))
+    front.reload()
+    front.write_settings(settings)
+    with ThreadPoolExecutor() as pool:
+        upgraded = pool.submit(upgrade, front)
+        time.sleep(0.5)
+        assert not upgraded.done()
+
+        inside.abandon()
+        upgraded.result()
+
+    assert waiting.read_line().startswith(b"* OK")
+    assert front.connect("starttls").read_line().startswith(b"* OK")
+
+
 # -- one book for both ---------------------------------------------------------
 
 def two_servers(fake_backend):
@@ -383,7 +405,11 @@ def test_a_bad_config_changes_nothing_and_is_told(front, ask, settings):
     assert ask("reload")[0] == 0
 
 
-def test_a_listener_that_cannot_be_had_is_told(front, ask, settings):
+def test_a_listener_that_cannot_be_had_is_told(gatepost, fake_backend, ask,
+                                               settings):
+    front = gatepost(routes_to(fake_backend(ImapServer())),
+                     admin={"socket": admin.SOCKET},
+                     env={"GATEPOST_FAULT_CLOCK_SCALE": "20"})
     taken = front.settings["listeners"][0]["port"] + 1
     with contextlib.closing(admin.socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
