@@ -7,184 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* The config file, the routing table, its users. */
 enum {
-    FILES_MAX = 3
-};
-
-/* A folder whose link of this name is renamed has changed as a whole: so do
- * volumes of a cluster whose files are links into it. */
-#define SWAPPED_LINK "..data"
-
-struct watched_file {
-    int folder; /* the kernel's number of it */
-    char *name; /* in that folder */
+    LINES_MAX = 10 /* of folders that cannot be watched, at a time */
 };
 
 struct file_watch {
     uv_poll_t poll;
     uv_timer_t timer;
-    int fd; /* -1: none, nothing can be watched */
-    const char *config_file;
+    uint64_t latest_ms; /* on the loop's scale, while the timer runs */
+    int fd;             /* negative: an errno, nothing can be watched */
     file_watch_handler *handler;
     void *owner;
-    struct watched_file files[FILES_MAX];
-    size_t count;
+    struct file_trail *trail; /* NULL: nothing is watched */
+    size_t failures;
 };
 
-static void log_failure(const char *folder, int error)
-{
-    struct log_entry entry;
+static void on_readable(uv_poll_t *poll, int status, int events);
 
-    log_begin(&entry, LOG_WARN, "watch-failed");
-    log_text(&entry, "folder", folder);
-    log_text(&entry, "reason", strerror(error));
-    log_end(&entry);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct file_watch *watch = timer->data;
-
-    watch->handler(watch->owner);
-}
-
-static bool concerns(const struct file_watch *watch,
-                     const struct inotify_event *event)
-{
-    if ((event->mask & IN_Q_OVERFLOW) != 0)
-        return true; /* it may have been among what was lost */
-    if ((event->mask & IN_MOVED_TO) == 0 || event->len == 0)
-        return false;
-    for (size_t i = 0; i < watch->count; i++) {
-        if (event->wd == watch->files[i].folder &&
-            (strcmp(event->name, watch->files[i].name) == 0 ||
-             strcmp(event->name, SWAPPED_LINK) == 0))
-            return true;
-    }
-    return false;
-}
-
-/* The kernel gives whole events only. */
-static bool any_concerns(const struct file_watch *watch, const char *bytes,
-                         size_t len)
-{
-    const struct inotify_event *event;
-    bool any = false;
-
-    for (size_t at = 0; at < len; at += sizeof(*event) + event->len) {
-        event = (const void *)(bytes + at);
-        any |= concerns(watch, event);
-    }
-    return any;
-}
-
-/* The first rename sets the time: who renames all the while is heard too. */
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    _Alignas(struct inotify_event) char bytes[4096];
-    struct file_watch *watch = poll->data;
-    ssize_t len;
-
-    (void)status;
-    (void)events;
-    while ((len = read(watch->fd, bytes, sizeof(bytes))) > 0) {
-        if (any_concerns(watch, bytes, (size_t)len) &&
-            !uv_is_active((uv_handle_t *)&watch->timer))
-            uv_timer_start(&watch->timer, on_timer, FILE_WATCH_CALM_MS, 0);
-    }
-}
-
-struct file_watch *file_watch_new(uv_loop_t *loop, const char *config_file,
-                                  file_watch_handler *handler, void *owner)
+struct file_watch *file_watch_new(uv_loop_t *loop, file_watch_handler *handler,
+                                  void *owner)
 {
     struct file_watch *watch = mem_zalloc(sizeof(*watch));
 
-    watch->config_file = config_file;
     watch->handler = handler;
     watch->owner = owner;
     watch->timer.data = watch;
     watch->poll.data = watch;
     uv_timer_init(loop, &watch->timer);
     watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watch->fd < 0)
+    if (watch->fd < 0) {
+        watch->fd = -errno;
         return watch;
+    }
     uv_poll_init(loop, &watch->poll, watch->fd);
     uv_poll_start(&watch->poll, UV_READABLE, on_readable);
     return watch;
-}
-
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    char *folder;
-
-    if (len == 0)
-        return mem_strdup(slash == NULL ? "." : "/");
-    folder = mem_alloc(len + 1);
-    memcpy(folder, path, len);
-    folder[len] = '\0';
-    return folder;
-}
-
-static void add(struct file_watch *watch, const char *path)
-{
-    struct watched_file *file = &watch->files[watch->count];
-    const char *slash = strrchr(path, '/');
-    char *folder = folder_of(path);
-
-    /* A folder that is watched already keeps its number. */
-    file->folder = inotify_add_watch(watch->fd, folder, IN_MOVED_TO);
-    if (file->folder < 0) {
-        log_failure(folder, errno);
-    } else {
-        file->name = mem_strdup(slash == NULL ? path : slash + 1);
-        watch->count++;
-    }
-    free(folder);
-}
-
-static bool is_watched(const struct file_watch *watch, int folder)
-{
-    for (size_t i = 0; i < watch->count; i++) {
-        if (watch->files[i].folder == folder)
-            return true;
-    }
-    return false;
-}
-
-/* Folders that stay are watched throughout, so that no rename is missed. */
-static void leave(struct file_watch *watch, struct watched_file *former,
-                  size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!is_watched(watch, former[i].folder))
-            (void)inotify_rm_watch(watch->fd, former[i].folder);
-        free(former[i].name);
-    }
-}
-
-void file_watch_follow(struct file_watch *watch,
-                       const struct snapshot *snapshot)
-{
-    struct watched_file former[FILES_MAX];
-    size_t former_count = watch->count;
-    const char *users = route_table_users_file(snapshot->table);
-
-    memcpy(former, watch->files, sizeof(former));
-    watch->count = 0;
-    if (snapshot->settings->watch && watch->fd < 0) {
-        log_failure(watch->config_file, EMFILE);
-    } else if (snapshot->settings->watch) {
-        add(watch, watch->config_file);
-        add(watch, snapshot->settings->routes);
-        if (users != NULL && !route_table_has_user_database(snapshot->table))
-            add(watch, users);
-    }
-    leave(watch, former, former_count);
 }
 
 void file_watch_stop(struct file_watch *watch)
@@ -205,7 +65,256 @@ void file_watch_free(struct file_watch **watch)
         return;
     if (mine->fd >= 0)
         close(mine->fd);
-    for (size_t i = 0; i < mine->count; i++)
-        free(mine->files[i].name);
+    file_trail_free(&mine->trail);
     free(mine);
+}
+
+/* What is heard. */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct file_watch *watch = timer->data;
+
+    watch->handler(watch->owner);
+}
+
+static void stir(struct file_watch *watch)
+{
+    uint64_t now_ms = uv_now(watch->timer.loop);
+    uint64_t calm_ms = FILE_WATCH_CALM_MS;
+
+    if (!uv_is_active((uv_handle_t *)&watch->timer))
+        watch->latest_ms = now_ms + FILE_WATCH_LATEST_MS;
+    if (now_ms >= watch->latest_ms)
+        calm_ms = 0;
+    else if (watch->latest_ms - now_ms < calm_ms)
+        calm_ms = watch->latest_ms - now_ms;
+    uv_timer_start(&watch->timer, on_timer, calm_ms, 0);
+}
+
+static bool is_link(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat found;
+
+    return snprintf(path, sizeof(path), "%s/%s", folder, name) < PATH_MAX &&
+           lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
+}
+
+/* Hidden names of a folder that is listed are not read. */
+static bool is_of(const struct file_step *step, const char *name)
+{
+    return step->kind == FILE_STEP_NAMES ? name[0] != '.'
+                                         : strcmp(step->name, name) == 0;
+}
+
+/* A link is whole as soon as it is there, and nobody's content waits for a
+ * folder. One that was watched and is gone may have a successor. */
+static bool turns(const struct file_step *step,
+                  const struct inotify_event *event)
+{
+    if ((event->mask & (IN_IGNORED | IN_MOVE_SELF)) != 0)
+        return true;
+    if (event->len == 0 || !is_of(step, event->name))
+        return false;
+    return (event->mask & (IN_MOVED_TO | IN_ISDIR)) != 0 ||
+           is_link(step->folder, event->name);
+}
+
+static bool concerns(const struct file_watch *watch,
+                     const struct inotify_event *event)
+{
+    const struct file_trail *trail = watch->trail;
+
+    if (trail == NULL)
+        return false;
+    if ((event->mask & IN_Q_OVERFLOW) != 0)
+        return true; /* it may have been among what was lost */
+    for (size_t i = 0; i < trail->count; i++) {
+        if (event->wd == trail->steps[i].watch &&
+            turns(&trail->steps[i], event))
+            return true;
+    }
+    return false;
+}
+
+/* The kernel gives whole events only. */
+static bool any_concerns(const struct file_watch *watch, const char *bytes,
+                         size_t len)
+{
+    const struct inotify_event *event;
+    bool any = false;
+
+    for (size_t at = 0; at < len; at += sizeof(*event) + event->len) {
+        event = (const void *)(bytes + at);
+        any |= concerns(watch, event);
+    }
+    return any;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    _Alignas(struct inotify_event) char bytes[4096];
+    struct file_watch *watch = poll->data;
+    ssize_t len;
+
+    (void)status;
+    (void)events;
+    while ((len = read(watch->fd, bytes, sizeof(bytes))) > 0) {
+        if (any_concerns(watch, bytes, (size_t)len))
+            stir(watch);
+    }
+}
+
+/* What is watched. */
+
+static const char *reason_of(int error)
+{
+    if (error == ENOSPC)
+        return "fs.inotify.max_user_watches are in use";
+    if (error == EMFILE)
+        return "fs.inotify.max_user_instances or all descriptors are in use";
+    return strerror(error);
+}
+
+static void log_failure(struct file_watch *watch, const struct file_step *step,
+                        int error)
+{
+    struct log_entry entry;
+
+    if (++watch->failures > LINES_MAX)
+        return;
+    log_begin(&entry, LOG_WARN, "watch-failed");
+    log_text(&entry, "file", step->file);
+    log_text(&entry, "folder", step->folder);
+    log_text(&entry, "reason", reason_of(error));
+    log_end(&entry);
+}
+
+static void log_more_failures(const struct file_watch *watch)
+{
+    struct log_entry entry;
+
+    if (watch->failures <= LINES_MAX)
+        return;
+    log_begin(&entry, LOG_WARN, "watch-failed");
+    log_u64(&entry, "more", watch->failures - LINES_MAX);
+    log_end(&entry);
+}
+
+static bool is_only_passed(const struct file_step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (steps[i].kind != FILE_STEP_PASSAGE)
+            return false;
+    }
+    return true;
+}
+
+/* What appears in a folder that is only passed need not wake us: it may be one
+ * as busy as /tmp. One that may be passed but not read is usual, too. */
+static int watch_folder(struct file_watch *watch, const struct file_step *steps,
+                        size_t count)
+{
+    bool is_passed = is_only_passed(steps, count);
+    uint32_t mask = IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
+    int number;
+
+    if (!is_passed)
+        mask |= IN_CREATE;
+    number = inotify_add_watch(watch->fd, steps->folder, mask);
+    if (number < 0 && !(is_passed && errno == EACCES))
+        log_failure(watch, steps, errno);
+    return number;
+}
+
+/* Who was watched before the load is heard of by events alone. */
+static bool was_missed(const struct file_trail *former,
+                       const struct file_step *step)
+{
+    const struct file_step *known =
+        former == NULL ? NULL : file_trail_find(former, step);
+
+    return (known == NULL || known->watch != step->watch) &&
+           file_step_has_turned(step);
+}
+
+static void add_folder(struct file_watch *watch,
+                       const struct file_trail *former, struct file_step *steps,
+                       size_t count)
+{
+    int number = watch_folder(watch, steps, count);
+
+    for (size_t i = 0; i < count; i++) {
+        steps[i].watch = number;
+        if (was_missed(former, &steps[i]))
+            stir(watch);
+    }
+}
+
+/* Steps that have a folder in common stand side by side. */
+static void add_folders(struct file_watch *watch,
+                        const struct file_trail *former)
+{
+    struct file_trail *trail = watch->trail;
+    size_t next;
+
+    watch->failures = 0;
+    for (size_t i = 0; i < trail->count; i = next) {
+        next = i + 1;
+        while (next < trail->count &&
+               strcmp(trail->steps[i].folder, trail->steps[next].folder) == 0)
+            next++;
+        add_folder(watch, former, &trail->steps[i], next - i);
+    }
+    log_more_failures(watch);
+}
+
+static bool is_watched(const struct file_watch *watch, int number)
+{
+    if (watch->trail == NULL)
+        return false;
+    for (size_t i = 0; i < watch->trail->count; i++) {
+        if (watch->trail->steps[i].watch == number)
+            return true;
+    }
+    return false;
+}
+
+/* Folders that stay are watched throughout, so that no rename is missed. */
+static void leave(struct file_watch *watch, const struct file_trail *former)
+{
+    int last = -1;
+
+    if (former == NULL)
+        return;
+    for (size_t i = 0; i < former->count; i++) {
+        int number = former->steps[i].watch;
+
+        if (number >= 0 && number != last && !is_watched(watch, number))
+            (void)inotify_rm_watch(watch->fd, number);
+        last = number;
+    }
+}
+
+void file_watch_follow(struct file_watch *watch, bool is_wanted,
+                       struct file_trail *trail)
+{
+    struct file_trail *former = watch->trail;
+
+    if (trail == NULL)
+        return;
+    watch->trail = trail;
+    file_trail_finish(trail);
+    if (!is_wanted) {
+        file_trail_free(&watch->trail);
+    } else if (watch->fd < 0) {
+        if (trail->count > 0)
+            log_failure(watch, trail->steps, -watch->fd);
+        file_trail_free(&watch->trail);
+    } else {
+        add_folders(watch, former);
+    }
+    leave(watch, former);
+    file_trail_free(&former);
 }

@@ -24,6 +24,7 @@ struct reload {
     struct snapshot *loaded;   /* what the thread found */
     struct openings openings;  /* and opened */
     struct reasons *reasons;
+    struct file_trail *trail; /* and where it looked for it */
 };
 
 /* Either may be NULL. */
@@ -104,6 +105,8 @@ static void load(void *argument)
     struct reload *reload = argument;
     struct snapshot_parts parts = *reload->parts;
 
+    reload->trail = file_trail_new(parts.files);
+    parts.files = &reload->trail->source;
     parts.former = reload->in_force;
     parts.may_shrink = reload->is_forced;
     reload->loaded =
@@ -130,6 +133,7 @@ static void drop_result(struct reload *reload)
     snapshot_unref(&reload->loaded);
     openings_deinit(&reload->openings);
     reasons_free(&reload->reasons);
+    file_trail_free(&reload->trail);
 }
 
 static void on_done(uv_async_t *done)
@@ -167,6 +171,14 @@ struct reload *reload_new(uv_loop_t *loop, const char *config_file,
     reload->done.data = reload;
     uv_async_init(loop, &reload->done, on_done);
     return reload;
+}
+
+struct file_trail *reload_take_trail(struct reload *reload)
+{
+    struct file_trail *trail = reload->trail;
+
+    reload->trail = NULL;
+    return trail;
 }
 
 bool reload_is_running(const struct reload *reload)

@@ -7,6 +7,7 @@
 #include "backend/resolver.h"
 #include "config/mem.h"
 #include "config/reason.h"
+#include "file_trail.h"
 #include "openings.h"
 #include "state/snapshot.h"
 
@@ -38,6 +39,10 @@ struct reload *reload_new(uv_loop_t *loop, const char *config_file,
  * takes a table that lost more than max_shrink allows, too. */
 void reload_request(struct reload *reload, struct snapshot *in_force,
                     bool is_forced);
+
+/* Asked in the handler: the trail of the load that has ended, to be taken, or
+ * NULL where none began. */
+struct file_trail *reload_take_trail(struct reload *reload);
 
 /* A request would wait for the one under way to end. */
 bool reload_is_running(const struct reload *reload);

@@ -50,10 +50,12 @@ static void make_parts(struct server *server)
 static bool load_first(struct server *server)
 {
     struct reasons *reasons = reasons_new();
+    struct snapshot_parts parts = server->parts;
     bool is_good = false;
 
-    server->snapshot =
-        snapshot_load(server->config_file, &server->parts, reasons);
+    server->trail = file_trail_new(parts.files);
+    parts.files = &server->trail->source;
+    server->snapshot = snapshot_load(server->config_file, &parts, reasons);
     if (server->snapshot != NULL) {
         log_set(server_log_level(server->snapshot->settings),
                 server_log_format(server->snapshot->settings));
@@ -219,6 +221,7 @@ static void free_server(struct server *server)
     free(server->workers);
     server_admin_free(&server->admin);
     file_watch_free(&server->watch);
+    file_trail_free(&server->trail);
     inherited_deinit(&server->inherited);
     openings_deinit(&server->openings);
     resolver_free(&server->resolver);

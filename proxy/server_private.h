@@ -41,6 +41,7 @@ struct server {
     struct snapshot *snapshot; /* the one in force */
     struct reload *reload;
     struct file_watch *watch;
+    struct file_trail *trail; /* of the first load, until it is watched */
     struct certificate_watch certificates;
     struct resolver *resolver;
     struct limits *limits;

@@ -54,9 +54,15 @@ static void put_in_force(struct server *server, struct snapshot *snapshot)
     server_admin_follow(server->admin);
     for (i = 0; i < server->started; i++)
         worker_adopt(server->workers[i], snapshot);
-    file_watch_follow(server->watch, snapshot);
     certificate_watch_follow(&server->certificates, snapshot,
                              server_counters(server), time(NULL));
+}
+
+/* A refused one, too: only where it looked can another find anything else. */
+static void watch_what_was_read(struct server *server)
+{
+    file_watch_follow(server->watch, server->snapshot->settings->watch,
+                      reload_take_trail(server->reload));
 }
 
 /* Not while one more reload is about to begin. */
@@ -82,10 +88,12 @@ static struct snapshot *on_reloaded(struct snapshot *snapshot,
     if (snapshot == NULL) {
         counters_add(counters, COUNTER_RELOADS_FAILED, 1);
         server_log_error("reload-refused", "file", server->config_file);
+        watch_what_was_read(server);
         tell_reloaded(server, "Serving; the last reload was refused");
         return server->snapshot;
     }
     put_in_force(server, snapshot);
+    watch_what_was_read(server);
     predecessor_no_more_logins(server->predecessor);
     predecessor_upgrade_drain(server->predecessor,
                               snapshot->settings->timeouts.upgrade_drain_ms);
@@ -101,7 +109,8 @@ void server_reload_join(struct server *server)
     server->reload =
         reload_new(&server->loop, server->config_file, &server->parts,
                    server->resolver, server->worker_count, on_reloaded, server);
-    server->watch =
-        file_watch_new(&server->loop, server->config_file, on_renamed, server);
-    file_watch_follow(server->watch, server->snapshot);
+    server->watch = file_watch_new(&server->loop, on_renamed, server);
+    file_watch_follow(server->watch, server->snapshot->settings->watch,
+                      server->trail);
+    server->trail = NULL;
 }

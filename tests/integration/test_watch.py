@@ -1,4 +1,4 @@
-""""watch": true: files that are renamed into place."""
+""""watch": true: files that are renamed into place, and links that turn."""
 
 import json
 import os
@@ -6,7 +6,10 @@ import time
 
 import pytest
 
+from gatepost_test import admin
 from gatepost_test.gatepost import REFUSED, RELOADED, routes_to
+from gatepost_test.layouts import Certbot, Volume, replace
+from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 
 # Longer than the watch waits for more renames.
@@ -107,15 +110,6 @@ def test_a_bad_file_is_refused_and_its_successor_taken(watching):
     front.wait_log(RELOADED, since)
 
 
-def test_a_swapped_volume_counts(watching):
-    front, _ = watching
-    since = front.mark()
-    for version in ("1", "2"):
-        os.symlink(f"..version-{version}", f"{front.folder}/..data_tmp")
-        os.rename(f"{front.folder}/..data_tmp", f"{front.folder}/..data")
-    front.wait_log(RELOADED, since)
-
-
 def test_without_it_no_file_is_watched(gatepost, fake_backend):
     routes = routes_to(fake_backend(ImapServer()))
     front = gatepost(routes)
@@ -123,3 +117,176 @@ def test_without_it_no_file_is_watched(gatepost, fake_backend):
     front.write_routes(routes)
     time.sleep(CALM)
     assert not reloads(front, since)
+
+
+# -- certificates, and whatever else is named ------------------------------
+
+
+def serving(certificates, **more):
+    """The section tls for these entries."""
+    return {"tls": {"certificates": certificates, **more}}
+
+
+def served(front, server_hostname="imap.example.test"):
+    """The certificate that a new client is shown."""
+    with front.secure(server_hostname=server_hostname) as client:
+        return client.tls.getpeercert(True)
+
+
+@pytest.fixture
+def fresh(authority):
+    """fresh(): a certificate that nobody has seen."""
+    return lambda: authority.issue("imap.example.test")
+
+
+@pytest.fixture
+def watched(gatepost, fake_backend):
+    """watched(**settings): a Gatepost that watches."""
+    return lambda **more: gatepost(routes_to(fake_backend(ImapServer())),
+                                   watch=True, **more)
+
+
+@pytest.mark.parametrize("by", ["chain", "directory"])
+def test_a_renewal_by_certbot_is_one_reload(watched, folder, leaf, fresh, by):
+    certbot = Certbot(folder, "imap.example.test", leaf)
+    front = watched(**serving([
+        {"directory": "live"} if by == "directory" else
+        {"chain": certbot.path("fullchain"), "key": certbot.path("privkey")}]))
+
+    for renewed in (fresh(), fresh()):
+        since = front.mark()
+        certbot.renew(renewed)
+        front.wait_log(RELOADED, since)
+        assert served(front) == renewed.der
+        assert len(reloads(front, since)) == 1
+
+
+def test_a_renewal_by_halves_waits_for_the_other(watched, folder, leaf, fresh):
+    certbot = Certbot(folder, "imap.example.test", leaf)
+    front = watched(**serving([{"directory": "live"}]))
+    renewed = fresh()
+    since = front.mark()
+    certbot.add(renewed)
+
+    certbot.turn("privkey")
+    front.wait_log(REFUSED, since)
+    assert served(front) == leaf.der
+
+    since = front.mark()
+    certbot.turn("fullchain")
+    front.wait_log(RELOADED, since)
+    assert served(front) == renewed.der
+
+
+def test_a_name_that_certbot_adds_is_served(watched, folder, leaf, authority):
+    Certbot(folder, "imap.example.test", leaf)
+    front = watched(**serving([{"directory": "live"}]))
+    added = authority.issue("added.example.test")
+    since = front.mark()
+
+    Certbot(folder, "added.example.test", added)
+    front.wait_log(RELOADED, since)
+
+    assert served(front, "added.example.test") == added.der
+
+
+def test_all_files_of_a_volume_change_at_once(watched, folder, leaf, fresh):
+    def files(which):
+        return {"tls.crt": which.chain_pem, "tls.key": which.key_pem}
+
+    volume = Volume(f"{folder}/volume", files(leaf))
+    front = watched(**serving([{"chain": volume.path("tls.crt"),
+                                "key": volume.path("tls.key")}]))
+
+    for renewed in (fresh(), fresh()):
+        since = front.mark()
+        volume.write(files(renewed))
+        front.wait_log(RELOADED, since)
+        assert served(front) == renewed.der
+        assert not [one for one in front.log[since:]
+                    if one.get("event") == REFUSED]
+
+
+def test_a_volume_of_the_configuration_itself(watched, folder, fake_backend):
+    front = watched()
+
+    def files(backend):
+        return {"gatepost.json": json.dumps(front.settings).encode(),
+                "routes.json": json.dumps(routes_to(backend)).encode()}
+
+    routes = Volume(f"{folder}/volume", files(fake_backend(ImapServer())))
+    for name in ("gatepost.json", "routes.json"):
+        os.symlink(f"volume/{name}", f"{folder}/link")
+        since = front.mark()
+        os.rename(f"{folder}/link", f"{folder}/{name}")
+        front.wait_log(RELOADED, since)
+
+    last = fake_backend(ImapServer())
+    since = front.mark()
+    routes.write(files(last))
+    front.wait_log(RELOADED, since)
+    front.logged_in()
+    assert last.connects == 1
+
+
+def test_every_file_that_is_named_is_watched(
+        gatepost, fake_backend, settings, folder, authority, leaf):
+    secrets = {"master": b"secret", "probe": b"secret",
+               "token": b"x" * 40 + b"\n", "tickets": os.urandom(80)}
+    pems = {"tls.pem": leaf.chain_pem, "tls.key": leaf.key_pem,
+            "people.pem": authority.pem, "backends.pem": authority.pem,
+            "ours.pem": leaf.chain_pem, "ours.key": leaf.key_pem}
+    for name, content in {**secrets, **pems}.items():
+        replace(f"{folder}/{name}", content)
+    settings["tls"]["client_certificates"] = {"ca": "people.pem"}
+    settings["tls"]["ticket_keys"] = ["tickets"]
+    settings["listeners"][0]["client_certificates"] = True
+    front = gatepost(routes_to(
+        fake_backend(ImapServer()), tls="implicit", ca="backends.pem",
+        certificate="ours.pem", key="ours.key",
+        master={"user": "master", "secret": "master"},
+        probe={"user": "probe", "secret": "probe"}),
+        watch=True, admin={"socket": admin.SOCKET, "token": "token", "listen": {
+            "address": "127.0.0.1", "port": free_port()}})
+
+    for name, content in {**secrets, **pems}.items():
+        since = front.mark()
+        replace(f"{folder}/{name}", content)
+        front.wait_log(RELOADED, since)
+
+
+def test_a_folder_that_is_put_in_place_as_a_whole(watched, folder, leaf,
+                                                  fresh):
+    for name, which in (("certs", leaf), ("certs.new", fresh())):
+        os.mkdir(f"{folder}/{name}")
+        which.save(f"{folder}/{name}", "a")
+    front = watched(**serving([{"chain": "certs/a.pem", "key": "certs/a.key"}]))
+    since = front.mark()
+
+    os.rename(f"{folder}/certs", f"{folder}/certs.old")
+    os.rename(f"{folder}/certs.new", f"{folder}/certs")
+    front.wait_log(RELOADED, since)
+    last = fresh()
+    since = front.mark()
+    replace(f"{folder}/certs/a.key", last.key_pem)
+    replace(f"{folder}/certs/a.pem", last.chain_pem)
+    front.wait_log(RELOADED, since)
+
+    assert served(front) == last.der
+
+
+def test_what_a_refused_config_asks_for_is_waited_for(watched, folder, fresh):
+    front = watched()
+    renewed = fresh()
+    since = front.mark()
+    front.write_settings({**front.settings, **serving(
+        [{"chain": "later/a.pem", "key": "later/a.key"}])})
+    front.wait_log(REFUSED, since)
+
+    since = front.mark()
+    os.mkdir(f"{folder}/beside")
+    renewed.save(f"{folder}/beside", "a")
+    os.rename(f"{folder}/beside", f"{folder}/later")
+    front.wait_log(RELOADED, since)
+
+    assert served(front) == renewed.der

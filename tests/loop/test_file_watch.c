@@ -1,0 +1,373 @@
+/* When a watch tells, and what it says where it cannot be had. */
+#include "file_watch.h"
+
+#include "log_capture.h"
+#include "own_folder.h"
+#include "provider.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+enum {
+    PATIENCE_MS = 20000
+};
+
+struct fixture {
+    struct own_folder own;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct file_watch *watch;
+    struct log_capture log;
+    unsigned told;
+};
+
+/* How many folders more can be watched, and what happens then. */
+static int room = INT_MAX;
+static int fault;
+static int instance_fault;
+
+/* In the C library's place: to be short of watches here needs no other user
+ * to be short of them. */
+int inotify_add_watch(int fd, const char *name, uint32_t mask)
+{
+    if (room-- <= 0) {
+        errno = fault;
+        return -1;
+    }
+    return (int)syscall(SYS_inotify_add_watch, fd, name, mask);
+}
+
+/* Likewise. */
+int inotify_init1(int flags)
+{
+    if (instance_fault != 0) {
+        errno = instance_fault;
+        return -1;
+    }
+    return (int)syscall(SYS_inotify_init1, flags);
+}
+
+static void on_told(void *owner)
+{
+    struct fixture *fixture = owner;
+
+    fixture->told++;
+    uv_stop(&fixture->loop);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = mem_zalloc(sizeof(*fixture));
+
+    *state = fixture;
+    if (!own_folder_enter(&fixture->own))
+        return -1;
+    room = INT_MAX;
+    fault = 0;
+    instance_fault = 0;
+    uv_loop_init(&fixture->loop);
+    uv_timer_init(&fixture->loop, &fixture->timer);
+    own_folder_write("file");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    int status;
+
+    file_watch_stop(fixture->watch);
+    uv_close((uv_handle_t *)&fixture->timer, NULL);
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    file_watch_free(&fixture->watch);
+    status = uv_loop_close(&fixture->loop);
+    own_folder_leave(&fixture->own);
+    free(fixture);
+    return status;
+}
+
+/* The trail of a load of this file. */
+static struct file_trail *trail_of(const char *path)
+{
+    struct file_trail *trail = file_trail_new(provider_files());
+    struct file_bytes file = {.bytes = NULL};
+
+    (void)trail->source.read_file(trail, path, &file);
+    file_bytes_deinit(&file);
+    return trail;
+}
+
+/* The same, but by its whole name. */
+static struct file_trail *long_trail_of(const struct fixture *fixture,
+                                        const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s/%s", fixture->own.path, name);
+    return trail_of(path);
+}
+
+/* The lines that are logged about it. */
+static const char *follow(struct fixture *fixture, struct file_trail *trail)
+{
+    log_capture_start(&fixture->log);
+    if (fixture->watch == NULL)
+        fixture->watch = file_watch_new(&fixture->loop, on_told, fixture);
+    file_watch_follow(fixture->watch, true, trail);
+    return log_capture_take(&fixture->log);
+}
+
+/* How often it was told, from now on until it is or so many ms are over. */
+static unsigned wait_told(struct fixture *fixture, uint64_t ms)
+{
+    unsigned before = fixture->told;
+
+    uv_update_time(&fixture->loop);
+    uv_timer_start(&fixture->timer, on_timer, ms, 0);
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    return fixture->told - before;
+}
+
+static void a_rename_is_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)follow(fixture, trail_of("file"));
+
+    own_folder_replace("file");
+
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+}
+
+static void other_names_and_content_are_not_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    own_folder_write("missing.new");
+    (void)follow(fixture, trail_of("file"));
+    file_watch_follow(fixture->watch, true, trail_of("missing"));
+
+    own_folder_replace("other");
+    own_folder_write("file");
+    own_folder_write("missing");
+
+    assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+}
+
+static void a_link_or_a_folder_that_appears_is_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)follow(fixture, trail_of("missing/file"));
+
+    assert_int_equal(mkdir("missing", 0700), 0);
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+    (void)follow(fixture, trail_of("missing/file"));
+    assert_int_equal(symlink("../file", "missing/file"), 0);
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+}
+
+static void a_folder_that_is_taken_away_is_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(mkdir("certs", 0700), 0);
+    (void)follow(fixture, trail_of("certs/a.pem"));
+
+    assert_int_equal(rename("certs", "certs.old"), 0);
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+    (void)follow(fixture, trail_of("certs.old/a.pem"));
+    assert_int_equal(rmdir("certs.old"), 0);
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+}
+
+static void what_was_replaced_before_it_was_watched_is_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_trail *trail = trail_of("file");
+
+    own_folder_replace("file");
+    (void)follow(fixture, trail);
+
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+    (void)follow(fixture, trail_of("file"));
+    assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+}
+
+/* Where a file never stays what it is, as in some network's file systems. */
+static void one_that_was_watched_is_told_of_by_its_folder_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_trail *trail;
+    (void)follow(fixture, trail_of("file"));
+    trail = trail_of("file");
+    for (size_t i = 0; i < trail->count; i++)
+        trail->steps[i].inode++;
+
+    (void)follow(fixture, trail);
+
+    assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+}
+
+static void changes_side_by_side_are_told_of_once(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)follow(fixture, trail_of("file"));
+
+    for (int i = 0; i < 1000; i++)
+        own_folder_replace("file");
+
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+    assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    (void)timer;
+    own_folder_replace("file");
+}
+
+/* How long it took to tell of a change now and another one half a calm later:
+ * not so little as from the first one on. */
+static uint64_t time_two_changes(struct fixture *fixture)
+{
+    uint64_t since;
+    uv_timer_t later;
+
+    uv_update_time(&fixture->loop);
+    since = uv_now(&fixture->loop);
+    uv_timer_init(&fixture->loop, &later);
+    uv_timer_start(&later, on_later, FILE_WATCH_CALM_MS / 2, 0);
+    own_folder_replace("file");
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+    since = uv_now(&fixture->loop) - since;
+    uv_close((uv_handle_t *)&later, NULL);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    return since;
+}
+
+static void it_is_told_when_all_is_calm(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t took_ms = 0;
+    (void)follow(fixture, trail_of("file"));
+
+    /* A machine that is busy just then lets both be late. */
+    for (int i = 0; i < 10 && took_ms < 3 * FILE_WATCH_CALM_MS / 2; i++)
+        took_ms = time_two_changes(fixture);
+
+    assert_true(took_ms >= 3 * FILE_WATCH_CALM_MS / 2);
+}
+
+static void on_busy(uv_timer_t *timer)
+{
+    (void)timer;
+    own_folder_replace("file");
+}
+
+static void changes_without_an_end_are_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    uv_timer_t busy;
+    (void)follow(fixture, trail_of("file"));
+    uv_timer_init(&fixture->loop, &busy);
+    uv_timer_start(&busy, on_busy, 0, 10);
+
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+
+    uv_close((uv_handle_t *)&busy, NULL);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+}
+
+static void a_shortage_names_the_files(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *said;
+    room = 0;
+    fault = ENOSPC;
+
+    said = follow(fixture, long_trail_of(fixture, "file"));
+
+    assert_non_null(strstr(said, "watch-failed file=/tmp/gp-own."));
+    assert_non_null(strstr(said, "/file folder=/ "));
+    assert_non_null(strstr(said, "/file folder=/tmp "));
+    assert_non_null(strstr(said, "max_user_watches"));
+}
+
+static void many_failures_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_trail *trail = file_trail_new(provider_files());
+    const char *said;
+    for (char path[] = "a/f"; path[0] <= 'k'; path[0]++) {
+        path[1] = '\0';
+        assert_int_equal(mkdir(path, 0700), 0);
+        path[1] = '/';
+        (void)trail->source.read_file(trail, path, NULL);
+    }
+    room = 0;
+    fault = ENOSPC;
+
+    said = follow(fixture, trail);
+
+    assert_non_null(strstr(said, "watch-failed more=2"));
+}
+
+static void a_folder_that_may_only_be_passed_is_no_failure(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *said;
+    room = 0;
+    fault = EACCES;
+
+    said = follow(fixture, long_trail_of(fixture, "file"));
+
+    assert_null(strstr(said, "folder=/ "));
+    assert_null(strstr(said, "folder=/tmp "));
+    assert_non_null(strstr(said, "folder=/tmp/gp-own."));
+}
+
+static void where_nothing_can_be_watched_it_is_said(void **state)
+{
+    struct fixture *fixture = *state;
+    instance_fault = EMFILE;
+
+    assert_non_null(strstr(follow(fixture, long_trail_of(fixture, "file")),
+                           "max_user_instances"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_rename_is_told_of),
+        CLAIM(other_names_and_content_are_not_told_of),
+        CLAIM(a_link_or_a_folder_that_appears_is_told_of),
+        CLAIM(a_folder_that_is_taken_away_is_told_of),
+        CLAIM(what_was_replaced_before_it_was_watched_is_told_of),
+        CLAIM(one_that_was_watched_is_told_of_by_its_folder_only),
+        CLAIM(changes_side_by_side_are_told_of_once),
+        CLAIM(it_is_told_when_all_is_calm),
+        CLAIM(changes_without_an_end_are_told_of),
+        CLAIM(a_shortage_names_the_files),
+        CLAIM(many_failures_are_counted),
+        CLAIM(a_folder_that_may_only_be_passed_is_no_failure),
+        CLAIM(where_nothing_can_be_watched_it_is_said),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
