@@ -358,42 +358,47 @@ static void be_inside(struct gate_pass *pass)
 
 static void on_threads_gate(struct gate_pass *pass, bool is_in, void *owner)
 {
-    atomic_int *calls = owner;
+    unsigned *calls = owner;
 
     if (is_in)
         be_inside(pass);
-    atomic_fetch_add(calls, 1);
+    ++*calls;
+}
+
+/* One who has waited for as long as anybody may, since others were quicker,
+ * comes in vain. */
+static void visit(struct bench *mine)
+{
+    struct gate_pass pass = {.place = GATE_OUT};
+    unsigned calls = 0;
+
+    switch (gate_enter(mine->gate, &pass, backend, PLACES, QUEUE,
+                       on_threads_gate, &calls)) {
+    case GATE_ENTERED:
+        be_inside(&pass);
+        break;
+    case GATE_WAITS:
+        while (calls == 0)
+            uv_run(&mine->loop, UV_RUN_ONCE);
+        break;
+    case GATE_FULL:
+        break;
+    }
 }
 
 static void visit_often(void *which)
 {
     struct bench *mine = which;
-    atomic_int calls = 0;
-    int waits = 0;
 
-    for (int i = 0; i < VISITS; i++) {
-        struct gate_pass pass = {.place = GATE_OUT};
-
-        switch (gate_enter(mine->gate, &pass, backend, PLACES, QUEUE,
-                           on_threads_gate, &calls)) {
-        case GATE_ENTERED:
-            be_inside(&pass);
-            break;
-        case GATE_WAITS:
-            waits++;
-            while (atomic_load(&calls) < waits)
-                uv_run(&mine->loop, UV_RUN_ONCE);
-            break;
-        case GATE_FULL:
-            break;
-        }
-    }
+    for (int i = 0; i < VISITS; i++)
+        visit(mine);
 }
 
 static void places_hold_between_threads(void **state)
 {
     uv_thread_t threads[THREADS];
     struct bench benches[THREADS];
+    struct backend_facts facts;
 
     (void)state;
     for (size_t i = 0; i < THREADS; i++)
@@ -406,7 +411,10 @@ static void places_hold_between_threads(void **state)
         close_bench(&benches[i]);
 
     assert_in_range(atomic_load(&most_inside), 1, PLACES);
-    assert_int_equal(atomic_load(&let_in), THREADS * VISITS);
+    assert_in_range(atomic_load(&let_in), THREADS * VISITS / 2,
+                    THREADS * VISITS);
+    backend_read_facts(backend, &facts);
+    assert_int_equal(facts.logins + facts.logins_waiting, 0);
 }
 
 static void begin_and_end_often(void *unused)

