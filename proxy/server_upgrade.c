@@ -171,7 +171,7 @@ static void on_look(uv_timer_t *timer)
 {
     struct server_upgrade *upgrade = timer->data;
 
-    if (heir_was_silent(upgrade->parts.state->heir))
+    if (heir_is_silent(upgrade->parts.state->heir))
         successor_doubt(upgrade->starting, "no answer to what a login asked");
 }
 

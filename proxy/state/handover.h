@@ -15,10 +15,10 @@
  * Predecessor:
  *   1. handover_give, on a thread of the caller's own, when the successor has
  *      said that it is prepared. Logins and sessions go on meanwhile. From then
- *      on logins ask the successor (for a second at most), and ends are told
- *      to it, by a thread of this module. Whoever is not answered is refused:
- *      so a successor that does not serve yet is ended at the first silence
- *      (heir_was_silent).
+ *      on logins ask the successor (for 250 ms at most), and ends are told to
+ *      it, by a thread of this module. Whoever is not answered is refused: so
+ *      a successor that does not serve yet and is silent for a second is ended
+ *      (heir_is_silent).
  *   2. handover_end, on the main thread when that thread was joined: as soon as
  *      handover_give failed or the successor is gone, so that all is as if it
  *      had never been, and one may try again; and at the end of the process,

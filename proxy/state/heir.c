@@ -16,6 +16,12 @@ enum {
     YIELDS = 100 /* then whoever waits does so for others, too */
 };
 
+/* Beyond what a login waits for an answer: one that is late on a busy machine
+ * costs that login, and not the upgrade. */
+enum {
+    SILENCE_MS = 750
+};
+
 struct heir *heir_new(struct backend_registry *registry)
 {
     struct heir *heir = mem_zalloc(sizeof(*heir));
@@ -87,7 +93,7 @@ void heir_close(struct heir *heir)
     pthread_mutex_lock(&heir->lock);
     close(heir->fd);
     heir->fd = -1;
-    atomic_store(&heir->was_silent, false);
+    atomic_store(&heir->silent_since_ms, 0);
     pthread_mutex_unlock(&heir->lock);
     heir_forget_news(heir);
     heir_forget_sessions(heir);
@@ -114,11 +120,6 @@ void heir_unlock(struct heir *heir)
     pthread_mutex_unlock(&heir->lock);
 }
 
-bool heir_was_silent(const struct heir *heir)
-{
-    return atomic_load(&heir->was_silent);
-}
-
 /* An answer that came late is undone also where nobody asks again. */
 static void look_for_answer(struct heir *heir)
 {
@@ -126,6 +127,17 @@ static void look_for_answer(struct heir *heir)
         return;
     (void)heir_catch_up(heir);
     pthread_mutex_unlock(&heir->lock);
+}
+
+bool heir_is_silent(struct heir *heir)
+{
+    uint64_t since_ms;
+
+    if (atomic_load(&heir->silent_since_ms) == 0)
+        return false;
+    look_for_answer(heir);
+    since_ms = atomic_load(&heir->silent_since_ms);
+    return since_ms != 0 && heir_now_ms() - since_ms >= SILENCE_MS;
 }
 
 /* False: the successor is gone. */

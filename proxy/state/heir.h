@@ -52,12 +52,13 @@ enum heir_answer {
 void heir_lock(struct heir *heir);
 void heir_unlock(struct heir *heir);
 
-/* Whether a question to this successor was not answered in time. From any
- * thread. */
-bool heir_was_silent(const struct heir *heir);
+/* Whether a question to this successor was not answered in time, nor is it or
+ * another one a second after it was asked. From any thread. */
+bool heir_is_silent(struct heir *heir);
 
 /* Wants the lock. For YES and NO of the first three verbs *at_out becomes where
- * the home is, with a reference, or NULL. Takes a second at most. */
+ * the home is, with a reference, or NULL. Takes a quarter of a second at most.
+ */
 MUST_USE enum heir_answer heir_ask(struct heir *heir,
                                    const struct heir_question *question,
                                    struct backend **at_out);

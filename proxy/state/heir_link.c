@@ -5,16 +5,27 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
+
+static uint64_t to_ms(const struct timespec *moment)
+{
+    return (uint64_t)moment->tv_sec * 1000 +
+           (uint64_t)moment->tv_nsec / 1000000;
+}
+
+uint64_t heir_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return to_ms(&now);
+}
 
 int heir_left_ms(const struct timespec *until)
 {
-    struct timespec now;
-    int64_t left;
+    uint64_t now_ms = heir_now_ms();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    left = (int64_t)(until->tv_sec - now.tv_sec) * 1000 +
-           (until->tv_nsec - now.tv_nsec) / 1000000;
-    return left < 0 ? 0 : (int)left;
+    return to_ms(until) < now_ms ? 0 : (int)(to_ms(until) - now_ms);
 }
 
 enum transfer heir_transfer(struct heir *heir, const struct wire_writer *packet,

@@ -27,8 +27,8 @@ struct told_sessions {
 struct heir {
     struct backend_registry *registry;
     atomic_bool is_open;
-    atomic_bool was_silent;
-    atomic_uint waiting; /* for the lock */
+    atomic_uint_fast64_t silent_since_ms; /* by heir_now_ms; 0: it is not */
+    atomic_uint waiting;                  /* for the lock */
 
     pthread_mutex_t lock; /* of questions */
     int fd;
@@ -70,8 +70,10 @@ MUST_USE enum transfer heir_transfer(struct heir *heir,
                                      const struct wire_writer *packet,
                                      const struct timespec *until);
 
-/* How much of that moment's time is left, of real time whatever base/clock's
- * scale; not below 0. */
+/* Real time, whatever base/clock's scale; never 0. */
+uint64_t heir_now_ms(void);
+
+/* How much of that moment's time is left, not below 0. */
 int heir_left_ms(const struct timespec *until);
 
 /* There are news, or the thread is to end: it looks. From any thread. */

@@ -8,7 +8,7 @@
 
 /* In real time: a login that waits blocks its loop. */
 enum {
-    ANSWER_MS = 1000
+    ANSWER_MS = 250
 };
 
 struct answer {
@@ -81,6 +81,20 @@ static void undo(struct heir *heir, enum heir_answer answer)
     }
 }
 
+/* It lasts until the next answer. */
+static void note_silence(struct heir *heir)
+{
+    uint64_t none = 0;
+
+    (void)atomic_compare_exchange_strong(&heir->silent_since_ms, &none,
+                                         heir_now_ms());
+}
+
+static void note_answer(struct heir *heir)
+{
+    atomic_store(&heir->silent_since_ms, 0);
+}
+
 bool heir_catch_up(struct heir *heir)
 {
     const struct timespec now = thread_deadline(0);
@@ -104,6 +118,7 @@ bool heir_catch_up(struct heir *heir)
     }
     undo(heir, answer.answer);
     heir->unanswered.is_set = false;
+    note_answer(heir);
     return true;
 }
 
@@ -158,7 +173,7 @@ static enum heir_answer await(struct heir *heir,
     case TRANSFER_DONE:
         break;
     case TRANSFER_LATE:
-        atomic_store(&heir->was_silent, true);
+        note_silence(heir);
         heir->unanswered = (struct unanswered){.is_set = true,
                                                .sequence = heir->sequence,
                                                .verb = question->verb,
@@ -167,6 +182,7 @@ static enum heir_answer await(struct heir *heir,
     case TRANSFER_BROKEN:
         return broken(heir);
     }
+    note_answer(heir);
     *at_out = answer.at;
     if (answer.sequence == heir->sequence && is_fit(question, &answer))
         return answer.answer;
@@ -180,7 +196,7 @@ static enum heir_answer say_nothing(struct heir *heir,
 {
     if (!heir_is_open(heir))
         return HEIR_NOBODY;
-    atomic_store(&heir->was_silent, true);
+    note_silence(heir);
     if (question->verb == HEIR_ARRIVE)
         heir_tell(heir, HEIR_LEFT_EARLY, question->key, 0, 0);
     return HEIR_SILENT;
