@@ -20,12 +20,12 @@ class Certbot:
     def __init__(self, folder, name, leaf):
         self.live = os.path.join(folder, "live", name)
         self._archive = os.path.join(folder, "archive", name)
-        self._version = 0
+        self._version = 1
         os.makedirs(self.live)
         os.makedirs(self._archive)
-        self.add(leaf)
         for kind in LIVE_KINDS:
             self.turn(kind)
+        self._write(leaf)
 
     def path(self, kind):
         """The link that a configuration names."""
@@ -34,6 +34,9 @@ class Certbot:
     def add(self, leaf):
         """The next version of all files, written where they stay."""
         self._version += 1
+        self._write(leaf)
+
+    def _write(self, leaf):
         for kind in LIVE_KINDS:
             content = leaf.key_pem if kind == "privkey" else leaf.chain_pem
             with open(self._target(kind), "wb") as out:
