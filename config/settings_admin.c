@@ -73,21 +73,51 @@ static bool is_forgotten(const char *path)
            strncmp(path, "/var/run/", strlen("/var/run/")) == 0;
 }
 
+/* In the folder that a service manager keeps for us, the first of those that
+ * systemd names (StateDirectory=); NULL where there is none. */
+static char *in_state_directory(const char *name)
+{
+    const char *folders = getenv("STATE_DIRECTORY");
+    char *first, *path;
+
+    if (folders == NULL || folders[0] != '/')
+        return NULL;
+    first = mem_strndup(folders, strcspn(folders, ":"));
+    path = beside(first, name);
+    free(first);
+    return path;
+}
+
+static void warn_of_forgetting(const struct json_place *place)
+{
+    struct json_place state = json_place_member(place, "state", NULL);
+
+    json_place_warning(&state,
+                       "nothing, which is beside the socket and "
+                       "gone with a stop",
+                       "a path that stays, such as "
+                       "/var/lib/gatepost/state.json, or systemd's "
+                       "StateDirectory=");
+}
+
 static void read_state(const struct json_place *place,
                        struct json_members *members, struct settings *settings)
 {
-    struct json_place state = json_place_member(place, "state", NULL);
+    char *kept;
 
     json_read_optional_path(members, "state", &settings->admin_state);
     if (settings->admin_state != NULL)
         return;
     settings->admin_state = beside(settings->admin_socket, ".state");
-    if (settings->admin_state != NULL && is_forgotten(settings->admin_state))
-        json_place_warning(&state,
-                           "nothing, which is beside the socket and "
-                           "gone with a stop",
-                           "a path that stays, such as "
-                           "/var/lib/gatepost/state.json");
+    if (settings->admin_state == NULL || !is_forgotten(settings->admin_state))
+        return;
+    kept = in_state_directory("/state.json");
+    if (kept == NULL) {
+        warn_of_forgetting(place);
+        return;
+    }
+    free(settings->admin_state);
+    settings->admin_state = kept;
 }
 
 static void read_token(struct json_members *members, struct settings *settings)

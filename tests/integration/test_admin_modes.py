@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -169,6 +170,29 @@ def test_a_restart_forgets_no_command(start, ask, path, folder):
 
     assert [mode(path, name) for name in ("b1", "b2", "b3")] == [
         "draining", "maintenance", "ready"]
+
+
+@pytest.fixture
+def runtime():
+    """A folder that its service's stop clears."""
+    if not os.access("/run", os.W_OK):
+        pytest.skip("only root may write below /run")
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        yield folder
+
+
+def test_a_stop_that_clears_run_forgets_no_command(start, runtime, tmp_path):
+    path = os.path.join(runtime, "admin.sock")
+    server = start(admin={"socket": path},
+                   env={"STATE_DIRECTORY": str(tmp_path)})
+    assert admin.request(path, "/drain?backend=b1", "POST").status == 200
+    server.begin_stop()
+    server.finish_stop()
+    assert os.listdir(runtime) == []
+
+    start(admin={"socket": path}, env={"STATE_DIRECTORY": str(tmp_path)})
+
+    assert mode(path, "b1") == "draining"
 
 
 def test_a_reload_forgets_no_command(start, ask, path, routes):

@@ -337,6 +337,11 @@ def test_the_unit_has_a_watchdog_and_descriptors_for_many(unit):
     assert number_in(text, "LimitNOFILE") >= 2 * 250000
 
 
+def test_the_unit_keeps_what_was_drained_over_a_stop(unit):
+    with open(unit) as source:
+        assert "\nStateDirectory=gatepost\n" in source.read()
+
+
 def test_the_unit_lets_the_process_before_name_its_successor(unit):
     with open(unit) as source:
         assert "\nNotifyAccess=all\n" in source.read()

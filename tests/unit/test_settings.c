@@ -243,7 +243,47 @@ static void a_state_file_that_a_stop_takes_away_is_warned_of(void **state)
         "f: warning: $.admin.state: found nothing, which is beside the socket "
         "and gone "
         "with a stop, expected a path that stays, such as "
-        "/var/lib/gatepost/state.json\n");
+        "/var/lib/gatepost/state.json, or systemd's StateDirectory=\n");
+}
+
+/* Where the state of an administration with this socket is kept. */
+static void assert_kept(const char *folders, const char *socket,
+                        const char *expected)
+{
+    char json[512];
+    struct settings *settings;
+
+    snprintf(json, sizeof(json),
+             SETTINGS_CASE(", \"admin\": {\"socket\": \"%s\"}"), socket);
+    setenv("STATE_DIRECTORY", folders, 1);
+    settings = settings_case_parse(json);
+    unsetenv("STATE_DIRECTORY");
+
+    assert_string_equal(settings->admin_state, expected);
+    settings_free(&settings);
+}
+
+static void
+a_state_file_that_a_stop_takes_away_is_in_systemds_folder(void **state)
+{
+    (void)state;
+    assert_kept("/var/lib/gp", "/run/gp/a.sock", "/var/lib/gp/state.json");
+    assert_kept("/var/lib/gp:/var/lib/b", "/var/run/a.sock",
+                "/var/lib/gp/state.json");
+    assert_kept("/var/lib/gp", "/srv/a.sock", "/srv/a.sock.state");
+}
+
+static void a_folder_without_a_root_is_no_place_for_a_state_file(void **state)
+{
+    (void)state;
+    setenv("STATE_DIRECTORY", "gatepost", 1);
+    settings_case_assert_warned(
+        SETTINGS_CASE(", \"admin\": {\"socket\": \"/run/gatepost/a.sock\"}"),
+        "f: warning: $.admin.state: found nothing, which is beside the socket "
+        "and gone "
+        "with a stop, expected a path that stays, such as "
+        "/var/lib/gatepost/state.json, or systemd's StateDirectory=\n");
+    unsetenv("STATE_DIRECTORY");
 }
 
 static void probes_can_be_turned_off(void **state)
@@ -759,6 +799,9 @@ int main(void)
         cmocka_unit_test(the_other_sections_are_read),
         cmocka_unit_test(who_may_administer_is_read),
         cmocka_unit_test(a_state_file_that_a_stop_takes_away_is_warned_of),
+        cmocka_unit_test(
+            a_state_file_that_a_stop_takes_away_is_in_systemds_folder),
+        cmocka_unit_test(a_folder_without_a_root_is_no_place_for_a_state_file),
         cmocka_unit_test(probes_can_be_turned_off),
         cmocka_unit_test(probes_come_once_a_second_at_most),
         cmocka_unit_test(several_certificates_and_the_compatible_policy),
