@@ -44,6 +44,15 @@ static enum heir_answer ask(struct homes *homes, struct homes_shard *shard,
     return answer;
 }
 
+/* Of both locks, and of what the answer named, when all was done by it. */
+static void let_go(struct homes *homes, struct homes_shard *shard,
+                   struct backend **at)
+{
+    pthread_mutex_unlock(&shard->lock);
+    heir_unlock(homes->heir);
+    backend_unref(at);
+}
+
 static void replace(struct backend **held, struct backend *by)
 {
     backend_unref(held);
@@ -83,9 +92,7 @@ void homes_enter_remotely(struct homes *homes, uint64_t key,
     case HEIR_SILENT:
         break;
     }
-    pthread_mutex_unlock(&shard->lock);
-    heir_unlock(homes->heir);
-    backend_unref(&at);
+    let_go(homes, shard, &at);
 }
 
 /* Both now know where the home is. */
@@ -124,9 +131,7 @@ enum homes_answer homes_move_remotely(struct homes *homes,
     case HEIR_SILENT:
         break;
     }
-    pthread_mutex_unlock(&shard->lock);
-    heir_unlock(homes->heir);
-    backend_unref(&at);
+    let_go(homes, shard, &at);
     return answer;
 }
 
@@ -162,9 +167,7 @@ void homes_arrive_remotely(struct homes *homes, struct home_claim *claim)
         give_up_locked(shard, claim);
         break;
     }
-    pthread_mutex_unlock(&shard->lock);
-    heir_unlock(homes->heir);
-    backend_unref(&at);
+    let_go(homes, shard, &at);
 }
 
 static struct home_record record_of(const struct home *home)
