@@ -263,6 +263,25 @@ void json_read_optional_seconds(struct json_members *members, const char *key,
         *ms_out = ms;
 }
 
+void json_read_optional_seconds_or_off(struct json_members *members,
+                                       const char *key, double least_s,
+                                       uint64_t max_ms, const char *expected,
+                                       uint64_t *ms_out)
+{
+    struct json_place place;
+    double seconds;
+    uint64_t ms;
+
+    if (!json_read_get(members, key, &place) ||
+        !json_read_seconds(&place, 0, max_ms, &ms))
+        return;
+    seconds = json_number_value(place.value);
+    if (seconds > 0.0 && seconds < least_s)
+        json_place_fault(&place, NULL, expected);
+    else
+        *ms_out = ms;
+}
+
 void json_read_optional_flag(struct json_members *members, const char *key,
                              bool *flag_out)
 {

@@ -95,6 +95,11 @@ void json_read_optional_unsigned(struct json_members *members, const char *key,
 void json_read_optional_seconds(struct json_members *members, const char *key,
                                 uint64_t min_ms, uint64_t max_ms,
                                 uint64_t *ms_out);
+/* Likewise, where 0 is off and anything below least_s a fault. */
+void json_read_optional_seconds_or_off(struct json_members *members,
+                                       const char *key, double least_s,
+                                       uint64_t max_ms, const char *expected,
+                                       uint64_t *ms_out);
 void json_read_optional_flag(struct json_members *members, const char *key,
                              bool *flag_out);
 void json_read_optional_choice(struct json_members *members, const char *key,

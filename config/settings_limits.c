@@ -19,7 +19,6 @@
 #define KEEPALIVE_SECONDS_MAX 32767
 #define KEEPALIVE_COUNT_MAX 127
 
-static void read_idle(struct json_members *members, uint64_t *idle_ms);
 static void read_keepalive(const struct json_place *place,
                            struct keepalive_settings *keepalive);
 static void warn_of_user_timeout(const struct json_place *place,
@@ -93,7 +92,9 @@ void settings_read_timeouts(const struct json_place *place,
     json_read_optional_seconds(&members, "upgrade_drain", 0,
                                30 * SETTINGS_DAY_MS,
                                &timeouts->upgrade_drain_ms);
-    read_idle(&members, &timeouts->idle_ms);
+    json_read_optional_seconds_or_off(
+        &members, "idle", IDLE_MIN_S, SETTINGS_DAY_MS,
+        "0 for off, or at least 1860 seconds", &timeouts->idle_ms);
     if (json_read_get(&members, "keepalive", &member))
         read_keepalive(&member, &timeouts->keepalive);
     warn_of_user_timeout(place, timeouts);
@@ -115,24 +116,6 @@ static void warn_of_user_timeout(const struct json_place *place,
         json_place_warning(place, "a user_timeout below what keepalive takes",
                            "at least idle + interval x count: a single lost "
                            "probe ends an idle session");
-}
-
-static void read_idle(struct json_members *members, uint64_t *idle_ms)
-{
-    struct json_place place;
-    uint64_t ms;
-
-    if (!json_read_get(members, "idle", &place) ||
-        !json_read_seconds(&place, 0, SETTINGS_DAY_MS, &ms))
-        return;
-
-    double seconds = json_number_value(place.value);
-
-    if (seconds > 0.0 && seconds < IDLE_MIN_S) {
-        json_place_fault(&place, NULL, "0 for off, or at least 1860 seconds");
-        return;
-    }
-    *idle_ms = ms;
 }
 
 static void read_keepalive(const struct json_place *place,

@@ -16,7 +16,6 @@
 
 static void read_health(const struct json_place *place,
                         struct health_settings *health);
-static void read_interval(struct json_members *members, uint64_t *interval_ms);
 static void read_sources(const struct json_place *list,
                          struct settings *settings);
 static bool read_source(const struct json_place *place,
@@ -51,7 +50,9 @@ static void read_health(const struct json_place *place,
 
     if (!json_read_open(&members, place))
         return;
-    read_interval(&members, &health->interval_ms);
+    json_read_optional_seconds_or_off(
+        &members, "interval", HEALTH_INTERVAL_MIN_S, HEALTH_INTERVAL_MAX_MS,
+        "0 for off, or at least 1 second", &health->interval_ms);
     json_read_optional_seconds(&members, "timeout", 1000,
                                HEALTH_INTERVAL_MAX_MS, &health->timeout_ms);
     json_read_optional_unsigned(&members, "rise", 1, HEALTH_COUNT_MAX,
@@ -59,24 +60,6 @@ static void read_health(const struct json_place *place,
     json_read_optional_unsigned(&members, "fall", 1, HEALTH_COUNT_MAX,
                                 &health->fall);
     json_read_close(&members);
-}
-
-static void read_interval(struct json_members *members, uint64_t *interval_ms)
-{
-    struct json_place place;
-    uint64_t ms;
-
-    if (!json_read_get(members, "interval", &place) ||
-        !json_read_seconds(&place, 0, HEALTH_INTERVAL_MAX_MS, &ms))
-        return;
-
-    double seconds = json_number_value(place.value);
-
-    if (seconds > 0.0 && seconds < HEALTH_INTERVAL_MIN_S) {
-        json_place_fault(&place, NULL, "0 for off, or at least 1 second");
-        return;
-    }
-    *interval_ms = ms;
 }
 
 static void read_sources(const struct json_place *list,
