@@ -16,6 +16,16 @@ int thread_start(pthread_t *thread_out, thread_main *run, void *argument)
     return error;
 }
 
+void thread_end(pthread_t thread, pthread_mutex_t *lock,
+                pthread_cond_t *condition, bool *is_ending)
+{
+    pthread_mutex_lock(lock);
+    *is_ending = true;
+    pthread_cond_signal(condition);
+    pthread_mutex_unlock(lock);
+    pthread_join(thread, NULL);
+}
+
 void thread_condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t attributes;

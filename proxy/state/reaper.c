@@ -107,10 +107,6 @@ void reaper_free(struct reaper **reaper)
     *reaper = NULL;
     if (mine == NULL)
         return;
-    pthread_mutex_lock(&mine->lock);
-    mine->is_ending = true;
-    pthread_cond_signal(&mine->wakes);
-    pthread_mutex_unlock(&mine->lock);
-    pthread_join(mine->thread, NULL);
+    thread_end(mine->thread, &mine->lock, &mine->wakes, &mine->is_ending);
     destroy(mine);
 }

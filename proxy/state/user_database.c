@@ -209,11 +209,7 @@ void user_database_free(struct user_database **database)
     *database = NULL;
     if (mine == NULL)
         return;
-    pthread_mutex_lock(&mine->lock);
-    mine->is_ending = true;
-    pthread_cond_signal(&mine->wakes);
-    pthread_mutex_unlock(&mine->lock);
-    pthread_join(mine->thread, NULL);
+    thread_end(mine->thread, &mine->lock, &mine->wakes, &mine->is_ending);
     destroy(mine);
 }
 
