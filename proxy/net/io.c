@@ -41,6 +41,8 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
     loop->data = io;
     result = uv_idle_init(loop, &io->latch);
     if (result == 0)
+        result = uv_idle_init(loop, &io->leave);
+    if (result == 0)
         result = uv_timer_init(loop, &io->tick);
     /* With its first stream a loop opens a descriptor of its own, which is
      * better had at the start than found missing later. */
@@ -49,6 +51,8 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
     if (result != 0)
         return result;
     io->latch.data = io;
+    io->leave.data = io;
+    io->leaving_last = &io->leaving;
     io->tick.data = io;
     io->tick_at_ms = TIMER_WHEEL_NEVER;
     timer_wheel_init(&io->wheel, clock_now_ms());
@@ -66,6 +70,7 @@ int io_init(struct io *io, uv_loop_t *loop, struct counters *counters,
 void io_stop(struct io *io)
 {
     uv_close((uv_handle_t *)&io->latch, NULL);
+    uv_close((uv_handle_t *)&io->leave, NULL);
     uv_close((uv_handle_t *)&io->tick, NULL);
     uv_close((uv_handle_t *)&io->first, NULL);
 }

@@ -46,6 +46,13 @@ enum {
     IO_FAILURE_MAX = TLS_FAILURE_MAX
 };
 
+/* How many ended streams are closed in one turn of the loop, each of which
+ * takes some ten to thirty microseconds: clients that hear of their end at once
+ * leave at once, too. The others wait for the next turns. */
+enum {
+    IO_CLOSINGS_MAX = 16
+};
+
 /* Dead peers: keepalive finds idle ones, the user timeout those that leave
  * our data unacknowledged. Seconds, as the kernel has them; 0 leaves off. */
 struct io_keepalive {
@@ -76,7 +83,12 @@ struct io {
 
     struct stream_tail *latched; /* failures to be told on the next turn */
     uv_idle_t latch;
-    uv_timer_t tick; /* drives the wheel */
+    struct stream_tail *leaving; /* of streams to be closed, first to last */
+    struct stream_tail **leaving_last;
+    uv_idle_t leave;
+    uint64_t closings_at_ms; /* of the loop's time, which stands in a turn */
+    unsigned closings;       /* since then */
+    uv_timer_t tick;         /* drives the wheel */
     uint64_t tick_at_ms;
     uv_tcp_t first; /* never used: see io_init */
 };

@@ -128,15 +128,24 @@ static void on_closed(uv_handle_t *handle)
     slab_free(stream);
 }
 
+void stream_close_handle(struct stream *stream)
+{
+    uv_close((uv_handle_t *)&stream->tcp, on_closed);
+}
+
 void stream_close(struct stream *stream)
 {
     if (stream_is(stream, STREAM_IS_CLOSING))
         return;
     stream->facts |= STREAM_IS_CLOSING;
     stream_io(stream)->turn_bytes = 0;
-    if (stream->tail != NULL)
-        stream_tail_quiet(stream->tail, stream_io(stream));
-    uv_close((uv_handle_t *)&stream->tcp, on_closed);
+    if (stream->tail == NULL) {
+        stream_close_handle(stream);
+        return;
+    }
+    stream_tail_quiet(stream->tail, stream_io(stream));
+    uv_read_stop(stream_handle(stream));
+    stream_tail_leave(stream->tail, stream_io(stream));
 }
 
 static struct stream *new_stream(struct io *io, stream_handler *handler,

@@ -174,6 +174,50 @@ void stream_tail_latch(struct stream_tail *tail, struct io *io, const char *why)
     uv_idle_start(&io->latch, tell_latched);
 }
 
+static struct stream *take_leaving(struct io *io)
+{
+    struct stream_tail *tail = io->leaving;
+
+    io->leaving = tail->leaving_next;
+    if (io->leaving == NULL)
+        io->leaving_last = &io->leaving;
+    return tail->stream;
+}
+
+static void close_some(uv_idle_t *leave)
+{
+    struct io *io = leave->data;
+
+    for (unsigned i = 0; i < IO_CLOSINGS_MAX && io->leaving != NULL; i++)
+        stream_close_handle(take_leaving(io));
+    if (io->leaving == NULL)
+        uv_idle_stop(leave);
+}
+
+/* Nothing has to tell where a turn begins: its time is another, or there is a
+ * millisecond to spare. */
+static bool has_room(struct io *io)
+{
+    uint64_t now_ms = uv_now(io->loop);
+
+    if (io->closings_at_ms != now_ms)
+        io->closings = 0;
+    io->closings_at_ms = now_ms;
+    return io->closings++ < IO_CLOSINGS_MAX;
+}
+
+void stream_tail_leave(struct stream_tail *tail, struct io *io)
+{
+    if (io->leaving == NULL && has_room(io)) {
+        stream_close_handle(tail->stream);
+        return;
+    }
+    tail->leaving_next = NULL;
+    *io->leaving_last = tail;
+    io->leaving_last = &tail->leaving_next;
+    uv_idle_start(&io->leave, close_some);
+}
+
 void stream_tail_arm(struct stream_tail *tail, struct io *io, uint64_t delay_ms,
                      wheel_timer_callback *fire)
 {

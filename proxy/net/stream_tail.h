@@ -33,6 +33,7 @@ struct stream_tail {
     bool is_latched;
     char latched[IO_FAILURE_MAX];
     struct stream_tail *latched_next;
+    struct stream_tail *leaving_next;
 };
 
 struct stream_tail *stream_tail_new(struct stream *stream);
@@ -62,6 +63,10 @@ void stream_tail_drop(struct stream_tail *tail, struct io *io);
 void stream_tail_latch(struct stream_tail *tail, struct io *io,
                        const char *why);
 
+/* Has stream_close_handle called as soon as this turn of the loop or a next one
+ * has room for it (IO_CLOSINGS_MAX). Once for each stream. */
+void stream_tail_leave(struct stream_tail *tail, struct io *io);
+
 /* Cancels timer and latch. */
 void stream_tail_quiet(struct stream_tail *tail, struct io *io);
 
@@ -70,7 +75,8 @@ void stream_tail_arm(struct stream_tail *tail, struct io *io, uint64_t delay_ms,
 /* Counts; false once it is too much. */
 bool stream_tail_may_discard(struct stream_tail *tail, size_t len);
 
-/* Of stream.c: called from the io's latch. */
+/* Of stream.c: called from the io's idle handles. */
 void stream_tell_latched(struct stream *stream, const char *why);
+void stream_close_handle(struct stream *stream);
 
 #endif

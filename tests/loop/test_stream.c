@@ -828,6 +828,56 @@ static int free_keys(void **state)
 #define STREAM_TEST(name)                                                      \
     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+enum {
+    PARTING_CROWD = 100
+};
+
+static size_t closed_of(const struct watch crowd[PARTING_CROWD])
+{
+    size_t closed = 0;
+
+    for (size_t i = 0; i < PARTING_CROWD; i++)
+        closed += crowd[i].is_closed;
+    return closed;
+}
+
+/* All of ours have been ended and their peers are gone, which the proxy's loop
+ * has yet to hear. */
+static void part(struct bench *bench, struct watch ours[PARTING_CROWD])
+{
+    struct watch peers[PARTING_CROWD] = {{.stream = NULL}};
+
+    for (size_t i = 0; i < PARTING_CROWD; i++)
+        join_plain(bench, &peers[i], &ours[i]);
+    for (size_t i = 0; i < PARTING_CROWD; i++)
+        stream_end(ours[i].stream, 1000);
+    for (size_t i = 0; i < PARTING_CROWD; i++)
+        stream_close(peers[i].stream);
+    while (closed_of(peers) < PARTING_CROWD)
+        uv_run(&bench->peers.loop, UV_RUN_NOWAIT);
+}
+
+static void streams_that_end_at_once_are_closed_by_turns(void **state)
+{
+    struct bench *bench = *state;
+    struct watch ours[PARTING_CROWD] = {{.stream = NULL}};
+    uint64_t since_ns = uv_hrtime();
+    size_t closed = 0, most = 0;
+    part(bench, ours);
+
+    while (closed < PARTING_CROWD && !is_late(since_ns)) {
+        size_t former = closed;
+
+        uv_run(&bench->proxy.loop, UV_RUN_NOWAIT);
+        closed = closed_of(ours);
+        most = closed - former > most ? closed - former : most;
+    }
+
+    assert_int_equal(closed, PARTING_CROWD);
+    /* What waited goes first, then what the turn itself has seen. */
+    assert_in_range(most, 1, 2 * IO_CLOSINGS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -852,6 +902,7 @@ int main(void)
         STREAM_TEST(stream_gives_back_what_is_for_the_next_reader),
         STREAM_TEST(stream_gives_back_what_is_for_tls),
         STREAM_TEST(stream_that_is_closed_takes_nothing_back),
+        STREAM_TEST(streams_that_end_at_once_are_closed_by_turns),
     };
 
     signal(SIGPIPE, SIG_IGN);
