@@ -2,12 +2,6 @@
 
 #include "session/session.h"
 
-/* How many are looked at between two looks at the clock: to end one takes some
- * fifty microseconds. */
-enum {
-    LOOKS = 8
-};
-
 static void pop(struct sweeps *sweeps, bool is_whole)
 {
     struct sweep *sweep = sweeps->first;
@@ -20,20 +14,16 @@ static void pop(struct sweeps *sweeps, bool is_whole)
 }
 
 /* False: it is over. */
-static bool look_at_some(struct sweeps *sweeps)
+static bool look_at_next(struct sweeps *sweeps)
 {
     struct sweep *sweep = sweeps->first;
-    unsigned i;
+    struct registry_node *node = registry_walk(sweeps->registry);
 
-    for (i = 0; i < LOOKS; i++) {
-        struct registry_node *node = registry_walk(sweeps->registry);
-
-        if (node == NULL || !sweep->visit(sweep, session_of_node(node)))
-            return false;
-    }
-    return true;
+    return node != NULL && sweep->visit(sweep, session_of_node(node));
 }
 
+/* The clock costs less than a look, and one who is ended takes as long as what
+ * the kernel has to do at that moment for others. */
 static void run_slice(struct sweeps *sweeps)
 {
     uint64_t until_ns = uv_hrtime() + SWEEP_SLICE_US * UINT64_C(1000);
@@ -42,7 +32,7 @@ static void run_slice(struct sweeps *sweeps)
         registry_begin_walk(sweeps->registry);
     sweeps->has_begun = true;
     do {
-        if (!look_at_some(sweeps)) {
+        if (!look_at_next(sweeps)) {
             pop(sweeps, true);
             return;
         }

@@ -113,8 +113,25 @@ static void loop_turns_while_a_sweep_looks(void **state)
         turns++;
 
     assert_int_equal(sweep.met, CROWD);
-    /* Each turn looks for SWEEP_SLICE_US and at most eight looks more. */
-    assert_true(turns + 1 >= CROWD * 10 / (SWEEP_SLICE_US + 200));
+    /* Each turn looks for SWEEP_SLICE_US and at most one look more. */
+    assert_true(turns + 1 >= CROWD * 10 / (SWEEP_SLICE_US + 100));
+}
+
+static void slice_ends_with_the_look_that_fills_it(void **state)
+{
+    enum {
+        LOOKS = 20
+    };
+    struct counting_sweep sweep;
+    size_t turns = 0;
+
+    (void)state;
+    ask(&sweep, LOOKS);
+    sweep.look_ns = SWEEP_SLICE_US * UINT64_C(1000);
+    while (uv_run(&loop, UV_RUN_NOWAIT) != 0)
+        turns++;
+
+    assert_true(turns + 1 >= LOOKS);
 }
 
 static void sweeps_come_one_after_the_other(void **state)
@@ -179,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(sweep_meets_everybody_once),
         CLAIM(loop_turns_while_a_sweep_looks),
+        CLAIM(slice_ends_with_the_look_that_fills_it),
         CLAIM(sweeps_come_one_after_the_other),
         CLAIM(sweep_ends_when_it_has_seen_enough),
         CLAIM(who_left_in_mid_sweep_is_not_met),
