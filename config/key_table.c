@@ -55,8 +55,7 @@ void key_table_init(struct key_table *table, size_t count,
     *table = (struct key_table){.seed = *seed};
     table->capacity = (uint32_t)(count + count / 2 + 1);
     table->slots =
-        mem_realloc_array(NULL, table->capacity, sizeof(struct key_entry));
-    memset(table->slots, 0, table->capacity * sizeof(struct key_entry));
+        mem_zalloc((size_t)table->capacity * sizeof(struct key_entry));
 }
 
 void key_table_deinit(struct key_table *table)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/pace.h"
+
 #define END_MARK "# end "
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -91,6 +93,7 @@ static size_t count_users(struct text all)
 /* Without its LF or CR LF; the last line may have none. */
 static bool next_line(struct text *rest, struct text *line_out)
 {
+    pace();
     if (rest->len == 0)
         return false;
 

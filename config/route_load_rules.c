@@ -6,6 +6,7 @@
 
 #include "config/json_read.h"
 #include "config/login_as.h"
+#include "config/pace.h"
 
 #define DOMAIN_KEY_MAX 255
 
@@ -111,6 +112,7 @@ static void load_user(struct route_loader *loader,
     struct identity identity;
     uint32_t rule = read_rule(loader, place);
 
+    pace();
     if (!route_load_normalise(loader, place->key, strlen(place->key),
                               &identity)) {
         json_place_fault(place, "this key",

@@ -2,6 +2,7 @@
 #include "command_check.h"
 #include "command_route.h"
 #include "config/json_version.h"
+#include "config/pace.h"
 #include "ops/admin.h"
 #include "server.h"
 
@@ -48,6 +49,7 @@ struct command {
 
 static int serve(char **arguments)
 {
+    pace_jansson(); /* of reloads */
     return server_run(arguments[0]);
 }
 

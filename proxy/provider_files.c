@@ -1,6 +1,8 @@
 /* The files of this machine. */
 #include "provider.h"
 
+#include "config/pace.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* A million users' file in one read would keep the processor to itself. */
+enum {
+    READ_MAX = 64 * 1024
+};
 
 /* Names of one folder while it is read. */
 struct names {
@@ -61,8 +68,11 @@ static void grow(struct file_bytes *file, size_t *capacity)
 static int read_all(int fd, struct file_bytes *file, size_t capacity)
 {
     while (file->len <= PROVIDER_FILE_MAX) {
-        ssize_t count = read(fd, file->bytes + file->len, capacity - file->len);
+        size_t room = capacity - file->len;
+        ssize_t count = read(fd, file->bytes + file->len,
+                             room < READ_MAX ? room : READ_MAX);
 
+        pace();
         if (count == 0)
             return 0;
         if (count < 0 && errno == EINTR)

@@ -1,6 +1,7 @@
 #include "reload.h"
 
 #include "capacity.h"
+#include "config/pace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,7 @@ static void load(void *argument)
     struct reload *reload = argument;
     struct snapshot_parts parts = *reload->parts;
 
+    pace_begin(); /* workers want the processor, too */
     reload->trail = file_trail_new(parts.files);
     parts.files = &reload->trail->source;
     parts.former = reload->in_force;
