@@ -565,20 +565,24 @@ class TestLoginsAtABackend:
         assert first.read_reply("a")[-1].startswith(b"a OK")
 
     def test_place_is_free_when_a_client_leaves(self, front, judge):
-        judge.takes = 0.3
+        judge.takes = 1
         gate = front(auth={"delay_max": 0}, workers=1, limits={
             "backend_logins": 1, "backend_queue": 1})
         first, second = gate.secure(), gate.secure()
         first.send(b"a LOGIN one@x.org right\r\n")
-        time.sleep(0.05)
+        while not judge.asked:
+            time.sleep(0.01)
         second.send(b"a LOGIN two@x.org right\r\n")
-        time.sleep(0.05)
+        gate.wait_counters(logins_queued=1)
         second.abandon()
-        time.sleep(0.05)
+        gate.wait_counters(sessions_open=1)
         first.abandon()
-        time.sleep(0.05)
+        gate.wait_counters(sessions_open=0)
 
-        log_in_well(gate, "three@x.org", waits=0.3 * SCALE)
+        answer, _ = log_in(gate, "right", "three@x.org")
+
+        assert answer.startswith(b"OK"), answer
+        assert gate.counters()["logins_queued"] == 1  # not the third
         assert [user for _, user, _ in judge.asked] == [b"one@x.org",
                                                         b"three@x.org"]
 
