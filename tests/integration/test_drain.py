@@ -224,6 +224,21 @@ def test_h7_sigint_ends_it_too(gatepost, backend):
 
 
 @pytest.mark.threat("H7")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_h7_a_signal_at_the_very_end_changes_no_exit_status(
+        gatepost, backend, number):
+    for _ in range(3):
+        front = gatepost(routes_to(backend))
+        front.signal(signal.SIGTERM)
+        front.wait_log("ended")
+
+        while front.process.poll() is None:
+            front.signal(number)
+
+        assert front.wait_exit() == 0
+
+
+@pytest.mark.threat("H7")
 def test_h7_sessions_have_their_log_line(gatepost, backend):
     front = gatepost(routes_to(backend), timeouts={"drain": 1})
     clients = [front.logged_in(f"u{number}") for number in range(5)]
