@@ -163,10 +163,16 @@ def waits_in_epoll(pid, thread):
 
 
 def worker_threads(front):
-    """The threads, but for the main one, that wait in a loop."""
-    threads = [int(name) for name in os.listdir(f"/proc/{front.pid}/task")]
-    return [thread for thread in threads
-            if thread != front.pid and waits_in_epoll(front.pid, thread)]
+    """The threads, but for the main one, that wait in a loop: all two of them,
+    which may be at work at first."""
+    deadline = time.monotonic() + 5
+    while True:
+        threads = [int(name) for name in os.listdir(f"/proc/{front.pid}/task")]
+        found = [thread for thread in threads
+                 if thread != front.pid and waits_in_epoll(front.pid, thread)]
+        if len(found) == 2 or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
 
 
 def ptrace(request, thread):
