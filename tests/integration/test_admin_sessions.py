@@ -275,6 +275,29 @@ def test_a_kick_wants_a_post(server, path):
     client.abandon()
 
 
+def test_who_is_being_kicked_is_listed_until_the_end(server, path):
+    """Pages that are turned while a kick goes on name nobody twice, whoever
+    leaves, and leave nobody out who stays."""
+    stays = {f"s{i}@two.test" for i in range(6)}
+    goes = {f"g{i}@one.test" for i in range(12)}
+    clients = [server.logged_in(user) for user in sorted(stays | goes)]
+
+    admin.request(path, "/kick?backend=b1&over=2", "POST")
+    sizes, found = [], rows(path, "limit=2")
+    while len(found) > len(stays):
+        users = [row["user"] for row in found]
+        assert len(users) == len(set(users))
+        assert stays <= set(users) <= stays | goes
+        sizes.append(len(found))
+        time.sleep(0.02)
+        found = rows(path, "limit=2")
+
+    assert {row["user"] for row in found} == stays
+    assert len(set(sizes)) > 2 and sizes == sorted(sizes, reverse=True)
+    for client in clients:
+        client.abandon()
+
+
 # -- under load --------------------------------------------------------------
 
 def test_listing_and_kicking_under_logins_harms_nobody(server, path, times):

@@ -127,15 +127,39 @@ def test_the_next_login_goes_where_the_first_is(gatepost, backends, balance):
     assert others == {0, 1} or balance == "least-sessions"
 
 
-def test_stores_that_allow_more_spread_a_user(gatepost, fake_backend):
+@pytest.mark.parametrize("balance", ["least-sessions", "round-robin"])
+def test_stores_that_allow_more_spread_a_user(gatepost, fake_backend, balance):
     backends = [fake_backend(ImapServer()), fake_backend(ImapServer())]
-    front = gatepost(routes(backends, balance="round-robin",
+    front = gatepost(routes(backends, balance=balance,
                             one_backend_per_user=False))
 
-    for _ in range(6):
-        login(front)
+    clients = [login(front)[0] for _ in range(6)]
 
     assert [one.connects for one in backends] == [3, 3]
+    leave_all(front, clients)
+
+
+def test_stores_that_allow_more_hash_a_user_wherever_sessions_are(
+        gatepost, fake_backend):
+    """The hash names one; a session that is still elsewhere holds nobody."""
+    backends = [fake_backend(ImapServer()), fake_backend(ImapServer())]
+    pool = {"balance": "hash", "when_down": "next",
+            "one_backend_per_user": False}
+    front = gatepost(routes(backends, **pool))
+    first, home = place(front, backends)
+    second, again = place(front, backends)
+    assert again == home
+
+    reload(front, backends, {f"b{home}": {"state": "draining"}}, **pool)
+    third, refuge = place(front, backends)
+    reload(front, backends, **pool)
+    fourth, back = place(front, backends)
+
+    assert (refuge, back) == (1 - home, home)
+    clients = [first, second, third, fourth]
+    assert all(client.command("NOOP")[-1].startswith(b"OK")
+               for client in clients)
+    leave_all(front, clients)
 
 
 def test_many_logins_at_once_meet_at_one_backend(gatepost, backends):

@@ -158,7 +158,11 @@ def test_e10_a_challenge_that_is_none_reaches_nobody(relay, step):
 
 
 @pytest.mark.threat("E10")
-def test_e10_an_answer_that_meets_a_refusal_goes_nowhere(relay):
+@pytest.mark.parametrize("mechanism, message", [
+    (b"SCRAM-SHA-1", SCRAM_FIRST), (b"XOAUTH2", XOAUTH2),
+    (b"OAUTHBEARER", BEARER)], ids=["scram", "xoauth2", "oauthbearer"])
+def test_e10_an_answer_that_meets_a_refusal_goes_nowhere(
+        relay, mechanism, message):
     """The backend refuses while the client has the word, whose answer comes
     before the refusal is told."""
     refuses = threading.Event()
@@ -174,7 +178,7 @@ def test_e10_an_answer_that_meets_a_refusal_goes_nowhere(relay):
     front, backend = relay(script)
     for number in range(8):
         refuses.clear()
-        with begin(front, b"SCRAM-SHA-1", SCRAM_FIRST) as client:
+        with begin(front, mechanism, message) as client:
             assert client.read_line() == b"+ YQ==\r\n"
             refuses.set()
             time.sleep(0.0005 * number)

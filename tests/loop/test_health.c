@@ -254,6 +254,24 @@ static void pauses_vary_by_a_quarter(void **state)
     assert_true(most_ms - least_ms > 5 * INTERVAL_MS / 16);
 }
 
+/* Whatever the machine does meanwhile: once the interval is over, a turn of the
+ * loop has to open it. */
+static void no_pause_is_longer_than_the_interval(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->settings.interval_ms = 4 * INTERVAL_MS;
+    follow(bench, 1);
+    for (int i = 0; i < 8; i++) {
+        find(bench, HEALTH_GOOD);
+        assert_null(bench->open[0]);
+        uv_sleep((unsigned)clock_real_delay_ms(4 * INTERVAL_MS) + 1);
+        for (int turns = 0; turns < 3; turns++)
+            uv_run(&bench->loop, UV_RUN_NOWAIT);
+        assert_non_null(bench->open[0]);
+    }
+}
+
 static void a_down_one_is_looked_at_as_often_as_logins_tried_it(void **state)
 {
     struct health_settings settings = {.interval_ms = 60 * 1000};
@@ -485,6 +503,7 @@ int main(void)
         CLAIM(first_turns_lie_apart),
         CLAIM(the_next_turn_waits_for_the_finding),
         CLAIM(pauses_vary_by_a_quarter),
+        CLAIM(no_pause_is_longer_than_the_interval),
         CLAIM(a_down_one_is_looked_at_as_often_as_logins_tried_it),
         CLAIM(findings_take_it_down_and_bring_it_up),
         CLAIM(what_is_not_known_counts_for_nothing),
