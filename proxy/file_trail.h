@@ -28,7 +28,7 @@ struct file_step {
     dev_t device;     /* these three: what was found, or 0 */
     ino_t inode;
     struct timespec changed; /* of a list of names */
-    int watch;               /* file_watch's */
+    int watch;               /* file_watch's; negative: none */
 };
 
 struct file_trail {

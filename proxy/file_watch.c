@@ -212,20 +212,53 @@ static bool is_only_passed(const struct file_step *steps, size_t count)
 }
 
 /* What appears in a folder that is only passed need not wake us: it may be one
- * as busy as /tmp. One that may be passed but not read is usual, too. */
-static int watch_folder(struct file_watch *watch, const struct file_step *steps,
-                        size_t count)
+ * as busy as /tmp. The kernel's number of the watch, or -errno. */
+static int watch_folder(const struct file_watch *watch,
+                        const struct file_step *steps, size_t count)
 {
-    bool is_passed = is_only_passed(steps, count);
     uint32_t mask = IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
     int number;
 
-    if (!is_passed)
+    if (!is_only_passed(steps, count))
         mask |= IN_CREATE;
     number = inotify_add_watch(watch->fd, steps->folder, mask);
-    if (number < 0 && !(is_passed && errno == EACCES))
-        log_failure(watch, steps, errno);
-    return number;
+    return number < 0 ? -errno : number;
+}
+
+/* Likewise. It is heard of when it goes, as what is renamed over does. */
+static int watch_alone(const struct file_watch *watch,
+                       const struct file_step *step)
+{
+    char path[PATH_MAX];
+    int number;
+
+    if (snprintf(path, sizeof(path), "%s/%s", step->folder, step->name) >=
+        PATH_MAX)
+        return -ENAMETOOLONG;
+    number = inotify_add_watch(watch->fd, path,
+                               IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW |
+                                   IN_MASK_ADD);
+    return number < 0 ? -errno : number;
+}
+
+/* In a folder that may be passed but not read, as those of keys often are. */
+static void watch_unlisted(struct file_watch *watch, struct file_step *step)
+{
+    switch (step->kind) {
+    case FILE_STEP_PASSAGE: /* usual above a home, and never renamed */
+        step->watch = -EACCES;
+        return;
+    case FILE_STEP_MISSING:
+    case FILE_STEP_NAMES:
+        step->watch = -EACCES;
+        break;
+    case FILE_STEP_LINK:
+    case FILE_STEP_END:
+        step->watch = watch_alone(watch, step);
+        break;
+    }
+    if (step->watch < 0)
+        log_failure(watch, step, -step->watch);
 }
 
 /* Who was watched before the load is heard of by events alone. */
@@ -245,8 +278,12 @@ static void add_folder(struct file_watch *watch,
 {
     int number = watch_folder(watch, steps, count);
 
+    if (number < 0 && number != -EACCES)
+        log_failure(watch, steps, -number);
     for (size_t i = 0; i < count; i++) {
         steps[i].watch = number;
+        if (number == -EACCES)
+            watch_unlisted(watch, &steps[i]);
         if (was_missed(former, &steps[i]))
             stir(watch);
     }

@@ -35,16 +35,24 @@ struct fixture {
     unsigned told;
 };
 
-/* How many folders more can be watched, and what happens then. */
+/* How many more can be watched, and what happens then: EACCES is of folders
+ * alone. */
 static int room = INT_MAX;
 static int fault;
 static int instance_fault;
+
+static bool is_folder(const char *name)
+{
+    struct stat found;
+
+    return lstat(name, &found) == 0 && S_ISDIR(found.st_mode);
+}
 
 /* In the C library's place: to be short of watches here needs no other user
  * to be short of them. */
 int inotify_add_watch(int fd, const char *name, uint32_t mask)
 {
-    if (room-- <= 0) {
+    if (room-- <= 0 && (fault != EACCES || is_folder(name))) {
         errno = fault;
         return -1;
     }
@@ -385,18 +393,50 @@ static void many_failures_are_counted(void **state)
     assert_non_null(strstr(said, "watch-failed more=2"));
 }
 
-static void a_folder_that_may_only_be_passed_is_no_failure(void **state)
+static void what_lies_in_an_unreadable_folder_is_watched_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(symlink("file", "link"), 0);
+    room = 0;
+    fault = EACCES;
+
+    assert_string_equal(follow(fixture, long_trail_of(fixture, "link")), "");
+    own_folder_replace("file");
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+
+    assert_string_equal(follow(fixture, long_trail_of(fixture, "link")), "");
+    own_folder_replace("link");
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+}
+
+static void what_is_not_yet_in_an_unreadable_folder_is_a_failure(void **state)
 {
     struct fixture *fixture = *state;
     const char *said;
     room = 0;
     fault = EACCES;
 
-    said = follow(fixture, long_trail_of(fixture, "file"));
+    said = follow(fixture, long_trail_of(fixture, "missing"));
 
     assert_null(strstr(said, "folder=/ "));
     assert_null(strstr(said, "folder=/tmp "));
     assert_non_null(strstr(said, "folder=/tmp/gp-own."));
+}
+
+static void hidden_names_of_a_listed_folder_are_not_told_of(void **state)
+{
+    struct fixture *fixture = *state;
+    struct file_trail *trail = file_trail_new(provider_files());
+    char **names = NULL;
+    assert_int_equal(mkdir("certs", 0700), 0);
+    assert_int_equal(trail->source.list_folder(trail, "certs", &names), 0);
+    file_names_free(&names);
+    (void)follow(fixture, trail);
+
+    own_folder_replace("certs/.hidden");
+    assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+    own_folder_replace("certs/seen");
+    assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
 }
 
 static void where_nothing_can_be_watched_it_is_said(void **state)
@@ -424,7 +464,9 @@ int main(void)
         CLAIM(changes_without_an_end_are_told_of),
         CLAIM(a_shortage_names_the_files),
         CLAIM(many_failures_are_counted),
-        CLAIM(a_folder_that_may_only_be_passed_is_no_failure),
+        CLAIM(what_lies_in_an_unreadable_folder_is_watched_alone),
+        CLAIM(what_is_not_yet_in_an_unreadable_folder_is_a_failure),
+        CLAIM(hidden_names_of_a_listed_folder_are_not_told_of),
         CLAIM(where_nothing_can_be_watched_it_is_said),
     };
 
