@@ -126,6 +126,8 @@ static void load_bytes(struct route_loader *loader, enum users_format format,
 
     if (!files->read(files->owner, path, "$.users.file", reasons, &bytes, &len))
         return;
+    /* Names are seldom longer than their file, and growing copies them all. */
+    text_blob_reserve(&loader->table->texts, len);
     switch (format) {
     case USERS_JSON:
         load_json(loader, bytes, len, reasons);

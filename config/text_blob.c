@@ -15,6 +15,14 @@ void text_blob_deinit(struct text_blob *blob)
     *blob = (struct text_blob){.bytes = NULL};
 }
 
+void text_blob_reserve(struct text_blob *blob, size_t len)
+{
+    if (len > UINT32_MAX || len <= blob->capacity - blob->len)
+        return; /* text_blob_add says what is too much */
+    blob->capacity = blob->len + len;
+    blob->bytes = mem_realloc(blob->bytes, blob->capacity);
+}
+
 uint32_t text_blob_add(struct text_blob *blob, const char *text, size_t len)
 {
     if (len >= UINT32_MAX - blob->len)

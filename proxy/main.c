@@ -6,6 +6,7 @@
 #include "ops/admin.h"
 #include "server.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 #include <uv.h>
 
 enum {
-    EXIT_USAGE = 2
+    EXIT_USAGE = 2,
+    MAPPED_BLOCK_MIN = 1024 * 1024
 };
 
 static const char usage[] =
@@ -47,9 +49,20 @@ struct command {
     int (*run)(char **arguments);
 };
 
+/* For reloads of large tables. Blocks of their size are mapped, however many
+ * were freed before, which malloc takes for a reason to map them no more: they
+ * come zeroed, grow without a copy, and the kernel has them back at once. */
+static void prepare_memory(void)
+{
+    pace_jansson();
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_MIN);
+#endif
+}
+
 static int serve(char **arguments)
 {
-    pace_jansson(); /* of reloads */
+    prepare_memory();
     return server_run(arguments[0]);
 }
 

@@ -16,7 +16,7 @@
 
 /* A million users' file in one read would keep the processor to itself. */
 enum {
-    READ_MAX = 64 * 1024
+    READ_MAX = 16 * 1024
 };
 
 /* Names of one folder while it is read. */

@@ -1,5 +1,7 @@
 #include "state/file_source.h"
 
+#include "config/pace.h"
+
 #include <errno.h>
 #include <openssl/mem.h>
 #include <stdio.h>
@@ -9,10 +11,20 @@
 /* A longer path would push the reason off the end of the line. */
 #define PATH_SHOWN_MAX 300
 
+/* Of a file of a million users, too. */
+enum {
+    WIPED_AT_ONCE = 64 * 1024
+};
+
 void file_bytes_deinit(struct file_bytes *file)
 {
-    if (file->bytes != NULL)
-        OPENSSL_cleanse(file->bytes, file->len);
+    for (size_t done = 0; done < file->len; done += WIPED_AT_ONCE) {
+        size_t rest = file->len - done;
+
+        OPENSSL_cleanse(file->bytes + done,
+                        rest < WIPED_AT_ONCE ? rest : WIPED_AT_ONCE);
+        pace();
+    }
     free(file->bytes);
     *file = (struct file_bytes){.bytes = NULL};
 }
