@@ -68,7 +68,7 @@ def build(build_folder, extra_settings=(), with_gatepost=True,
     """A release build of what is measured and of what measures."""
     stop_without("cmake", "ninja", "cc", "pkg-config")
     targets = ["bench_backend", "bench_load", "bench_heap", "bench_table",
-               "bench_sweeps", "bench_turns", *more_targets]
+               "bench_sweeps", "bench_handover", "bench_turns", *more_targets]
     if with_gatepost:
         targets.append("gatepost")
     _run_quietly("cmake", "-S", REPOSITORY, "-B", build_folder, "-G", "Ninja",

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 
+import lab as labs
+
 USERS = 100000
 SCALE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "scale")
 
@@ -30,3 +32,14 @@ def test_a_look_at_many_sessions_leaves_the_loop_its_turns(lab):
     longest = dict(re.findall(r"(\S+) longest_us (\d+)", done.stdout))
     assert len(longest) == 5, done.stdout
     assert all(int(one) < 5000 for one in longest.values()), done.stdout
+
+
+def test_homes_are_handed_over_while_users_log_in(lab):
+    done = subprocess.run(
+        [lab.program("bench_handover"), "3000"], capture_output=True,
+        text=True, timeout=60, check=True)
+
+    found = labs.pairs(done.stdout.split())
+    assert found["homes"] == 3000 and found["refused"] == 0, done.stdout
+    assert found["logins"] > 10 and found["login_us"] > 0, done.stdout
+    assert found["lock_us"] <= found["give_us"], done.stdout
