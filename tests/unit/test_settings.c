@@ -235,15 +235,19 @@ static void who_may_administer_is_read(void **state)
     settings_free(&settings);
 }
 
-static void a_state_file_that_a_stop_takes_away_is_warned_of(void **state)
+static void assert_warned_of_a_stop(void)
 {
-    (void)state;
     settings_case_assert_warned(
         SETTINGS_CASE(", \"admin\": {\"socket\": \"/run/gatepost/a.sock\"}"),
         "f: warning: $.admin.state: found nothing, which is beside the socket "
-        "and gone "
-        "with a stop, expected a path that stays, such as "
+        "and gone with a stop, expected a path that stays, such as "
         "/var/lib/gatepost/state.json, or systemd's StateDirectory=\n");
+}
+
+static void a_state_file_that_a_stop_takes_away_is_warned_of(void **state)
+{
+    (void)state;
+    assert_warned_of_a_stop();
 }
 
 /* Where the state of an administration with this socket is kept. */
@@ -277,12 +281,7 @@ static void a_folder_without_a_root_is_no_place_for_a_state_file(void **state)
 {
     (void)state;
     setenv("STATE_DIRECTORY", "gatepost", 1);
-    settings_case_assert_warned(
-        SETTINGS_CASE(", \"admin\": {\"socket\": \"/run/gatepost/a.sock\"}"),
-        "f: warning: $.admin.state: found nothing, which is beside the socket "
-        "and gone "
-        "with a stop, expected a path that stays, such as "
-        "/var/lib/gatepost/state.json, or systemd's StateDirectory=\n");
+    assert_warned_of_a_stop();
     unsetenv("STATE_DIRECTORY");
 }
 
