@@ -71,7 +71,7 @@ void ticket_key_files_warn(const struct settings *settings, int64_t made,
 
 static bool refuse(const struct reading *reading, const char *what)
 {
-    char found[2 * SHOWN_MAX + 64];
+    char found[2 * SHOWN_MAX + 128];
 
     (void)snprintf(found, sizeof(found), "\"%.*s\", %s", SHOWN_MAX,
                    reading->name, what);
