@@ -4,6 +4,7 @@
 #include "backend/health.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,6 @@
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 enum {
-    PATIENCE_S = 20,
     BACKENDS = 16,
     INTERVAL_MS = 1000
 };
@@ -129,24 +129,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static bool is_late(uint64_t since_ns)
-{
-    return uv_hrtime() - since_ns > (uint64_t)PATIENCE_S * 1000000000u;
-}
-
 static void turn(struct bench *bench)
 {
     uv_run(&bench->loop, UV_RUN_NOWAIT);
     uv_sleep(1);
 }
-
-#define TURN_UNTIL(bench, condition)                                           \
-    do {                                                                       \
-        uint64_t since_ns = uv_hrtime();                                       \
-        while (!(condition) && !is_late(since_ns))                             \
-            turn(bench);                                                       \
-        assert_true(condition);                                                \
-    } while (0)
 
 static void turn_for(struct bench *bench, uint64_t delay_ms)
 {

@@ -5,6 +5,7 @@
 #include "net/stream.h"
 #include "net/tls_client_context.h"
 #include "net/tls_server_context.h"
+#include "patience.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -14,11 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* Longer than any time limit of a stream. */
-enum {
-    PATIENCE_S = 20
-};
 
 /* What a test sees of one stream. */
 struct watch {
@@ -52,11 +48,6 @@ struct bench {
     struct tls_server_context *server;
     struct tls_client_context *client;
 };
-
-static bool is_late(uint64_t since_ns)
-{
-    return uv_hrtime() - since_ns > (uint64_t)PATIENCE_S * 1000000000u;
-}
 
 static void on_watched(struct stream *stream, enum stream_event event,
                        void *owner)
@@ -152,7 +143,8 @@ static void close_place(struct place *place)
     close(place->fd);
     io_stop(&place->io);
     since_ns = uv_hrtime();
-    while (uv_run(&place->loop, UV_RUN_NOWAIT) != 0 && !is_late(since_ns))
+    while (uv_run(&place->loop, UV_RUN_NOWAIT) != 0 &&
+           !patience_is_over(since_ns))
         continue;
     assert_int_equal(place->io.chunks.out_count, 0);
     io_deinit(&place->io);
@@ -211,14 +203,6 @@ static void turn(struct bench *bench)
     uv_run(&bench->proxy.loop, UV_RUN_NOWAIT);
     uv_run(&bench->peers.loop, UV_RUN_NOWAIT);
 }
-
-#define TURN_UNTIL(bench, condition)                                           \
-    do {                                                                       \
-        uint64_t since_ns = uv_hrtime();                                       \
-        while (!(condition) && !is_late(since_ns))                             \
-            turn(bench);                                                       \
-        assert_true(condition);                                                \
-    } while (0)
 
 /* A few more turns in which nothing of note should come. */
 static void turn_on(struct bench *bench)
@@ -323,7 +307,7 @@ static void stream_splices_tls_to_tls_with_key_updates(void **state)
     while (client.len < TOTAL || server.len < TOTAL) {
         size_t part = step % 70000 + 1;
 
-        assert_false(is_late(began_ns));
+        assert_false(patience_is_over(began_ns));
         turns++;
         step = step * 7 + 13;
         if (up_sent < TOTAL && stream_queued(client.stream) < 200000) {
@@ -865,7 +849,7 @@ static void streams_that_end_at_once_are_closed_by_turns(void **state)
     size_t closed = 0, most = 0;
     part(bench, ours);
 
-    while (closed < PARTING_CROWD && !is_late(since_ns)) {
+    while (closed < PARTING_CROWD && !patience_is_over(since_ns)) {
         size_t former = closed;
 
         uv_run(&bench->proxy.loop, UV_RUN_NOWAIT);

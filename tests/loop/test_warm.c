@@ -3,6 +3,7 @@
 #include "backend/warm.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "patience.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,7 +21,6 @@
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 enum {
-    PATIENCE_S = 20,
     PEERS_MAX = 256
 };
 
@@ -60,11 +60,6 @@ struct bench {
 
 static char name[] = "b1";
 static char host[] = "127.0.0.1";
-
-static bool is_late(uint64_t since_ns)
-{
-    return uv_hrtime() - since_ns > (uint64_t)PATIENCE_S * 1000000000u;
-}
 
 static void listen_on(struct server *server, uint16_t port)
 {
@@ -146,14 +141,6 @@ static void turn(struct bench *bench)
     uv_sleep(1);
 }
 
-#define TURN_UNTIL(bench, condition)                                           \
-    do {                                                                       \
-        uint64_t since_ns = uv_hrtime();                                       \
-        while (!(condition) && !is_late(since_ns))                             \
-            turn(bench);                                                       \
-        assert_true(condition);                                                \
-    } while (0)
-
 /* In the time of base/clock. */
 static void turn_for(struct bench *bench, uint64_t delay_ms)
 {
@@ -209,7 +196,8 @@ static int tear_down(void **state)
     warm_free(&bench->warm);
     assert_int_equal(counted(bench, COUNTER_WARM_READY), 0);
     io_stop(&bench->io);
-    while (uv_run(&bench->loop, UV_RUN_NOWAIT) != 0 && !is_late(since_ns))
+    while (uv_run(&bench->loop, UV_RUN_NOWAIT) != 0 &&
+           !patience_is_over(since_ns))
         continue;
     io_deinit(&bench->io);
     assert_int_equal(uv_loop_close(&bench->loop), 0);

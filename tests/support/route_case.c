@@ -11,6 +11,27 @@
 
 #include "reasons_text.h"
 
+struct identity_rules *route_case_rules(void)
+{
+    static struct identity_rules rules;
+
+    return &rules;
+}
+
+int route_case_set_up(void **state)
+{
+    (void)state;
+    identity_rules_init(route_case_rules());
+    return 0;
+}
+
+int route_case_tear_down(void **state)
+{
+    (void)state;
+    identity_rules_deinit(route_case_rules());
+    return 0;
+}
+
 struct route_table *route_case_parse(const char *text, const char *file,
                                      const struct identity_rules *rules,
                                      const char *expected)

@@ -23,6 +23,12 @@
     "\"none\"}, \"b2\": {\"host\": \"::1\", \"port\": 2, \"tls\": "            \
     "\"none\"}}, \"pools\": {\"p\": {" members "}}, \"default\": \"p\"}"
 
+/* How names are read: what identity_rules_init says, and what a test changes.
+ * The first two are for cmocka. */
+int route_case_set_up(void **state);
+int route_case_tear_down(void **state);
+struct identity_rules *route_case_rules(void);
+
 /* Parses the text as this file and asserts that exactly these reasons were
  * given, one a line, also warnings. Returns NULL when the table was refused;
  * otherwise the caller frees it. */

@@ -14,26 +14,10 @@
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-static struct identity_rules rules;
-
-static int set_up(void **state)
-{
-    (void)state;
-    identity_rules_init(&rules);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    identity_rules_deinit(&rules);
-    return 0;
-}
-
 /* NULL when the table was refused. */
 static struct route_table *parse_as(const char *text, const char *expected)
 {
-    return route_case_parse(text, "f", &rules, expected);
+    return route_case_parse(text, "f", route_case_rules(), expected);
 }
 
 static void assert_warned(const char *text, const char *expected)
@@ -171,7 +155,8 @@ static void hosts_have_no_odd_bytes(void **state)
                 "\"host\": \"%s\", \"port\": 1, \"tls\": \"implicit\""),
             is_good ? good[i - COUNT(bad)] : bad[i]);
         assert_int_equal(route_table_parse((const uint8_t *)text, strlen(text),
-                                           "f", &rules, &table, reasons),
+                                           "f", route_case_rules(), &table,
+                                           reasons),
                          is_good);
         assert_int_equal(reasons->errors, is_good ? 0 : 1);
         route_table_free(&table);
@@ -269,7 +254,7 @@ static void verify_none_is_readable(void **state)
 
     (void)state;
     assert_true(route_table_parse((const uint8_t *)text, strlen(text), "f",
-                                  &rules, &table, reasons));
+                                  route_case_rules(), &table, reasons));
     assert_false(route_table_backends(table, &count)->verify);
     route_table_free(&table);
     reasons_free(&reasons);
@@ -394,7 +379,7 @@ static void login_as_is_checked(void **state)
                              "\"%s\"}"),
             bad[i]);
         assert_false(route_table_parse((const uint8_t *)text, strlen(text), "f",
-                                       &rules, &table, reasons));
+                                       route_case_rules(), &table, reasons));
         assert_int_equal(reasons->errors, 1);
         assert_string_equal(reasons->items[0].path, "$.default.login_as");
         reasons_free(&reasons);
@@ -432,7 +417,7 @@ static void domain_keys_are_checked(void **state)
                        ROUTE_CASE_RULES("\"domains\": {\"%s\": \"p1\"}"),
                        bad[i]);
         assert_false(route_table_parse((const uint8_t *)text, strlen(text), "f",
-                                       &rules, &table, reasons));
+                                       route_case_rules(), &table, reasons));
         assert_int_equal(reasons->errors, 1);
         assert_string_equal(
             reasons->items[0].expected,
@@ -445,8 +430,8 @@ static void domain_keys_are_checked(void **state)
 static void a_domain_key_holds_no_separator(void **state)
 {
     (void)state;
-    free(rules.separators);
-    rules.separators = mem_strdup("@+");
+    free(route_case_rules()->separators);
+    route_case_rules()->separators = mem_strdup("@+");
     assert_null(parse_as(ROUTE_CASE_RULES("\"domains\": {\"a+b\": \"p1\"}"),
                          "f: $.domains[\"a+b\"]: found this key, expected a "
                          "domain such as example.org, or *.example.org for "
@@ -456,7 +441,7 @@ static void a_domain_key_holds_no_separator(void **state)
 static void a_user_key_names_no_master_user(void **state)
 {
     (void)state;
-    rules.master_separator = '*';
+    route_case_rules()->master_separator = '*';
     assert_null(parse_as(
         ROUTE_CASE_RULES("\"users\": {\"alice*admin\": \"p1\"}"),
         "f: $.users[\"alice*admin\"]: found this key, expected a user name of "
@@ -467,9 +452,9 @@ static void a_user_key_names_no_master_user(void **state)
 static void two_keys_that_become_equal_are_refused_by_name(void **state)
 {
     (void)state;
-    free(rules.separators);
-    rules.separators = mem_strdup("@%");
-    rules.default_domain = mem_strdup("example.org");
+    free(route_case_rules()->separators);
+    route_case_rules()->separators = mem_strdup("@%");
+    route_case_rules()->default_domain = mem_strdup("example.org");
     assert_null(parse_as(
         ROUTE_CASE_RULES(
             "\"users\": {\"x\": \"p1\", \"Alice@example.org\": \"p1\", "
@@ -533,8 +518,8 @@ static void a_table_that_was_cut_off_is_refused(void **state)
         struct reasons *reasons = reasons_new();
         struct route_table *table = NULL;
 
-        assert_false(route_table_parse((const uint8_t *)text, len, "f", &rules,
-                                       &table, reasons));
+        assert_false(route_table_parse((const uint8_t *)text, len, "f",
+                                       route_case_rules(), &table, reasons));
         assert_true(reasons->items[0].line > 0);
         reasons_free(&reasons);
     }
@@ -558,15 +543,17 @@ static void many_faults_are_counted(void **state)
         len += (size_t)snprintf(text + len, size - len, ",\"%zu\": \"q\"", i);
     len += (size_t)snprintf(text + len, size - len, "}}");
 
-    assert_false(route_table_parse((const uint8_t *)text, len, "f", &rules,
-                                   &table, reasons));
+    assert_false(route_table_parse((const uint8_t *)text, len, "f",
+                                   route_case_rules(), &table, reasons));
     assert_int_equal(reasons->errors, count + 2);
     assert_int_equal(reasons->count, REASONS_MAX);
     reasons_free(&reasons);
     free(text);
 }
 
-#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+#define CLAIM(claim)                                                           \
+    cmocka_unit_test_setup_teardown(claim, route_case_set_up,                  \
+                                    route_case_tear_down)
 
 int main(void)
 {

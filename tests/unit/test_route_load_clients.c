@@ -19,25 +19,10 @@
 #define MASTER "\"master\": {\"user\": \"root\", \"secret\": \"s/master\"}"
 #define PATH FILE_NAME ": $."
 
-static struct identity_rules rules;
-
-static int set_up(void **state)
-{
-    (void)state;
-    identity_rules_init(&rules);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    identity_rules_deinit(&rules);
-    return 0;
-}
-
 static struct route_table *parse(const char *text)
 {
-    struct route_table *table = route_case_parse(text, FILE_NAME, &rules, "");
+    struct route_table *table =
+        route_case_parse(text, FILE_NAME, route_case_rules(), "");
 
     assert_non_null(table);
     return table;
@@ -65,8 +50,8 @@ struct refusal {
 static void assert_all_refused(const struct refusal *refusals, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        assert_null(route_case_parse(refusals[i].text, FILE_NAME, &rules,
-                                     refusals[i].reason));
+        assert_null(route_case_parse(refusals[i].text, FILE_NAME,
+                                     route_case_rules(), refusals[i].reason));
 }
 
 static void a_backend_is_told_nothing_unless_asked(void **state)
@@ -131,7 +116,7 @@ static void no_connection_is_kept_warm_where_its_client_is_told(void **state)
     assert_null(route_case_parse(
         ROUTE_CASE_BACKEND(WITH_TLS
                            ", \"proxy_protocol\": \"v1\", \"warm\": 1"),
-        FILE_NAME, &rules,
+        FILE_NAME, route_case_rules(),
         PATH "backends.b.warm: found 1, expected 0 beside proxy_protocol: a "
              "connection made ahead cannot name its client\n"));
 }
@@ -320,7 +305,9 @@ static void no_default_is_found_where_none_is(void **state)
     route_table_free(&table);
 }
 
-#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+#define CLAIM(claim)                                                           \
+    cmocka_unit_test_setup_teardown(claim, route_case_set_up,                  \
+                                    route_case_tear_down)
 
 int main(void)
 {

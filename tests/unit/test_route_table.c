@@ -17,25 +17,10 @@
 
 #define FILE_NAME "/etc/gatepost/routes.json"
 
-static struct identity_rules rules;
-
-static int set_up(void **state)
-{
-    (void)state;
-    identity_rules_init(&rules);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    identity_rules_deinit(&rules);
-    return 0;
-}
-
 static struct route_table *parse(const char *text)
 {
-    struct route_table *table = route_case_parse(text, FILE_NAME, &rules, "");
+    struct route_table *table =
+        route_case_parse(text, FILE_NAME, route_case_rules(), "");
 
     assert_non_null(table);
     return table;
@@ -45,8 +30,9 @@ static struct identity identity_of(const char *name)
 {
     struct identity identity;
 
-    assert_int_equal(identity_normalise(&rules, (const uint8_t *)name,
-                                        strlen(name), &identity),
+    assert_int_equal(identity_normalise(route_case_rules(),
+                                        (const uint8_t *)name, strlen(name),
+                                        &identity),
                      IDENTITY_OK);
     return identity;
 }
@@ -326,7 +312,7 @@ static void keys_are_normalised_like_logins(void **state)
     struct route_table *table;
 
     (void)state;
-    rules.default_domain = mem_strdup("example.org");
+    route_case_rules()->default_domain = mem_strdup("example.org");
     table =
         parse(ROUTE_CASE_RULES("\"users\": {\"ALICE\": \"p1\", \"Bob@X.org\": "
                                "\"p2\"}, \"domains\": {\"Y.ORG\": \"p1\", "
@@ -490,8 +476,8 @@ static struct route_table *parse_many(size_t count, bool with_login_as)
     struct reasons *reasons = reasons_new();
     struct route_table *table = NULL;
 
-    assert_true(route_table_parse((const uint8_t *)text, len, "f", &rules,
-                                  &table, reasons));
+    assert_true(route_table_parse((const uint8_t *)text, len, "f",
+                                  route_case_rules(), &table, reasons));
     assert_int_equal(route_table_user_count(table), count + 1);
     reasons_free(&reasons);
     free(text);
@@ -595,7 +581,9 @@ static void a_lookup_is_quick_whoever_asks(void **state)
     route_table_free(&table);
 }
 
-#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+#define CLAIM(claim)                                                           \
+    cmocka_unit_test_setup_teardown(claim, route_case_set_up,                  \
+                                    route_case_tear_down)
 
 int main(void)
 {

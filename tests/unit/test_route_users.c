@@ -26,22 +26,6 @@ struct other_file {
     char mention[64];
 };
 
-static struct identity_rules rules;
-
-static int set_up(void **state)
-{
-    (void)state;
-    identity_rules_init(&rules);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    identity_rules_deinit(&rules);
-    return 0;
-}
-
 static bool read_other(void *owner, const char *path, const char *mention,
                        struct reasons *reasons, const uint8_t **bytes_out,
                        size_t *len_out)
@@ -77,7 +61,7 @@ static struct route_table *parse(const char *routes, const char *users,
 
     bool is_good =
         route_table_parse_with((const uint8_t *)routes, strlen(routes), "d/f",
-                               &rules, &files, &table, reasons);
+                               route_case_rules(), &files, &table, reasons);
     char *lines = reasons_text(reasons);
 
     if (expected != NULL)
@@ -107,8 +91,9 @@ static const char *pool_of(const struct route_table *table, const char *name,
     struct identity identity;
     struct route route;
 
-    assert_int_equal(identity_normalise(&rules, (const uint8_t *)name,
-                                        strlen(name), &identity),
+    assert_int_equal(identity_normalise(route_case_rules(),
+                                        (const uint8_t *)name, strlen(name),
+                                        &identity),
                      IDENTITY_OK);
     if (!route_table_find(table, &identity, &route))
         return "nowhere";
@@ -416,9 +401,9 @@ static void equal_names_are_searched_for_a_few_times_only(void **state)
 
     (void)state;
     other.len = strlen(other.bytes);
-    assert_false(route_table_parse_with((const uint8_t *)ROUTE_CASE_RULES(TSV),
-                                        strlen(ROUTE_CASE_RULES(TSV)), "d/f",
-                                        &rules, &files, &table, reasons));
+    assert_false(route_table_parse_with(
+        (const uint8_t *)ROUTE_CASE_RULES(TSV), strlen(ROUTE_CASE_RULES(TSV)),
+        "d/f", route_case_rules(), &files, &table, reasons));
     assert_int_equal(reasons->errors, 17);
     assert_string_equal(reasons->items[15].found,
                         "\"a\", the same name as in line 1");
@@ -445,5 +430,6 @@ int main(void)
         cmocka_unit_test(equal_names_are_searched_for_a_few_times_only),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, route_case_set_up,
+                                  route_case_tear_down);
 }
