@@ -124,7 +124,7 @@ def pause_while(proxy, watchers, path):
 class Turns:
     """What libbench_turns.so keeps of a process."""
 
-    SLOT = struct.Struct("QQ")
+    SLOT = struct.Struct("QQQ")
 
     def __init__(self, lab):
         self.path = os.path.join(lab.new_folder(), "turns")
@@ -138,21 +138,26 @@ class Turns:
 
     def take(self):
         """The longest since then, in milliseconds."""
-        longest = self._take_all()
+        return self.take_both()[0]
+
+    def take_both(self):
+        """That, and the longest that a thread worked between two naps; 0 where
+        none napped."""
+        longest, between_naps = self._take_all()
         if longest == 0:
             raise RuntimeError("libbench_turns.so has seen no turn")
-        return longest / 1e6
+        return longest / 1e6, between_naps / 1e6
 
     def _take_all(self):
-        longest = 0
+        found = [(0, 0)]
         with open(self.path, "r+b", buffering=0) as file:
             slots = list(self.SLOT.iter_unpack(file.read()))
-            for index, (thread, longest_ns) in enumerate(slots):
+            for index, (thread, *longest_ns) in enumerate(slots):
                 if thread != self.pid:
-                    longest = max(longest, longest_ns)
+                    found.append(longest_ns)
                 file.seek(index * self.SLOT.size + 8)
-                file.write(bytes(8))
-        return longest
+                file.write(bytes(16))
+        return tuple(map(max, zip(*found)))
 
 
 class Watched(counts.Counted):

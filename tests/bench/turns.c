@@ -1,7 +1,8 @@
 /* Preloaded into a program: how long each thread's loop works at most between
- * two waits for events, in the processor's time, so that what else a machine
- * does is not in it. Kept in the file that BENCH_TURNS names, for others to
- * read and to set back: for each thread its id and the nanoseconds. */
+ * two waits for events, and a thread that naps between two naps, in the
+ * processor's time, so that what else a machine does is not in it. Kept in the
+ * file that BENCH_TURNS names, for others to read and to set back: for each
+ * thread its id and both as nanoseconds. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -19,17 +20,22 @@ enum {
 struct slot {
     _Atomic uint64_t thread;
     _Atomic uint64_t longest_ns;
+    _Atomic uint64_t longest_between_naps_ns;
 };
 
 typedef int epoll_pwait_function(int, struct epoll_event *, int, int,
                                  const sigset_t *);
 
+typedef int nanosleep_function(const struct timespec *, struct timespec *);
+
 static struct slot *slots;
 static atomic_uint slots_taken;
 static epoll_pwait_function *real_epoll_pwait;
+static nanosleep_function *real_nanosleep;
 
 static __thread struct slot *mine;
 static __thread uint64_t since_ns;
+static __thread uint64_t nap_ns; /* when the last one was over */
 
 __attribute__((constructor)) static void map_slots(void)
 {
@@ -39,6 +45,7 @@ __attribute__((constructor)) static void map_slots(void)
     void *mapped;
 
     *(void **)&real_epoll_pwait = dlsym(RTLD_NEXT, "epoll_pwait");
+    *(void **)&real_nanosleep = dlsym(RTLD_NEXT, "nanosleep");
     if (fd == -1 || ftruncate(fd, (off_t)size) != 0)
         return;
     mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -87,5 +94,25 @@ int epoll_pwait(int fd, struct epoll_event *events, int most, int wait_ms,
     end_turn();
     result = real_epoll_pwait(fd, events, most, wait_ms, signals);
     since_ns = now_ns();
+    return result;
+}
+
+static void begin_nap(void)
+{
+    uint64_t took_ns = now_ns() - nap_ns;
+
+    if (nap_ns == 0 && mine == NULL)
+        take_slot();
+    if (mine != NULL && took_ns > atomic_load(&mine->longest_between_naps_ns))
+        atomic_store(&mine->longest_between_naps_ns, took_ns);
+}
+
+int nanosleep(const struct timespec *nap, struct timespec *left)
+{
+    int result;
+
+    begin_nap();
+    result = real_nanosleep(nap, left);
+    nap_ns = now_ns();
     return result;
 }
