@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capacity.h"
+#include "config/pace.h"
 #include "modes.h"
 #include "provider.h"
 #include "server_log.h"
@@ -65,7 +66,10 @@ static bool load_first(struct server *server)
 
     server->trail = file_trail_new(parts.files);
     parts.files = &server->trail->source;
+    if (server->predecessor != NULL)
+        pace_begin(); /* its sessions want the processor, too */
     server->snapshot = snapshot_load(server->config_file, &parts, reasons);
+    pace_end();
     if (server->snapshot != NULL) {
         log_set(server_log_level(server->snapshot->settings),
                 server_log_format(server->snapshot->settings));

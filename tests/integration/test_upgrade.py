@@ -667,6 +667,30 @@ def test_the_program_is_where_the_link_points(own_front, own_program, upgrade,
     assert program_of(upgrade(front)) == os.stat(newer).st_ino
 
 
+def waits(pid):
+    """How often the first thread gave the processor up by itself."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(status.read().split("\nvoluntary_ctxt_switches:")[1]
+                   .split()[0])
+
+
+def test_successor_naps_while_it_loads(gatepost, fake_backend, folder,
+                                       upgrade):
+    users = 50000
+    with open(os.path.join(folder, "users.tsv"), "w",
+              encoding="ascii") as file:
+        file.writelines(f"u{i}@example.org\tall\n" for i in range(users))
+        file.write(f"# end {users}\n")
+    routes = routes_to(fake_backend(ImapServer()))
+    pool = next(iter(routes["pools"].values()))
+    front = gatepost(dict(routes, pools={"all": pool}, default="all",
+                          users={"file": "users.tsv"}),
+                     admin={"socket": admin.SOCKET})
+    at_first_start = waits(front.pid)
+
+    assert waits(upgrade(front)) > at_first_start + 50
+
+
 def test_process_1_is_not_upgraded(gatepost, front, binary, folder, path):
     if os.geteuid() != 0:
         pytest.skip("only root may make a process 1")
