@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "address_case.h"
 #include "backend/backend_memory.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,7 +18,6 @@
 #include "state/heritage_private.h"
 #include "state/tally.h"
 
-#include <arpa/inet.h>
 #include <openssl/cipher.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
@@ -51,22 +51,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct address at(const char *text)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct address address;
-
-    assert_int_equal(inet_pton(AF_INET, text, &v4.sin_addr), 1);
-    address_from_sockaddr((const struct sockaddr *)&v4, &address);
-    return address;
-}
-
 /* --- limits --- */
 
 static enum limits_answer accept_at(struct process *process, const char *text,
                                     struct limits_hold *hold)
 {
-    struct address peer = at(text);
+    struct address peer = address_case(text);
 
     return limits_accept(process->parts.limits, &rules, &peer, clock_now_ms(),
                          hold);
@@ -75,7 +65,7 @@ static enum limits_answer accept_at(struct process *process, const char *text,
 static enum limits_answer log_in_at(struct process *process, const char *user,
                                     struct limits_hold *hold)
 {
-    struct address peer = at("192.0.2.1");
+    struct address peer = address_case("192.0.2.1");
 
     return limits_login(process->parts.limits, &rules, &peer,
                         (const uint8_t *)user, strlen(user), hold);
@@ -243,7 +233,7 @@ static enum penalties_answer ask_as(struct process *process, const char *peer,
                                     const char *user, const char *secret,
                                     struct penalty_claim *claim)
 {
-    struct address address = at(peer);
+    struct address address = address_case(peer);
     struct penalties_attempt attempt = {.peer = &address,
                                         .user = (const uint8_t *)user,
                                         .user_len = strlen(user),
@@ -455,7 +445,7 @@ static void ticket_keys_rotate_when_they_would_have(void **state)
 
 static void give_address(struct backend *backend)
 {
-    struct address address = at("127.0.0.1");
+    struct address address = address_case("127.0.0.1");
 
     backend_set_addresses(backend, &address, 1);
 }

@@ -7,12 +7,11 @@
 
 #include "certificates.h"
 #include "tls_pair.h"
+#include "tls_weight.h"
 
-#include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/nid.h>
 #include <openssl/pool.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,8 +35,6 @@ enum {
     VERSIONS = 2,
     MADE_MAX = 24,
     TEXTS_MAX = 2,
-    CONNECTIONS = 64,
-    WARM_UP = 16,
     NO_ALERT = 0
 };
 
@@ -792,54 +789,19 @@ static void a_file_without_an_authority_is_told(void **state)
 
 /* What it costs. */
 
-struct batch {
-    struct fixture *fixture;
-    SSL **servers;
-    size_t count;
-    size_t made;
-};
-
-static void *make_servers(void *argument)
+static SSL *make_server(void *owner)
 {
-    struct batch *batch = argument;
+    struct fixture *fixture = owner;
+    struct tls_pair pair = start(fixture);
+    SSL *made = NULL;
 
-    while (batch->made < batch->count) {
-        struct tls_pair pair = start(batch->fixture);
-
-        if (!tls_pair_handshake(&pair) || !tls_pair_talks(&pair))
-            break;
+    if (tls_pair_handshake(&pair) && tls_pair_talks(&pair)) {
         tls_pair_drop_bios(&pair);
-        batch->servers[batch->made++] = pair.server;
+        made = pair.server;
         pair.server = NULL;
-        tls_pair_deinit(&pair);
     }
-    return NULL;
-}
-
-/* On a thread of its own: malloc counts what a thread has freed into its cache
- * as in use until the thread ends. */
-static void make_apart(struct fixture *fixture, SSL **servers, size_t count)
-{
-    struct batch batch = {fixture, servers, count, 0};
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, make_servers, &batch), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(batch.made, count);
-}
-
-static size_t bytes_per_server(struct fixture *fixture)
-{
-    SSL *servers[CONNECTIONS];
-    size_t before, bytes;
-
-    make_apart(fixture, servers, WARM_UP);
-    before = mallinfo2().uordblks;
-    make_apart(fixture, servers + WARM_UP, CONNECTIONS - WARM_UP);
-    bytes = (mallinfo2().uordblks - before) / (CONNECTIONS - WARM_UP);
-    for (size_t i = 0; i < CONNECTIONS; i++)
-        SSL_free(servers[i]);
-    return bytes;
+    tls_pair_deinit(&pair);
+    return made;
 }
 
 static void measure(struct fixture *fixture, uint16_t version,
@@ -850,16 +812,16 @@ static void measure(struct fixture *fixture, uint16_t version,
     use_client(fixture, version);
     fixture->config.client_ca = (struct pem_file){.name = NULL};
     assert_true(build(fixture));
-    bare = bytes_per_server(fixture);
+    bare = tls_weight(make_server, fixture);
     fixture->config.client_ca =
         test_anchor_file(fixture->authority, "people.pem");
     assert_true(build(fixture));
     fixture->is_not_asked = true;
-    not_asked = bytes_per_server(fixture);
+    not_asked = tls_weight(make_server, fixture);
     fixture->is_not_asked = false;
-    asked = bytes_per_server(fixture);
+    asked = tls_weight(make_server, fixture);
     show(fixture, alice);
-    shown = bytes_per_server(fixture);
+    shown = tls_weight(make_server, fixture);
     print_message("%zu bytes, %zu not asked, %zu asked, %zu with one\n", bare,
                   not_asked, asked, shown);
     assert_in_range(not_asked, 0, bare + 16);

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
+#include "address_case.h"
 #include "state/limits.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -41,25 +41,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct address at(const char *text)
-{
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct address address;
-
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-        address_from_sockaddr((const struct sockaddr *)&v4, &address);
-        return address;
-    }
-    assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-    address_from_sockaddr((const struct sockaddr *)&v6, &address);
-    return address;
-}
-
 static enum limits_answer accept_from(const char *text,
                                       struct limits_hold *hold)
 {
-    struct address peer = at(text);
+    struct address peer = address_case(text);
 
     return limits_accept(limits, &rules, &peer, 0, hold);
 }
@@ -67,7 +52,7 @@ static enum limits_answer accept_from(const char *text,
 static enum limits_answer login_from(const char *text, const char *user,
                                      struct limits_hold *hold)
 {
-    struct address peer = at(text);
+    struct address peer = address_case(text);
 
     return limits_login(limits, &rules, &peer, (const uint8_t *)user,
                         strlen(user), hold);
@@ -244,7 +229,7 @@ static void reload_changes_a_limit_and_keeps_the_counts(void **state)
 
 static unsigned accepted_of(unsigned tries, uint64_t now_ms)
 {
-    struct address peer = at("192.0.2.1");
+    struct address peer = address_case("192.0.2.1");
     struct limits_hold hold;
     unsigned accepted = 0;
 
@@ -280,7 +265,7 @@ static void accept_rate_holds_over_time(void **state)
 
 static uint64_t hold_back_from(const char *text, uint64_t now_ms)
 {
-    struct address peer = at(text);
+    struct address peer = address_case(text);
 
     return limits_hold_back_ms(limits, &rules, &peer, now_ms);
 }

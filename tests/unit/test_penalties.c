@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
+#include "address_case.h"
 #include "state/penalties.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -53,21 +53,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct address at(const char *text)
-{
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct address address;
-
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-        (void)address_from_sockaddr((const struct sockaddr *)&v4, &address);
-        return address;
-    }
-    assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-    (void)address_from_sockaddr((const struct sockaddr *)&v6, &address);
-    return address;
-}
-
 static enum penalties_answer ask_as(const struct address *peer,
                                     const char *user, const char *secret,
                                     struct penalty_claim *claim,
@@ -88,7 +73,7 @@ static enum penalties_answer ask(const char *from, const char *user,
                                  const char *secret,
                                  struct penalty_claim *claim, uint64_t *wait_ms)
 {
-    struct address peer = at(from);
+    struct address peer = address_case(from);
 
     return ask_as(&peer, user, secret, claim, wait_ms);
 }

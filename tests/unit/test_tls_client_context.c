@@ -4,10 +4,9 @@
 #include "certificates.h"
 #include "net/tls_server_context.h"
 #include "tls_pair.h"
+#include "tls_weight.h"
 
-#include <malloc.h>
 #include <openssl/pool.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,8 +24,6 @@
 static const long hour_s = 60L * 60;
 
 enum {
-    CONNECTIONS = 64,
-    WARM_UP = 16, /* until the allocator's own lists are as they stay */
     CLIENT_BYTES_MAX = 2800
 };
 
@@ -945,54 +942,19 @@ static void alpn_of_the_front_is_not_offered_behind(void **state)
 
 /* Size and lifetime. */
 
-struct batch {
-    struct fixture *fixture;
-    SSL **clients;
-    size_t count;
-    size_t made;
-};
-
-static void *make_clients(void *argument)
+static SSL *make_client(void *owner)
 {
-    struct batch *batch = argument;
+    struct fixture *fixture = owner;
+    struct tls_pair pair = start(fixture);
+    SSL *made = NULL;
 
-    while (batch->made < batch->count) {
-        struct tls_pair pair = start(batch->fixture);
-
-        if (!finish(&pair))
-            break;
+    if (finish(&pair)) {
         tls_pair_drop_bios(&pair);
-        batch->clients[batch->made++] = pair.client;
+        made = pair.client;
         pair.client = NULL;
-        tls_pair_deinit(&pair);
     }
-    return NULL;
-}
-
-/* On a thread of its own: malloc counts what a thread has freed into its cache
- * as in use until the thread ends. */
-static void make_apart(struct fixture *fixture, SSL **clients, size_t count)
-{
-    struct batch batch = {fixture, clients, count, 0};
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, make_clients, &batch), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(batch.made, count);
-}
-
-static size_t bytes_per_client(struct fixture *fixture)
-{
-    SSL *clients[CONNECTIONS];
-    size_t before, bytes;
-
-    make_apart(fixture, clients, WARM_UP);
-    before = mallinfo2().uordblks;
-    make_apart(fixture, clients + WARM_UP, CONNECTIONS - WARM_UP);
-    bytes = (mallinfo2().uordblks - before) / (CONNECTIONS - WARM_UP);
-    for (size_t i = 0; i < CONNECTIONS; i++)
-        SSL_free(clients[i]);
-    return bytes;
+    tls_pair_deinit(&pair);
+    return made;
 }
 
 static void an_idle_client_is_small(void **state)
@@ -1010,7 +972,7 @@ static void an_idle_client_is_small(void **state)
         size_t bytes;
 
         speak(fixture, versions[i]);
-        bytes = bytes_per_client(fixture);
+        bytes = tls_weight(make_client, fixture);
         print_message("TLS 1.%zu: %zu bytes per client\n", i + 2, bytes);
         assert_in_range(bytes, 1, CLIENT_BYTES_MAX);
     }
