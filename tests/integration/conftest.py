@@ -20,9 +20,10 @@ from gatepost_test.backend import Blackhole, FakeBackend  # noqa: E402
 from gatepost_test.certs import Authority  # noqa: E402
 from gatepost_test.dovecot import Dovecot, stop_all  # noqa: E402
 from gatepost_test.gatepost import (  # noqa: E402
-    SANITIZER_REPORT, Gatepost, environment, sanitizer_of)
+    SANITIZER_REPORT, Gatepost, environment, routes_to, sanitizer_of)
 from gatepost_test.ports import free_port  # noqa: E402
 from gatepost_test.relay import DelayingRelay  # noqa: E402
+from gatepost_test.scripts import ImapServer  # noqa: E402
 from gatepost_test.wire import trusting  # noqa: E402
 
 # Every server name that the default certificate of a test is good for.
@@ -176,6 +177,12 @@ def fake_backend():
 
 
 @pytest.fixture
+def backend(fake_backend):
+    """The one of tests that want no other."""
+    return fake_backend(ImapServer())
+
+
+@pytest.fixture
 def far_away():
     """far_away(backend, delay): the backend, so many seconds away in each
     direction."""
@@ -261,6 +268,12 @@ def gatepost(binary, folder, settings, endings, request):
     for one in started:
         endings.add(request.node.nodeid, one)
     endings.check(at_most=3)
+
+
+@pytest.fixture
+def front(gatepost, backend):
+    """In front of the one backend, with settings that say nothing."""
+    return gatepost(routes_to(backend))
 
 
 @pytest.fixture

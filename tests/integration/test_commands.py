@@ -8,16 +8,6 @@ from gatepost_test.gatepost import routes_to
 from gatepost_test.scripts import ImapServer
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
-@pytest.fixture
-def front(gatepost, backend):
-    return gatepost(routes_to(backend))
-
-
 def plain_response(user, password, authzid=""):
     """The base64 of a PLAIN message."""
     return base64.b64encode(

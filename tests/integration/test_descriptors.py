@@ -10,7 +10,6 @@ import pytest
 
 from gatepost_test import procfs
 from gatepost_test.gatepost import REFUSED, routes_to
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireTimeout
 
 pytestmark = pytest.mark.threat("G1")
@@ -32,11 +31,6 @@ def is_served(client):
     finally:
         client.abandon()
     return False
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
 
 
 def first_free(front):

@@ -12,11 +12,6 @@ from gatepost_test.wire import WireClient
 pytestmark = pytest.mark.threads
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
 @pytest.mark.threat("H7")
 def test_h7_without_sessions_it_ends_at_once_with_0(gatepost, backend):
     front = gatepost(routes_to(backend))

@@ -6,7 +6,6 @@ import pytest
 
 from gatepost_test.gatepost import routes_to
 from gatepost_test.ports import free_port
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient
 
 
@@ -25,11 +24,6 @@ def greeting(host, port, implicit):
         if implicit:
             client.handshake()
         return client.read_line()
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
 
 
 def test_star_is_both_families(gatepost, backend, settings):

@@ -9,16 +9,6 @@ from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import quoted
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
-@pytest.fixture
-def front(gatepost, backend):
-    return gatepost(routes_to(backend))
-
-
 def by_quoted(client, user):
     client.send(b"a LOGIN " + quoted(user) + b" p\r\n")
 

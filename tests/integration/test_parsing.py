@@ -8,18 +8,7 @@ import time
 import pytest
 
 from gatepost_test.gatepost import routes_to
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireEnded
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
-@pytest.fixture
-def front(gatepost, backend):
-    return gatepost(routes_to(backend))
 
 
 def read_refusal(client):

@@ -11,7 +11,6 @@ import pytest
 from gatepost_test import proxy_protocol
 from gatepost_test.gatepost import routes_to
 from gatepost_test.ports import free_port
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient, WireEnded, trusting
 
 CLIENT, BALANCER = ("192.0.2.7", 40007), ("198.51.100.1", 993)
@@ -44,11 +43,6 @@ of_hows = pytest.mark.parametrize("how", HOWS)
 def listeners(trusted, address="127.0.0.1"):
     return [{"address": address, "port": free_port(), "tls": how,
              "proxy_from": trusted} for how in HOWS]
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
 
 
 @pytest.fixture

@@ -16,15 +16,9 @@ from gatepost_test import procfs
 from gatepost_test.activation import handed_over, listening
 from gatepost_test.gatepost import STARTED, routes_to
 from gatepost_test.ports import free_port
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import WireClient
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
 
 
 @pytest.fixture

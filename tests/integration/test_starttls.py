@@ -6,20 +6,9 @@ import time
 import pytest
 
 from gatepost_test.gatepost import routes_to
-from gatepost_test.scripts import ImapServer
-from gatepost_test.wire import WireClient, trusting
+from gatepost_test.wire import trusting
 
 SECRET = "tr0ub4dor"
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
-@pytest.fixture
-def front(gatepost, backend):
-    return gatepost(routes_to(backend))
 
 
 def plain(front):

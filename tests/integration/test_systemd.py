@@ -14,7 +14,6 @@ import pytest
 
 from gatepost_test import admin, orphans
 from gatepost_test.gatepost import REFUSED, RELOADED, routes_to
-from gatepost_test.scripts import ImapServer
 
 pytestmark = pytest.mark.threads
 
@@ -77,11 +76,6 @@ def manager(tmp_path):
     one = Manager(str(tmp_path / "notify"))
     yield one
     one.close()
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ def fast(gatepost):
     return start
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
 def test_handshake_20_s_by_default(fast, backend):
     front = fast(routes_to(backend))
     client = front.connect()

@@ -10,23 +10,12 @@ import pytest
 
 from gatepost_test import openssl
 from gatepost_test.gatepost import routes_to
-from gatepost_test.scripts import ImapServer
 from gatepost_test.wire import trusting
 
 ONLY_12 = {"minimum": ssl.TLSVersion.TLSv1_2,
            "maximum": ssl.TLSVersion.TLSv1_2}
 ONLY_13 = {"minimum": ssl.TLSVersion.TLSv1_3}
 VERSIONS = {"TLSv1.2": ONLY_12, "TLSv1.3": ONLY_13}
-
-
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
-@pytest.fixture
-def front(gatepost, backend):
-    return gatepost(routes_to(backend))
 
 
 @pytest.fixture

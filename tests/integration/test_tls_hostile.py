@@ -11,11 +11,6 @@ from gatepost_test.scripts import ImapServer, sink
 from gatepost_test.wire import WireEnded, trusting
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
 @pytest.mark.threat("B10")
 def test_b10_thousands_of_half_client_hellos_end_at_the_deadline(
         gatepost, backend, times):

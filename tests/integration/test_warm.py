@@ -15,11 +15,6 @@ pytestmark = pytest.mark.threads
 ALICE = "LOGIN alice@example.org secret-alice"
 
 
-@pytest.fixture
-def backend(fake_backend):
-    return fake_backend(ImapServer())
-
-
 def wait_until(condition, timeout=10):
     deadline = time.monotonic() + timeout
     while not condition():
