@@ -40,7 +40,7 @@ void pace_end(void)
 
 static void look(void)
 {
-    const struct timespec nap = {.tv_nsec = PACE_NAP_US * 1000};
+    const struct timespec nap = {.tv_nsec = PACE_NAP_US * 1000L};
 
     if (worked_ns() - mine.since_ns < PACE_STRETCH_US * UINT64_C(1000))
         return;
