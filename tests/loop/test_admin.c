@@ -263,6 +263,37 @@ static void run_a_while(struct case_of_admin *mine)
         uv_run(&mine->loop, UV_RUN_NOWAIT);
 }
 
+/* The second part comes when all was done that the first one allows. */
+static void say_in_parts(struct case_of_admin *mine, int client,
+                         const char *head, size_t cut)
+{
+    size_t rest = strlen(head) - cut;
+
+    assert_int_equal(write(client, head, cut), cut);
+    run_a_while(mine);
+    assert_int_equal(write(client, head + cut, rest), rest);
+}
+
+static void a_request_is_answered_wherever_it_is_cut(void **state)
+{
+    struct case_of_admin *mine = *state;
+    static const char head[] = "GET /now HTTP/1.1\r\nHost: localhost\r\n"
+                               "Connection: close\r\n\r\n";
+    static const char good[] = "HTTP/1.1 200 OK\r\n";
+
+    for (size_t cut = 1; cut < sizeof(head) - 1; cut++) {
+        int client = connect_to(mine);
+        char said[sizeof(good)] = "";
+
+        say_in_parts(mine, client, head, cut);
+        while (recv(client, said, sizeof(good) - 1, MSG_DONTWAIT) < 0)
+            uv_run(&mine->loop, UV_RUN_NOWAIT);
+        assert_string_equal(said, good);
+        close(client);
+        run_a_while(mine);
+    }
+}
+
 /* With an older connection beside it, the library sees the end of this one
  * before it asks for the answer; the leak check sees what nobody came for. */
 static void who_leaves_before_the_answer_leaves_nothing_behind(void **state)
@@ -319,6 +350,7 @@ int main(void)
         CLAIM(the_sockets_are_lent_until_the_retirement),
         CLAIM(who_is_handed_in_at_the_end_is_closed),
         CLAIM(who_leaves_in_the_head_leaves_nothing_behind),
+        CLAIM(a_request_is_answered_wherever_it_is_cut),
         CLAIM(who_leaves_before_the_answer_leaves_nothing_behind),
         CLAIM(who_is_gone_when_the_answer_comes_harms_nobody),
     };
