@@ -6,6 +6,7 @@ import random
 import socket
 
 _taken = set()
+_claims = []
 
 
 def _is_free(port):
@@ -19,6 +20,19 @@ def _is_free(port):
                 probe.bind((address, port))
             except OSError:
                 return False
+    return True
+
+
+def _claim(port):
+    """Whether it is ours for as long as this process lives: another run of
+    the tests may have chosen it too, and not be listening yet."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0gatepost-test-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
     return True
 
 
@@ -38,7 +52,7 @@ def free_port():
     ports = _own_range()
     for _ in range(1000):
         port = random.choice(ports)
-        if port not in _taken and _is_free(port):
+        if port not in _taken and _claim(port) and _is_free(port):
             _taken.add(port)
             return port
     raise RuntimeError("no free port found")
