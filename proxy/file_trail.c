@@ -1,10 +1,12 @@
 #include "file_trail.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* As the kernel's bound of one path. */
@@ -73,8 +75,8 @@ static bool are_alike(const struct file_step *one,
                       const struct file_step *other)
 {
     return one->device == other->device && one->inode == other->inode &&
-           one->changed.tv_sec == other->changed.tv_sec &&
-           one->changed.tv_nsec == other->changed.tv_nsec;
+           one->since.tv_sec == other->since.tv_sec &&
+           one->since.tv_nsec == other->since.tv_nsec;
 }
 
 /* One that turned while the load was under way is like nothing any more. */
@@ -265,29 +267,43 @@ static const struct file_step *add_step(struct walk *walk, const char *name)
 }
 
 static enum file_step_kind kind_of(const struct file_step *step,
-                                   const struct stat *found)
+                                   const struct statx *found)
 {
     if (step->name[0] == '\0')
         return FILE_STEP_NAMES;
-    if (S_ISLNK(found->st_mode))
+    if (S_ISLNK(found->stx_mode))
         return FILE_STEP_LINK;
-    return S_ISDIR(found->st_mode) ? FILE_STEP_PASSAGE : FILE_STEP_END;
+    return S_ISDIR(found->stx_mode) ? FILE_STEP_PASSAGE : FILE_STEP_END;
+}
+
+/* What takes the place of another may be given its inode as well, as file
+ * systems do at once to those that are made anew: it is told by its birth.
+ * Where none is known it is 0. */
+static struct timespec since_when(enum file_step_kind kind,
+                                  const struct statx *found)
+{
+    const struct statx_timestamp *since =
+        kind == FILE_STEP_NAMES ? &found->stx_mtime : &found->stx_btime;
+
+    return (struct timespec){.tv_sec = since->tv_sec,
+                             .tv_nsec = since->tv_nsec};
 }
 
 static void look(struct file_step *step)
 {
     char path[PATH_MAX];
-    struct stat found;
+    struct statx found = {.stx_mask = 0};
 
     step->kind = FILE_STEP_MISSING;
     step->device = 0;
     step->inode = 0;
-    step->changed = (struct timespec){.tv_sec = 0};
-    if (!join(path, step->folder, step->name) || lstat(path, &found) != 0)
+    step->since = (struct timespec){.tv_sec = 0};
+    if (!join(path, step->folder, step->name) ||
+        statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+              STATX_BASIC_STATS | STATX_BTIME, &found) != 0)
         return;
     step->kind = kind_of(step, &found);
-    step->device = found.st_dev;
-    step->inode = found.st_ino;
-    if (step->kind == FILE_STEP_NAMES)
-        step->changed = found.st_mtim;
+    step->device = makedev(found.stx_dev_major, found.stx_dev_minor);
+    step->inode = found.stx_ino;
+    step->since = since_when(step->kind, &found);
 }

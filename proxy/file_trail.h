@@ -27,8 +27,8 @@ struct file_step {
     const char *file; /* who asked: a path as the configuration has it */
     dev_t device;     /* these three: what was found, or 0 */
     ino_t inode;
-    struct timespec changed; /* of a list of names */
-    int watch;               /* file_watch's; negative: none */
+    struct timespec since; /* its birth; a list of names: its last change */
+    int watch;             /* file_watch's; negative: none */
 };
 
 struct file_trail {
@@ -56,7 +56,8 @@ void file_trail_finish(struct file_trail *trail);
 const struct file_step *file_trail_find(const struct file_trail *trail,
                                         const struct file_step *step);
 
-/* Whether the step leads elsewhere by now. */
+/* Whether the step leads elsewhere by now. What is written in place has not
+ * turned. */
 MUST_USE bool file_step_has_turned(const struct file_step *step);
 
 #endif

@@ -223,6 +223,12 @@ static void equal_steps_are_one(void **state)
     assert_false(file_step_has_turned(find(fixture, "", "key")));
 }
 
+/* More than the file system's clock may lag. */
+static void grow_older(void)
+{
+    usleep(20000);
+}
+
 static void one_that_was_replaced_has_turned(void **state)
 {
     struct fixture *fixture = *state;
@@ -241,13 +247,75 @@ static void one_that_was_replaced_has_turned(void **state)
     assert_int_equal(rename("other", "key"), 0);
     own_folder_write("written");
     own_folder_write("later");
-    usleep(20000); /* more than the file system's clock may lag */
+    grow_older();
     own_folder_write("certs/a.pem");
 
     assert_true(file_step_has_turned(find(fixture, "", "key")));
     assert_false(file_step_has_turned(find(fixture, "", "written")));
     assert_true(file_step_has_turned(find(fixture, "", "later")));
     assert_true(file_step_has_turned(find(fixture, "certs", "")));
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat found;
+
+    assert_int_equal(lstat(path, &found), 0);
+    return found.st_ino;
+}
+
+/* In the place of what was there, and with its inode where the file system
+ * gives it to the next one, as most do. */
+static void make_anew(const char *path, bool is_link)
+{
+    ino_t former = inode_of(path);
+
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(unlink(path), 0);
+        if (is_link)
+            make_link("file", path);
+        else
+            own_folder_write(path);
+        if (inode_of(path) == former)
+            return;
+    }
+}
+
+static void one_that_was_made_anew_has_turned(void **state)
+{
+    struct fixture *fixture = *state;
+    own_folder_write("file");
+    own_folder_write("key");
+    make_link("file", "link");
+    assert_int_equal(ask(fixture, "key"), 0);
+    assert_int_equal(ask(fixture, "link"), 0);
+    file_trail_finish(fixture->trail);
+
+    grow_older();
+    make_anew("key", false);
+    make_anew("link", true);
+
+    assert_true(file_step_has_turned(find(fixture, "", "key")));
+    assert_true(file_step_has_turned(find(fixture, "", "link")));
+    assert_false(file_step_has_turned(find(fixture, "", "file")));
+}
+
+static void what_became_of_a_file_itself_is_no_turn(void **state)
+{
+    struct fixture *fixture = *state;
+    own_folder_write("file");
+    make_link("file", "link");
+    assert_int_equal(ask(fixture, "link"), 0);
+    file_trail_finish(fixture->trail);
+
+    grow_older();
+    own_folder_write("file");
+    assert_int_equal(chmod("file", 0640), 0);
+    assert_int_equal(link("file", "another"), 0);
+    assert_int_equal(link("link", "another-link"), 0);
+
+    assert_false(file_step_has_turned(find(fixture, "", "file")));
+    assert_false(file_step_has_turned(find(fixture, "", "link")));
 }
 
 static void one_that_turned_during_the_load_has_turned(void **state)
@@ -277,6 +345,8 @@ int main(void)
         CLAIM(a_folder_that_is_listed_is_there_with_all_its_names),
         CLAIM(equal_steps_are_one),
         CLAIM(one_that_was_replaced_has_turned),
+        CLAIM(one_that_was_made_anew_has_turned),
+        CLAIM(what_became_of_a_file_itself_is_no_turn),
         CLAIM(one_that_turned_during_the_load_has_turned),
     };
 
