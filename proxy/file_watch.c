@@ -109,12 +109,15 @@ static bool is_of(const struct file_step *step, const char *name)
 }
 
 /* A link is whole as soon as it is there, and nobody's content waits for a
- * folder. One that was watched and is gone may have a successor. */
+ * folder. One that was watched and is gone may have a successor; one that is
+ * still open, or has another name, has lost a name only. */
 static bool turns(const struct file_step *step,
                   const struct inotify_event *event)
 {
     if ((event->mask & (IN_IGNORED | IN_MOVE_SELF)) != 0)
         return true;
+    if ((event->mask & IN_ATTRIB) != 0)
+        return file_step_has_turned(step);
     if (event->len == 0 || !is_of(step, event->name))
         return false;
     return (event->mask & (IN_MOVED_TO | IN_ISDIR)) != 0 ||
@@ -225,7 +228,8 @@ static int watch_folder(const struct file_watch *watch,
     return number < 0 ? -errno : number;
 }
 
-/* Likewise. It is heard of when it goes, as what is renamed over does. */
+/* Likewise. It is heard of when it goes, as what is renamed over does, and when
+ * it has fewer names. */
 static int watch_alone(const struct file_watch *watch,
                        const struct file_step *step)
 {
@@ -236,8 +240,8 @@ static int watch_alone(const struct file_watch *watch,
         PATH_MAX)
         return -ENAMETOOLONG;
     number = inotify_add_watch(watch->fd, path,
-                               IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW |
-                                   IN_MASK_ADD);
+                               IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB |
+                                   IN_DONT_FOLLOW | IN_MASK_ADD);
     return number < 0 ? -errno : number;
 }
 

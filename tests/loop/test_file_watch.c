@@ -6,6 +6,7 @@
 #include "provider.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -409,6 +410,28 @@ static void what_lies_in_an_unreadable_folder_is_watched_alone(void **state)
     assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
 }
 
+static void it_is_missed_although_it_stays_under_another_name(void **state)
+{
+    struct fixture *fixture = *state;
+    room = 0;
+    fault = EACCES;
+
+    for (int i = 0; i < 2; i++) {
+        int held = open("file", O_RDONLY | O_CLOEXEC);
+
+        assert_true(held >= 0);
+        assert_string_equal(follow(fixture, long_trail_of(fixture, "file")),
+                            "");
+        if (i == 0)
+            assert_int_equal(link("file", "backup"), 0);
+        assert_int_equal(chmod("file", 0640), 0);
+        assert_int_equal(wait_told(fixture, 3 * FILE_WATCH_CALM_MS / 2), 0);
+        own_folder_replace("file");
+        assert_int_equal(wait_told(fixture, PATIENCE_MS), 1);
+        close(held);
+    }
+}
+
 static void what_is_not_yet_in_an_unreadable_folder_is_a_failure(void **state)
 {
     struct fixture *fixture = *state;
@@ -465,6 +488,7 @@ int main(void)
         CLAIM(a_shortage_names_the_files),
         CLAIM(many_failures_are_counted),
         CLAIM(what_lies_in_an_unreadable_folder_is_watched_alone),
+        CLAIM(it_is_missed_although_it_stays_under_another_name),
         CLAIM(what_is_not_yet_in_an_unreadable_folder_is_a_failure),
         CLAIM(hidden_names_of_a_listed_folder_are_not_told_of),
         CLAIM(where_nothing_can_be_watched_it_is_said),
