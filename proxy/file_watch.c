@@ -1,6 +1,7 @@
 #include "file_watch.h"
 
 #include "base/log.h"
+#include "watch_index.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,6 +23,7 @@ struct file_watch {
     file_watch_handler *handler;
     void *owner;
     struct file_trail *trail; /* NULL: nothing is watched */
+    struct watch_index index; /* of the trail */
     size_t failures;
 };
 
@@ -66,6 +68,7 @@ void file_watch_free(struct file_watch **watch)
     if (mine->fd >= 0)
         close(mine->fd);
     file_trail_free(&mine->trail);
+    watch_index_clear(&mine->index);
     free(mine);
 }
 
@@ -124,18 +127,30 @@ static bool turns(const struct file_step *step,
            is_link(step->folder, event->name);
 }
 
+static bool turns_any(const struct file_step *steps, size_t count,
+                      const struct inotify_event *event)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (turns(&steps[i], event))
+            return true;
+    }
+    return false;
+}
+
 static bool concerns(const struct file_watch *watch,
                      const struct inotify_event *event)
 {
-    const struct file_trail *trail = watch->trail;
+    const struct watch_run *runs;
+    size_t count;
 
-    if (trail == NULL)
+    if (watch->trail == NULL)
         return false;
     if ((event->mask & IN_Q_OVERFLOW) != 0)
         return true; /* it may have been among what was lost */
-    for (size_t i = 0; i < trail->count; i++) {
-        if (event->wd == trail->steps[i].watch &&
-            turns(&trail->steps[i], event))
+    runs = watch_index_find(&watch->index, event->wd, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (turns_any(&watch->trail->steps[runs[i].first], runs[i].count,
+                      event))
             return true;
     }
     return false;
@@ -313,13 +328,9 @@ static void add_folders(struct file_watch *watch,
 
 static bool is_watched(const struct file_watch *watch, int number)
 {
-    if (watch->trail == NULL)
-        return false;
-    for (size_t i = 0; i < watch->trail->count; i++) {
-        if (watch->trail->steps[i].watch == number)
-            return true;
-    }
-    return false;
+    size_t count;
+
+    return watch_index_find(&watch->index, number, &count) != NULL;
 }
 
 /* Folders that stay are watched throughout, so that no rename is missed. */
@@ -346,6 +357,7 @@ void file_watch_follow(struct file_watch *watch, bool is_wanted,
     if (trail == NULL)
         return;
     watch->trail = trail;
+    watch_index_clear(&watch->index);
     file_trail_finish(trail);
     if (!is_wanted) {
         file_trail_free(&watch->trail);
@@ -355,6 +367,7 @@ void file_watch_follow(struct file_watch *watch, bool is_wanted,
         file_trail_free(&watch->trail);
     } else {
         add_folders(watch, former);
+        watch_index_fill(&watch->index, trail);
     }
     leave(watch, former);
     file_trail_free(&former);

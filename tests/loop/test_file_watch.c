@@ -17,6 +17,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,6 +43,10 @@ static int room = INT_MAX;
 static int fault;
 static int instance_fault;
 
+/* Whether a folder that is called by a number is watched by that number, be it
+ * there or not. */
+static bool is_by_number;
+
 static bool is_folder(const char *name)
 {
     struct stat found;
@@ -57,6 +62,8 @@ int inotify_add_watch(int fd, const char *name, uint32_t mask)
         errno = fault;
         return -1;
     }
+    if (is_by_number)
+        return (int)strtol(strrchr(name, '/') + 1, NULL, 10);
     return (int)syscall(SYS_inotify_add_watch, fd, name, mask);
 }
 
@@ -93,6 +100,7 @@ static int set_up(void **state)
     room = INT_MAX;
     fault = 0;
     instance_fault = 0;
+    is_by_number = false;
     uv_loop_init(&fixture->loop);
     uv_timer_init(&fixture->loop, &fixture->timer);
     own_folder_write("file");
@@ -275,6 +283,48 @@ static void folders_off_the_trail_are_left(void **state)
     assert_int_equal(count_watches(), before);
     file_watch_follow(fixture->watch, false, trail_of("file"));
     assert_int_equal(count_watches(), 0);
+}
+
+/* As of a load that listed so many folders. */
+static struct file_trail *wide_trail(size_t count)
+{
+    struct file_trail *trail = file_trail_new(provider_files());
+    char folder[32];
+
+    trail->steps = mem_realloc_array(NULL, count, sizeof(*trail->steps));
+    for (; trail->count < count; trail->count++) {
+        snprintf(folder, sizeof(folder), "/none/%zu", trail->count + 1);
+        trail->steps[trail->count] =
+            (struct file_step){.folder = mem_strdup(folder),
+                               .name = mem_strdup("key"),
+                               .file = "key"};
+    }
+    return trail;
+}
+
+/* Of this process, in seconds. */
+static double time_follow(struct fixture *fixture, struct file_trail *trail)
+{
+    clock_t since = clock();
+
+    (void)follow(fixture, trail);
+    return (double)(clock() - since) / CLOCKS_PER_SEC;
+}
+
+static void many_folders_that_stay_take_no_longer_than_new_ones(void **state)
+{
+    enum {
+        FOLDERS = 40000
+    };
+    struct fixture *fixture = *state;
+    double first, second;
+    is_by_number = true;
+
+    first = time_follow(fixture, wide_trail(FOLDERS));
+    second = time_follow(fixture, wide_trail(FOLDERS));
+
+    if (second > 4 * first)
+        fail_msg("%.3f s, and then %.3f s", first, second);
 }
 
 static long most_events(void)
@@ -482,6 +532,7 @@ int main(void)
         CLAIM(one_that_was_watched_is_told_of_by_its_folder_only),
         CLAIM(changes_side_by_side_are_told_of_once),
         CLAIM(folders_off_the_trail_are_left),
+        CLAIM(many_folders_that_stay_take_no_longer_than_new_ones),
         CLAIM(events_that_were_lost_may_have_been_of_the_file),
         CLAIM(it_is_told_when_all_is_calm),
         CLAIM(changes_without_an_end_are_told_of),
