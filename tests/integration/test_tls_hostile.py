@@ -11,12 +11,19 @@ from gatepost_test.scripts import ImapServer, sink
 from gatepost_test.wire import WireEnded, trusting
 
 
+def hello_to(front):
+    """What a client says first. Its own connection would be accepted seconds
+    later, since it is silent, and be counted with the others."""
+    with front.connect() as silent:
+        return silent.start_tls()
+
+
 @pytest.mark.threat("B10")
 def test_b10_thousands_of_half_client_hellos_end_at_the_deadline(
         gatepost, backend, times):
     count = times(2000, 5000)
     front = gatepost(routes_to(backend), timeouts={"handshake": 3})
-    hello = front.connect().start_tls()
+    hello = hello_to(front)
     front.secure().abandon()
     before = front.resting_descriptors()
     start = time.monotonic()
@@ -47,7 +54,7 @@ def test_b10_thousands_of_half_client_hellos_end_at_the_deadline(
 def test_b10_memory_of_half_handshakes_is_given_back(
         gatepost, backend, sanitizer):
     front = gatepost(routes_to(backend), timeouts={"handshake": 1})
-    hello = front.connect().start_tls()
+    hello = hello_to(front)
     sizes, resting = [], front.resting_descriptors()
     for _ in range(3):
         clients = [front.connect() for _ in range(300)]
@@ -137,7 +144,7 @@ def test_b11_a_client_hello_with_any_byte_broken_harms_nobody(
     front = gatepost(routes_to(backend))
     bystander = front.secure()
     before = front.resting_descriptors()
-    hello = front.connect().start_tls()
+    hello = hello_to(front)
 
     for index in range(0, len(hello), times(3, 1)):
         client = front.connect()
