@@ -121,7 +121,7 @@ static bool take(const struct reading *reading, const struct file_bytes *file)
         return refuse(reading, "which everybody may read");
     if (file->len != SHARED_TICKET_KEY_SIZE)
         return refuse_len(reading, file->len);
-    if (reading->files->count == 0)
+    if (reading->files->count == 0 && file->changed > 0)
         reading->files->made = file->changed;
     return add_key(reading, file->bytes);
 }

@@ -17,7 +17,7 @@ struct ticket_key_files {
     struct shared_ticket_key keys[SETTINGS_TICKET_KEYS_MAX];
     const char *names[SETTINGS_TICKET_KEYS_MAX]; /* lent by the settings */
     size_t count;                                /* 0: the settings name none */
-    int64_t made; /* the first: seconds since the epoch */
+    int64_t made; /* the first: seconds since the epoch, or 0 before it */
 };
 
 /* Reads them all, in the order of the settings. Refused is a file that

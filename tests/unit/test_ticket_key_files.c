@@ -227,6 +227,25 @@ static void the_first_key_is_warned_of_when_it_is_old(void **state)
         "least\n");
 }
 
+static void no_date_of_a_file_is_too_far_off(void **state)
+{
+    static const int64_t day = INT64_C(24) * 60 * 60;
+    static const int64_t before[] = {INT64_MIN, INT64_MIN + 1, -1, 0};
+    struct world *world = *state;
+
+    name(world, one);
+
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        memory_files_date(world->files, one, before[i]);
+        assert_true(reads(world));
+        assert_non_null(
+            strstr(warned(world, 20000 * day), "a key of 20000 days ago"));
+    }
+    memory_files_date(world->files, one, INT64_MAX);
+    assert_true(reads(world));
+    assert_string_equal(warned(world, 20000 * day), "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -241,6 +260,7 @@ int main(void)
         TEST(a_missing_file_is_refused_and_others_are_looked_at),
         TEST(as_many_as_the_settings_may_name_have_room),
         TEST(the_first_key_is_warned_of_when_it_is_old),
+        TEST(no_date_of_a_file_is_too_far_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
