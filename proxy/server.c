@@ -38,16 +38,6 @@ static void hold_hangup(int how)
     pthread_sigmask(how, &hangup, NULL);
 }
 
-/* A clean end has its exit status also when it is asked for once more in its
- * last moments: they are long where the table is, or nobody reads the log. */
-static void ignore_signals(void)
-{
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN);
-}
-
 static void make_parts(struct server *server)
 {
     server->parts.files = provider_files();
@@ -274,7 +264,6 @@ int server_run(const char *config_file)
     if (is_started) {
         uv_run(&server.loop, UV_RUN_DEFAULT);
         join_threads(&server);
-        ignore_signals();
         server_log_counters(server.counters);
         server_log_plain("ended");
         uv_loop_close(&server.loop);

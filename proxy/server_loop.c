@@ -86,12 +86,21 @@ void server_loop_open(struct server *server)
     server_reload_join(server);
 }
 
+/* A clean end has its exit status also when it is asked for once more in its
+ * last moments: they are long where a table is being loaded or freed, or nobody
+ * reads the log. */
+static void ignore(uv_signal_t *watcher, int number)
+{
+    uv_close((uv_handle_t *)watcher, NULL);
+    signal(number, SIG_IGN);
+}
+
 void server_loop_close(struct server *server)
 {
-    uv_close((uv_handle_t *)&server->hangup, NULL);
-    uv_close((uv_handle_t *)&server->terminate, NULL);
-    uv_close((uv_handle_t *)&server->interrupt, NULL);
-    uv_close((uv_handle_t *)&server->user1, NULL);
+    ignore(&server->hangup, SIGHUP);
+    ignore(&server->terminate, SIGTERM);
+    ignore(&server->interrupt, SIGINT);
+    ignore(&server->user1, SIGUSR1);
     uv_close((uv_handle_t *)&server->chores_timer, NULL);
     uv_close((uv_handle_t *)&server->idle_bell, NULL);
     uv_close((uv_handle_t *)&server->farewell, NULL);

@@ -1,6 +1,7 @@
 """SIGTERM: no one is cut off without need, and the end is 0 (row H7)."""
 
 import signal
+import socket
 import time
 
 import pytest
@@ -231,6 +232,29 @@ def test_h7_a_signal_at_the_very_end_changes_no_exit_status(
             front.signal(number)
 
         assert front.wait_exit() == 0
+
+
+@pytest.mark.threat("H7")
+@pytest.mark.parametrize("number", [
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_h7_a_signal_while_the_end_waits_for_a_reload_changes_nothing(
+        gatepost, backend, number):
+    front = gatepost(routes_to(backend))
+    first = front.settings["listeners"][0]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        front.write_settings(dict(front.settings, listeners=[
+            first, dict(first, port=taken.getsockname()[1])]))
+        front.signal(signal.SIGHUP)  # waits for the port
+        time.sleep(0.3)
+        front.signal(signal.SIGTERM)
+        front.wait_log("draining")
+        time.sleep(0.3)
+        assert front.process.poll() is None, "the reload did not wait"
+
+        front.signal(number)
+
+        assert front.wait_exit() == 0
+    assert front.wait_log("ended")
 
 
 @pytest.mark.threat("H7")
