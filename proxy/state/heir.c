@@ -94,6 +94,7 @@ void heir_close(struct heir *heir)
     close(heir->fd);
     heir->fd = -1;
     atomic_store(&heir->silent_since_ms, 0);
+    atomic_store(&heir->unsent_since_ms, 0);
     pthread_mutex_unlock(&heir->lock);
     heir_forget_news(heir);
     heir_forget_sessions(heir);
@@ -129,15 +130,34 @@ static void look_for_answer(struct heir *heir)
     pthread_mutex_unlock(&heir->lock);
 }
 
+/* To what was not sent no answer comes: that it reads again is all there is to
+ * see. */
+static void look_for_room(struct heir *heir)
+{
+    struct pollfd poller = {.events = POLLOUT};
+
+    if (pthread_mutex_trylock(&heir->lock) != 0)
+        return;
+    poller.fd = heir->fd;
+    if (poll(&poller, 1, 0) > 0 && (poller.revents & POLLOUT) != 0)
+        atomic_store(&heir->unsent_since_ms, 0);
+    pthread_mutex_unlock(&heir->lock);
+}
+
+static bool lasts(atomic_uint_fast64_t *since_ms)
+{
+    uint64_t begun_ms = atomic_load(since_ms);
+
+    return begun_ms != 0 && heir_now_ms() - begun_ms >= SILENCE_MS;
+}
+
 bool heir_is_silent(struct heir *heir)
 {
-    uint64_t since_ms;
-
-    if (atomic_load(&heir->silent_since_ms) == 0)
-        return false;
-    look_for_answer(heir);
-    since_ms = atomic_load(&heir->silent_since_ms);
-    return since_ms != 0 && heir_now_ms() - since_ms >= SILENCE_MS;
+    if (atomic_load(&heir->silent_since_ms) != 0)
+        look_for_answer(heir);
+    if (atomic_load(&heir->unsent_since_ms) != 0)
+        look_for_room(heir);
+    return lasts(&heir->silent_since_ms) || lasts(&heir->unsent_since_ms);
 }
 
 /* False: the successor is gone. */

@@ -53,7 +53,8 @@ void heir_lock(struct heir *heir);
 void heir_unlock(struct heir *heir);
 
 /* Whether a question to this successor was not answered in time, nor is it or
- * another one a second after it was asked. From any thread. */
+ * another one a second after it was asked; or could not be sent, nor anything
+ * else in that time. From any thread. */
 bool heir_is_silent(struct heir *heir);
 
 /* Wants the lock. For YES and NO of the first three verbs *at_out becomes where

@@ -35,8 +35,10 @@ enum transfer heir_transfer(struct heir *heir, const struct wire_writer *packet,
 
     for (;;) {
         if (send(heir->fd, packet->bytes, packet->len,
-                 MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+                 MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+            atomic_store(&heir->unsent_since_ms, 0);
             return TRANSFER_DONE;
+        }
         if (errno != EAGAIN && errno != EINTR)
             return TRANSFER_BROKEN;
         if (heir_left_ms(until) == 0 || atomic_load(&heir->is_ending))

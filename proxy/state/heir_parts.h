@@ -28,6 +28,7 @@ struct heir {
     struct backend_registry *registry;
     atomic_bool is_open;
     atomic_uint_fast64_t silent_since_ms; /* by heir_now_ms; 0: it is not */
+    atomic_uint_fast64_t unsent_since_ms; /* likewise: the link was full */
     atomic_uint waiting;                  /* for the lock */
 
     pthread_mutex_t lock; /* of questions */

@@ -81,13 +81,11 @@ static void undo(struct heir *heir, enum heir_answer answer)
     }
 }
 
-/* It lasts until the next answer. */
-static void note_silence(struct heir *heir)
+static void note(atomic_uint_fast64_t *since_ms)
 {
-    uint64_t none = 0;
+    uint_fast64_t none = 0;
 
-    (void)atomic_compare_exchange_strong(&heir->silent_since_ms, &none,
-                                         heir_now_ms());
+    (void)atomic_compare_exchange_strong(since_ms, &none, heir_now_ms());
 }
 
 static void note_answer(struct heir *heir)
@@ -173,7 +171,7 @@ static enum heir_answer await(struct heir *heir,
     case TRANSFER_DONE:
         break;
     case TRANSFER_LATE:
-        note_silence(heir);
+        note(&heir->silent_since_ms);
         heir->unanswered = (struct unanswered){.is_set = true,
                                                .sequence = heir->sequence,
                                                .verb = question->verb,
@@ -196,7 +194,6 @@ static enum heir_answer say_nothing(struct heir *heir,
 {
     if (!heir_is_open(heir))
         return HEIR_NOBODY;
-    note_silence(heir);
     if (question->verb == HEIR_ARRIVE)
         heir_tell(heir, HEIR_LEFT_EARLY, question->key, 0, 0);
     return HEIR_SILENT;
@@ -218,6 +215,7 @@ enum heir_answer heir_ask(struct heir *heir,
     case TRANSFER_DONE:
         break;
     case TRANSFER_LATE:
+        note(&heir->unsent_since_ms);
         return say_nothing(heir, question);
     case TRANSFER_BROKEN:
         return broken(heir);

@@ -33,6 +33,7 @@ static struct process former;
 static struct process next;
 static struct process third;
 static atomic_bool has_given_up; /* who gives */
+static int link_to_mute; /* the end of who gives, and never ours to close */
 
 static int set_up(void **state)
 {
@@ -362,7 +363,7 @@ static int upgrade_to_a_mute(struct process *from)
     int ends[2];
 
     process_link(ends);
-    gift.fd = ends[0];
+    link_to_mute = gift.fd = ends[0];
     pthread_create(&thread, NULL, give, &gift);
     receive_kind(ends[1], WIRE_END, bytes);
     pthread_join(thread, NULL);
@@ -558,6 +559,76 @@ static void a_silence_ends_with_an_answer_that_is_late(void **state)
 }
 
 /* --- a successor that does not read in time --- */
+
+static void fill_link(void)
+{
+    static const uint8_t bytes[1000];
+
+    while (send(link_to_mute, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+}
+
+static void empty_link(int fd)
+{
+    static uint8_t bytes[WIRE_PACKET_MAX];
+
+    while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+}
+
+static void a_question_that_could_not_be_sent_is_no_silence(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute(&former);
+    fill_link();
+    assert_false(enter_alice(&claim));
+
+    empty_link(fd);
+    usleep(1000 * 1000);
+
+    assert_false(heir_is_silent(former.parts.heir));
+    close(fd);
+}
+
+/* The link may be full whenever a login asks, and the successor reads all the
+ * same. */
+static void what_is_sent_ends_the_silence_of_what_was_not(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute(&former);
+    fill_link();
+    assert_false(enter_alice(&claim));
+
+    heir_tell(former.parts.heir, HEIR_COUNTED, 1, 0, 0);
+    empty_link(fd);
+    assert_int_equal(receive_news(fd), HEIR_COUNTED);
+    fill_link();
+    usleep(1000 * 1000);
+
+    assert_false(heir_is_silent(former.parts.heir));
+    close(fd);
+}
+
+static void a_link_that_stays_full_is_a_silence(void **state)
+{
+    struct home_claim claim;
+    int fd;
+
+    (void)state;
+    fd = upgrade_to_a_mute(&former);
+    fill_link();
+    assert_false(enter_alice(&claim));
+
+    await_silence();
+
+    close(fd);
+}
 
 /* Many small packets of homes, few of which wait in the link at a time. */
 static void fill_homes(struct home_claim claims[CROWD])
@@ -785,6 +856,9 @@ int main(void)
         CLAIM(a_login_waits_a_quarter_of_a_second_for_an_answer),
         CLAIM(a_silence_is_one_of_a_second_until_the_end_of_the_link),
         CLAIM(a_silence_ends_with_an_answer_that_is_late),
+        CLAIM(a_question_that_could_not_be_sent_is_no_silence),
+        CLAIM(what_is_sent_ends_the_silence_of_what_was_not),
+        CLAIM(a_link_that_stays_full_is_a_silence),
         CLAIM(who_does_not_read_holds_no_login_up_for_long),
         CLAIM(who_reads_slowly_holds_no_login_up_for_long),
         CLAIM(an_answer_to_nothing_breaks_the_link),
