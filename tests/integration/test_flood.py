@@ -159,6 +159,7 @@ def test_g2_the_oldest_goes_whatever_it_is_at(
     gate.wait_counters(sessions_open=0)
     before = gate.resting_descriptors()
     oldest = reach(gate, state)
+    gate.wait_counters(sessions_before_login=1)
     time.sleep(AGE)
 
     newcomer = gate.connect("starttls")
