@@ -339,7 +339,11 @@ def test_the_unit_has_a_watchdog_and_descriptors_for_many(unit):
 
 def test_the_unit_keeps_what_was_drained_over_a_stop(unit):
     with open(unit) as source:
-        assert "\nStateDirectory=gatepost\n" in source.read()
+        text = source.read()
+
+    assert "\nStateDirectory=gatepost\n" in text
+    # Where the release before kept it; a restart brings the one after.
+    assert "\nRuntimeDirectoryPreserve=restart\n" in text
 
 
 def test_the_unit_lets_the_process_before_name_its_successor(unit):
