@@ -84,6 +84,7 @@ void settings_free(struct settings **settings)
     free(mine->source_addresses);
     free(mine->admin_socket);
     free(mine->admin_state);
+    free(mine->admin_state_former);
     if (mine->admin_listen != NULL)
         free(mine->admin_listen->address);
     free(mine->admin_listen);

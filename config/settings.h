@@ -175,7 +175,9 @@ struct settings {
     char *admin_socket;               /* NULL: none */
     struct listener_config *admin_listen; /* by TCP; NULL: none. Its tls says
                                              nothing */
-    char *admin_state;  /* where commands are kept; NULL with the socket */
+    char *admin_state; /* where commands are kept; NULL with the socket */
+    char *admin_state_former; /* where they were by default before, beside the
+                                 socket; NULL: nowhere else */
     char *admin_token;  /* file of who may come by TCP; NULL: nobody for more
                            than is public */
     char **admin_hosts; /* names that Host may say, beside localhost */

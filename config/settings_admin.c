@@ -116,7 +116,7 @@ static void read_state(const struct json_place *place,
         warn_of_forgetting(place);
         return;
     }
-    free(settings->admin_state);
+    settings->admin_state_former = settings->admin_state;
     settings->admin_state = kept;
 }
 

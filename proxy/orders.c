@@ -88,22 +88,24 @@ static void read_orders(struct orders *orders, const struct json_place *root)
     json_read_close(&members);
 }
 
-bool orders_read(struct orders *orders, struct reasons *reasons)
+/* 0, or ENOENT where there is none. Any other errno and any fault is in
+ * reasons. */
+static int read_file(struct orders *orders, const char *path,
+                     struct reasons *reasons)
 {
     const struct file_source *files = provider_files();
-    struct json_reader reader = {.file = orders->path, .reasons = reasons};
-    struct file_mention mention = {orders->path, NULL,
+    struct json_reader reader = {.file = path, .reasons = reasons};
+    struct file_mention mention = {path, NULL,
                                    "a file that can be read, or none"};
     struct file_bytes file;
-    size_t errors = reasons->errors;
-    int error = files->read_file(files->owner, orders->path, &file);
+    int error = files->read_file(files->owner, path, &file);
     json_t *value;
 
     if (error == ENOENT)
-        return true;
+        return ENOENT;
     if (error != 0) {
-        file_source_complain(orders->path, error, &mention, reasons);
-        return false;
+        file_source_complain(path, error, &mention, reasons);
+        return error;
     }
     value = json_parse(&reader, file.bytes, file.len);
     file_bytes_deinit(&file);
@@ -113,7 +115,27 @@ bool orders_read(struct orders *orders, struct reasons *reasons)
         read_orders(orders, &root);
         json_decref(value);
     }
+    return 0;
+}
+
+bool orders_read(struct orders *orders, struct reasons *reasons)
+{
+    size_t errors = reasons->errors;
+
+    if (read_file(orders, orders->path, reasons) == ENOENT &&
+        orders->former_path != NULL &&
+        read_file(orders, orders->former_path, reasons) == 0)
+        orders->is_unwritten = orders->count > 0;
     return reasons->errors == errors;
+}
+
+void orders_inherit(struct orders *orders, const char *backend,
+                    enum backend_mode mode)
+{
+    if (find(orders, backend) != NULL)
+        return;
+    keep(orders, backend, mode);
+    orders->is_unwritten = true;
 }
 
 /* Writing. */
@@ -143,17 +165,37 @@ static void write_orders(struct text *out, const struct orders *orders,
     text_add(out, "}}\n");
 }
 
-int orders_set(struct orders *orders, const char *backend,
-               enum backend_mode mode)
+static int write_file(struct orders *orders, const char *backend,
+                      enum backend_mode mode)
 {
     struct text text = {.bytes = NULL};
     int error;
 
-    if (mode == BACKEND_READY && find(orders, backend) == NULL)
-        return 0;
     write_orders(&text, orders, backend, mode);
     error = provider_write_file(orders->path, text.bytes, text.len);
     text_deinit(&text);
+    if (error == 0)
+        orders->is_unwritten = false;
+    return error;
+}
+
+int orders_write(struct orders *orders)
+{
+    const struct order *first = orders->items;
+
+    if (!orders->is_unwritten)
+        return 0;
+    return write_file(orders, first->backend, first->mode);
+}
+
+int orders_set(struct orders *orders, const char *backend,
+               enum backend_mode mode)
+{
+    int error;
+
+    if (mode == BACKEND_READY && find(orders, backend) == NULL)
+        return 0;
+    error = write_file(orders, backend, mode);
     if (error != 0)
         return error;
     if (mode == BACKEND_READY)

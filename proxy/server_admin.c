@@ -246,8 +246,8 @@ static bool read_orders(struct server_admin *admin)
     struct reasons *reasons = reasons_new();
     bool is_good;
 
-    is_good = server_orders_read(
-        &admin->orders, look(admin).snapshot->settings->admin_state, reasons);
+    is_good = server_orders_read(&admin->orders, look(admin).snapshot->settings,
+                                 reasons);
     server_log_reasons(reasons);
     if (!is_good)
         admin->verbs->refuse(admin->server, "the state file cannot be read");
@@ -296,8 +296,12 @@ bool server_admin_serve(struct server_admin *admin)
 void server_admin_succeed(struct server_admin *admin)
 {
     admin->has_succeeded = true;
-    if (admin->has_doors)
+    if (admin->has_doors) {
+        struct server_view view = look(admin);
+
         admin_doors_own(&admin->doors);
+        server_orders_inherit(&admin->orders, &view);
+    }
     server_admin_follow(admin);
 }
 

@@ -44,6 +44,15 @@ void server_log_upgrade_drain(uint64_t drain_ms)
     log_end(&entry);
 }
 
+void server_log_state_inherited(const char *file)
+{
+    struct log_entry entry;
+
+    log_begin(&entry, LOG_INFO, "state-inherited");
+    log_text(&entry, "file", file);
+    log_end(&entry);
+}
+
 void server_log_retired(pid_t successor)
 {
     struct log_entry entry;

@@ -16,6 +16,8 @@
 void server_log_plain(const char *event);
 void server_log_error(const char *event, const char *key, const char *value);
 void server_log_drain(uint64_t drain_ms);
+/* This file holds from now on what another one did. */
+void server_log_state_inherited(const char *file);
 /* Another process serves by now. */
 void server_log_retired(pid_t successor);
 /* It says how long ours may go on since then; 0: until they end. */

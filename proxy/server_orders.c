@@ -121,11 +121,38 @@ void server_orders_tell(const struct server_view *view)
     }
 }
 
-bool server_orders_read(struct server_orders *orders, const char *path,
+void server_orders_inherit(struct server_orders *orders,
+                           const struct server_view *view)
+{
+    const struct backend_set *backends = view->snapshot->backends;
+    int error;
+
+    for (size_t i = 0; i < backend_set_count(backends); i++) {
+        const struct backend_config *config;
+        struct backend_facts facts;
+
+        backend_read_facts(backend_set_at(backends, i, &config), &facts);
+        if (facts.mode != BACKEND_READY && strcmp(facts.why, by_command) == 0)
+            orders_inherit(&orders->kept, config->name, facts.mode);
+    }
+    if (!orders->kept.is_unwritten)
+        return;
+    error = orders_write(&orders->kept);
+    if (error != 0)
+        server_log_error("state-not-kept", "reason", strerror(error));
+    else
+        server_log_state_inherited(orders->path);
+}
+
+bool server_orders_read(struct server_orders *orders,
+                        const struct settings *settings,
                         struct reasons *reasons)
 {
-    orders->path = mem_strdup(path);
+    orders->path = mem_strdup(settings->admin_state);
+    if (settings->admin_state_former != NULL)
+        orders->former_path = mem_strdup(settings->admin_state_former);
     orders->kept.path = orders->path;
+    orders->kept.former_path = orders->former_path;
     return orders_read(&orders->kept, reasons);
 }
 
@@ -133,4 +160,5 @@ void server_orders_deinit(struct server_orders *orders)
 {
     orders_deinit(&orders->kept);
     free(orders->path);
+    free(orders->former_path);
 }

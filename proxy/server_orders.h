@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "config/mem.h"
 #include "config/reason.h"
+#include "config/settings.h"
 #include "ops/admin.h"
 #include "orders.h"
 #include "server_admin.h"
@@ -15,11 +16,13 @@
 /* All zero has none. */
 struct server_orders {
     char *path;
+    char *former_path;
     struct orders kept;
 };
 
-/* Reads what was kept in the file of that name; false as orders_read. */
-MUST_USE bool server_orders_read(struct server_orders *orders, const char *path,
+/* Reads what was kept by these settings; false as orders_read. */
+MUST_USE bool server_orders_read(struct server_orders *orders,
+                                 const struct settings *settings,
                                  struct reasons *reasons);
 void server_orders_deinit(struct server_orders *orders);
 
@@ -36,6 +39,11 @@ MUST_USE bool server_orders_are_ours(const struct server_view *view,
 /* Puts what was ordered in force for a table that has just come. */
 void server_orders_follow(const struct server_orders *orders,
                           const struct server_view *view);
+
+/* Keeps what was ordered by what a predecessor handed over, or by the file's
+ * former place, where our file does not: from now on we are who serves. */
+void server_orders_inherit(struct server_orders *orders,
+                           const struct server_view *view);
 
 /* Tells a predecessor which backends take whom. */
 void server_orders_tell(const struct server_view *view);

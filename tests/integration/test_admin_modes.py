@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from gatepost_test import admin
+from gatepost_test import admin, orphans
 from gatepost_test.gatepost import (
     REFUSED, SANITIZER_REPORT, backend_entry, environment)
 from gatepost_test.ports import free_port
@@ -193,6 +193,114 @@ def test_a_stop_that_clears_run_forgets_no_command(start, runtime, tmp_path):
     start(admin={"socket": path}, env={"STATE_DIRECTORY": str(tmp_path)})
 
     assert mode(path, "b1") == "draining"
+
+
+@pytest.fixture
+def states(tmp_path):
+    """What systemd names as the folder of a service's state, and the file that
+    is ours there."""
+    return {"STATE_DIRECTORY": str(tmp_path)}, tmp_path / "state.json"
+
+
+def kept_in(file):
+    with open(file) as source:
+        return json.load(source)["backends"]
+
+
+def upgrade(server, path):
+    orphans.adopt()
+    answer = admin.request(path, "/upgrade", "POST", timeout=60)
+    assert answer.status == 200, answer.text
+    server.follow(answer.json["successor"])
+
+
+def test_a_restart_that_moves_the_state_forgets_no_command(
+        start, runtime, states):
+    path = os.path.join(runtime, "admin.sock")
+    env, file = states
+    former = {"b1": "draining", "b9": "maintenance"}  # b9 may come back
+    with open(path + ".state", "w") as out:
+        json.dump({"backends": former}, out)
+
+    server = start(admin={"socket": path}, env=env)
+
+    assert mode(path, "b1") == "draining"
+    assert kept_in(file) == former
+    assert server.wait_log("state-inherited")["file"] == str(file)
+    assert admin.request(path, "/ready?backend=b1", "POST").status == 200
+    server.begin_stop()
+    server.finish_stop()
+    start(admin={"socket": path}, env=env)
+    assert mode(path, "b1") == "ready"
+
+
+def test_a_broken_state_file_of_the_former_place_is_no_start(
+        binary, folder, settings, routes, runtime, states):
+    socket = os.path.join(runtime, "admin.sock")
+    for name, text in ((socket + ".state", "{"),
+                       ("routes.json", json.dumps(routes)),
+                       ("gatepost.json", json.dumps(
+                           {**settings, "routes": "routes.json",
+                            "admin": {"socket": socket}}))):
+        with open(os.path.join(folder, name), "w") as out:
+            out.write(text)
+
+    done = subprocess.run(
+        [binary, "serve", os.path.join(folder, "gatepost.json")],
+        stderr=subprocess.PIPE, text=True, timeout=30,
+        env=environment(states[0]))
+
+    assert done.returncode == 1
+    assert "admin.sock.state" in done.stderr
+    assert not states[1].exists()
+
+
+@pytest.mark.threads
+def test_an_upgrade_that_moves_the_state_forgets_no_command(
+        start, ask, path, folder):
+    server = start()
+    ask("drain", "b1")
+    ask("maintenance", "b2")
+    ask("ready", "b3")
+    server.write_settings({**server.settings, "admin": {
+        "socket": admin.SOCKET, "state": "another.json"}})
+
+    upgrade(server, path)
+
+    assert server.wait_log("state-inherited")["file"].endswith("another.json")
+    assert kept_in(os.path.join(folder, "another.json")) == {
+        "b1": "draining", "b2": "maintenance"}
+    ask("ready", "b1")
+    assert mode(path, "b1") == "ready"
+    server.reload()
+    assert mode(path, "b1") == "ready"
+
+
+@pytest.mark.threads
+def test_a_state_that_an_upgrade_cannot_keep_is_told_and_holds(
+        start, ask, path):
+    server = start()
+    ask("drain", "b1")
+    server.write_settings({**server.settings, "admin": {
+        "socket": admin.SOCKET, "state": "nowhere/state.json"}})
+
+    upgrade(server, path)
+
+    server.wait_log("state-not-kept")
+    server.reload()
+    assert mode(path, "b1") == "draining"
+
+
+@pytest.mark.threads
+def test_an_upgrade_writes_no_state_that_is_kept(start, ask, path):
+    server = start()
+    ask("drain", "b1")
+
+    upgrade(server, path)
+    server.reload()  # whatever the upgrade logs is in the log by then
+
+    assert mode(path, "b1") == "draining"
+    assert not any(line["event"].startswith("state-") for line in server.log)
 
 
 def test_a_reload_forgets_no_command(start, ask, path, routes):
