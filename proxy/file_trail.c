@@ -93,6 +93,7 @@ void file_trail_finish(struct file_trail *trail)
 {
     size_t kept = 0;
 
+    trail->is_finished = true;
     if (trail->count == 0)
         return;
     qsort(trail->steps, trail->count, sizeof(*trail->steps), compare_steps);

@@ -39,6 +39,7 @@ struct file_trail {
     struct file_step *steps;
     size_t count;
     size_t capacity;
+    bool is_finished;
 };
 
 /* What is read by its source is looked for before it is read. files is

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "watch_index.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -356,9 +357,9 @@ void file_watch_follow(struct file_watch *watch, bool is_wanted,
 
     if (trail == NULL)
         return;
+    assert(trail->is_finished);
     watch->trail = trail;
     watch_index_clear(&watch->index);
-    file_trail_finish(trail);
     if (!is_wanted) {
         file_trail_free(&watch->trail);
     } else if (watch->fd < 0) {

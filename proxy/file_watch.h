@@ -27,10 +27,10 @@ enum {
 struct file_watch *file_watch_new(uv_loop_t *loop, file_watch_handler *handler,
                                   void *owner);
 
-/* Takes the trail of a load, good or refused, and watches what is on it, or
- * nothing where no watch is wanted. What changed since it was read counts, too.
- * A folder that cannot be watched is logged, with a file that is found by it.
- * Without a trail, all stays as it is. */
+/* Takes the finished trail of a load, good or refused, and watches what is on
+ * it, or nothing where no watch is wanted. What changed since it was read
+ * counts, too. A folder that cannot be watched is logged, with a file that is
+ * found by it. Without a trail, all stays as it is. */
 void file_watch_follow(struct file_watch *watch, bool is_wanted,
                        struct file_trail *trail);
 

@@ -113,6 +113,7 @@ static void load(void *argument)
     parts.may_shrink = reload->is_forced;
     reload->loaded =
         snapshot_load(reload->config_file, &parts, reload->reasons);
+    file_trail_finish(reload->trail);
     if (reload->loaded != NULL && !can_take_effect(reload))
         snapshot_unref(&reload->loaded);
     if (reload->loaded != NULL) {

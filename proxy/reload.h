@@ -40,8 +40,8 @@ struct reload *reload_new(uv_loop_t *loop, const char *config_file,
 void reload_request(struct reload *reload, struct snapshot *in_force,
                     bool is_forced);
 
-/* Asked in the handler: the trail of the load that has ended, to be taken, or
- * NULL where none began. */
+/* Asked in the handler: the finished trail of the load that has ended, to be
+ * taken, or NULL where none began. */
 struct file_trail *reload_take_trail(struct reload *reload);
 
 /* A request would wait for the one under way to end. */

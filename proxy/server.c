@@ -59,6 +59,7 @@ static bool load_first(struct server *server)
     if (server->predecessor != NULL)
         pace_begin(); /* its sessions want the processor, too */
     server->snapshot = snapshot_load(server->config_file, &parts, reasons);
+    file_trail_finish(server->trail);
     pace_end();
     if (server->snapshot != NULL) {
         log_set(server_log_level(server->snapshot->settings),

@@ -130,6 +130,7 @@ static struct file_trail *trail_of(const char *path)
 
     (void)trail->source.read_file(trail, path, &file);
     file_bytes_deinit(&file);
+    file_trail_finish(trail);
     return trail;
 }
 
@@ -299,6 +300,7 @@ static struct file_trail *wide_trail(size_t count)
                                .name = mem_strdup("key"),
                                .file = "key"};
     }
+    file_trail_finish(trail);
     return trail;
 }
 
@@ -436,6 +438,7 @@ static void many_failures_are_counted(void **state)
         path[1] = '/';
         (void)trail->source.read_file(trail, path, NULL);
     }
+    file_trail_finish(trail);
     room = 0;
     fault = ENOSPC;
 
@@ -504,6 +507,7 @@ static void hidden_names_of_a_listed_folder_are_not_told_of(void **state)
     assert_int_equal(mkdir("certs", 0700), 0);
     assert_int_equal(trail->source.list_folder(trail, "certs", &names), 0);
     file_names_free(&names);
+    file_trail_finish(trail);
     (void)follow(fixture, trail);
 
     own_folder_replace("certs/.hidden");
