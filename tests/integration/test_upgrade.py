@@ -365,6 +365,13 @@ class Slow(ImapServer):
         return self.go.wait(20)
 
 
+def await_former_workers(front):
+    """A listing is told by the workers of the process before, too, behind what
+    they were told by the reload."""
+    page = admin.request(os.path.join(front.folder, admin.SOCKET), "/sessions")
+    assert page.status == 200, page.text
+
+
 def test_a_login_under_way_is_let_in_by_no_former_table(
         gatepost, fake_backend, upgrade):
     server = Slow()
@@ -375,6 +382,7 @@ def test_a_login_under_way_is_let_in_by_no_former_table(
     assert server.asked.wait(10)
     upgrade(front)
     front.reload()
+    await_former_workers(front)
 
     server.go.set()
 
