@@ -605,8 +605,8 @@ static void what_is_sent_ends_the_silence_of_what_was_not(void **state)
     fill_link();
     assert_false(enter_alice(&claim));
 
-    heir_tell(former.parts.heir, HEIR_COUNTED, 1, 0, 0);
     empty_link(fd);
+    heir_tell(former.parts.heir, HEIR_COUNTED, 1, 0, 0);
     assert_int_equal(receive_news(fd), HEIR_COUNTED);
     fill_link();
     usleep(1000 * 1000);
