@@ -16,6 +16,7 @@ from gatepost_test import admin, orphans, procfs
 from gatepost_test.gatepost import (
     RELOADED, SANITIZER_REPORT, Gatepost, backend_entry, environment,
     routes_to)
+from gatepost_test.ports import free_port
 from gatepost_test.scripts import ImapServer
 
 ALICE, ANNA = "alice@example.org", "anna@example.org"
@@ -206,8 +207,8 @@ def test_a_second_upgrade_makes_a_chain(front, upgrade, ask):
 
 
 def test_what_the_new_config_says_is_done(front, upgrade, settings):
-    gone, port = settings["listeners"].pop(1), settings["listeners"][0]["port"]
-    settings["listeners"].append(dict(gone, port=port + 1))
+    gone = settings["listeners"].pop(1)
+    settings["listeners"].append(dict(gone, port=free_port()))
     front.write_settings(settings)
 
     upgrade(front)
@@ -418,7 +419,6 @@ def test_a_listener_that_cannot_be_had_is_told(gatepost, fake_backend, ask,
     front = gatepost(routes_to(fake_backend(ImapServer())),
                      admin={"socket": admin.SOCKET},
                      env={"GATEPOST_FAULT_CLOCK_SCALE": "20"})
-    taken = front.settings["listeners"][0]["port"] + 1
     with contextlib.closing(admin.socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
