@@ -5,8 +5,7 @@ import os
 import random
 import socket
 
-_taken = set()
-_claims = []
+_given = {}  # what holds the claim, by port; the oldest first
 
 
 def _is_free(port):
@@ -24,16 +23,15 @@ def _is_free(port):
 
 
 def _claim(port):
-    """Whether it is ours for as long as this process lives: another run of
-    the tests may have chosen it too, and not be listening yet."""
+    """What keeps it ours until it is closed: another run of the tests may have
+    chosen it too, and not be listening yet. None if it is another's."""
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(f"\0gatepost-test-port-{port}")
     except OSError:
         claim.close()
-        return False
-    _claims.append(claim)
-    return True
+        return None
+    return claim
 
 
 def _own_range():
@@ -47,13 +45,18 @@ def _own_range():
 
 
 def free_port():
-    """A port that is free on IPv4 and IPv6 and was not given out before. Below
-    those that the kernel gives to clients."""
+    """A port that is free on IPv4 and IPv6, and not among those that were given
+    out lately, which may be listened on later. Below those that the kernel
+    gives to clients."""
     ports = _own_range()
+    while len(_given) > len(ports) // 2:
+        _given.pop(next(iter(_given))).close()
     for _ in range(1000):
         port = random.choice(ports)
-        if port not in _taken and _claim(port) and _is_free(port):
-            _taken.add(port)
+        if port in _given or not _is_free(port):
+            continue
+        if (claim := _claim(port)) is not None:
+            _given[port] = claim
             return port
     raise RuntimeError("no free port found")
 
